@@ -1,0 +1,1 @@
+"""Clients: one file for each API, and the embedded model's server."""

@@ -1,0 +1,90 @@
+"""The exception tree: every failure a user can cause or meet, with its message, next step and exit code.
+
+Messages follow one pattern: ``where: what must hold, got what. Next step.`` A file is checked whole, so its problems come
+together: collect them in a `Problems` and raise them once.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import ClassVar
+
+EXIT_OK = 0
+EXIT_ERROR = 1
+EXIT_USAGE = 2
+EXIT_INCOMPLETE = 3
+EXIT_INTERRUPTED = 130
+
+
+class HarnessError(Exception):
+    """A failure that is told to the user as a message, never as a traceback."""
+
+    exit_code: ClassVar[int] = EXIT_ERROR
+
+
+class UsageError(HarnessError):
+    """The command line or the call of the Python API does not fit together."""
+
+    exit_code = EXIT_USAGE
+
+
+class DataError(HarnessError):
+    """A file of the user's cannot be used: dataset, prompt, samples, run or settings."""
+
+
+class RunNameError(HarnessError):
+    """A run name fits no run, or more than one."""
+
+
+class RunBusyError(HarnessError):
+    """Another process is writing this run."""
+
+
+class ModelError(HarnessError):
+    """The model cannot be used at all: no key, no server, no such model. It stops a run at once."""
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing that is wrong in a file."""
+
+    where: str
+    message: str
+
+    def __str__(self) -> str:
+        return f"{self.where}: {self.message}"
+
+
+@dataclass(slots=True)
+class Problems:
+    """Collects what is wrong with one file, so that all of it is told at once."""
+
+    path: Path
+    found: list[Problem] = field(default_factory=list)
+
+    def add(self, message: str, line: int | None = None) -> None:
+        """Note a problem; ``line`` counts from 1, None where the problem is the file as a whole."""
+        where = str(self.path) if line is None else f"{self.path}:{line}"
+        self.found.append(Problem(where, message))
+
+    def raise_if_any(self) -> None:
+        """Raise a `DataError` with every problem found so far, in the order of the file."""
+        if self.found:
+            raise DataError("\n".join(str(problem) for problem in self.found))
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """Return ``" Did you mean 'x'?"`` for the known word nearest to ``word``, or an empty string when none is near."""
+    choices = {candidate.casefold(): candidate for candidate in known}
+    near = difflib.get_close_matches(word.casefold(), choices, n=1, cutoff=0.6)
+    return f" Did you mean '{choices[near[0]]}'?" if near else ""
+
+
+def listing(words: Iterable[str], most: int = 12) -> str:
+    """Return the words joined by commas, at most ``most`` of them, the rest as a count."""
+    every = list(words)
+    text = ", ".join(every[:most])
+    return text if len(every) <= most else f"{text} and {len(every) - most} more"

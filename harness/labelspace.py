@@ -1,0 +1,142 @@
+"""The label space: labels in a fixed order, with their groups and aliases, and the fields beside them.
+
+The order of `LabelSpace.labels` is the order of every label vector; nothing else in the program orders labels.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+NONE_WORD = "none"
+"""How the empty label set is written, unless the output format says otherwise. No label may be called so."""
+
+FieldType = Literal["choice", "text", "bool"]
+TextMatch = Literal["exact", "normalized"]
+
+_JOINERS = re.compile(r"[\s_\-‐-―]+")
+
+
+def normalize(name: str) -> str:
+    """Return the form in which two spellings of a label are compared: NFKC, case folded, joiners as one space.
+
+    >>> normalize("Build_Quality ") == normalize("build quality")
+    True
+    """
+    return _JOINERS.sub(" ", unicodedata.normalize("NFKC", name).casefold()).strip()
+
+
+@dataclass(frozen=True, slots=True)
+class Label:
+    """One label. Printed as its name, so that templates can say ``{{ labels | join(", ") }}``."""
+
+    name: str
+    description: str = ""
+    aliases: tuple[str, ...] = ()
+    code: str | None = None
+    group: str | None = None
+
+    def __str__(self) -> str:
+        return self.name
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """A typed container beside the labels.
+
+    Attributes:
+        values: The choices, for type "choice"; empty for the others.
+        match: How a text is compared with its gold, for type "text".
+    """
+
+    name: str
+    type: FieldType
+    values: tuple[str, ...] = ()
+    match: TextMatch = "normalized"
+    description: str = ""
+
+    def __str__(self) -> str:
+        return self.name
+
+
+@dataclass(frozen=True)
+class LabelSpace:
+    """Labels in their fixed order, and the fields."""
+
+    labels: tuple[Label, ...]
+    fields: tuple[Field, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def __iter__(self) -> Iterator[Label]:
+        return iter(self.labels)
+
+    @cached_property
+    def names(self) -> tuple[str, ...]:
+        """The label names, in order."""
+        return tuple(label.name for label in self.labels)
+
+    @cached_property
+    def index(self) -> Mapping[str, int]:
+        """Position of each label in every label vector, by name."""
+        return {name: position for position, name in enumerate(self.names)}
+
+    @cached_property
+    def groups(self) -> Mapping[str, tuple[str, ...]]:
+        """Label names by group, in label-space order; labels without a group are not in it."""
+        grouped: dict[str, list[str]] = {}
+        for label in self.labels:
+            if label.group is not None:
+                grouped.setdefault(label.group, []).append(label.name)
+        return {group: tuple(names) for group, names in grouped.items()}
+
+    @cached_property
+    def spellings(self) -> Mapping[str, str]:
+        """Label name by every normalised spelling of it: the name itself and its aliases."""
+        return {normalize(spelling): label.name for label in self.labels for spelling in (label.name, *label.aliases)}
+
+    def find(self, text: str) -> str | None:
+        """Return the name of the label that ``text`` names exactly (but for case and joiners), or None."""
+        return self.spellings.get(normalize(text))
+
+    def field(self, name: str) -> Field | None:
+        """Return the field of that name, or None."""
+        return next((each for each in self.fields if each.name == name), None)
+
+    def ordered(self, names: Iterable[str]) -> list[str]:
+        """Return the given label names in label-space order."""
+        return sorted(names, key=self.index.__getitem__)
+
+    def vectors(self, sets: Iterable[Iterable[str]]) -> NDArray[np.bool_]:
+        """Return the label vectors of the given sets of label names: bool, shape (n_sets, n_labels)."""
+        import numpy as np
+
+        rows = [[self.index[name] for name in names] for names in sets]
+        matrix = np.zeros((len(rows), len(self.labels)), dtype=np.bool_)
+        for row, columns in enumerate(rows):
+            matrix[row, columns] = True
+        return matrix
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the label space as plain values; `from_json` is the way back."""
+        return {
+            "labels": [asdict(label) for label in self.labels],
+            "fields": [asdict(each) for each in self.fields],
+        }
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> LabelSpace:
+        """Return the label space that `to_json` wrote."""
+        return cls(
+            tuple(Label(**{**row, "aliases": tuple(row["aliases"])}) for row in data["labels"]),
+            tuple(Field(**{**row, "values": tuple(row["values"])}) for row in data["fields"]),
+        )

@@ -1,0 +1,1 @@
+"""Output formats: one file each; text becomes labels and fields, or a ParseFailure."""

@@ -1,0 +1,175 @@
+"""The values that flow between the stages: sample, call, completion, answer, prediction."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, Literal, TypedDict
+
+FieldValue = str | bool | None
+"""What a field holds: an extracted string or a choice, a bool, or None for "nothing there"."""
+
+
+class FailureKind(StrEnum):
+    """Why cells are unanswered: the one enumeration of it."""
+
+    CALL_ERROR = "call_error"
+    REFUSAL = "refusal"
+    TRUNCATED = "truncated"
+    UNPARSEABLE = "unparseable"
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One row of a sample set.
+
+    Attributes:
+        id: Unique in its set.
+        inputs: The input columns, `text` among them or not; all that a template may see.
+        labels: The gold labels; None means unlabelled (never scored), the empty set means none of them.
+        fields: The gold fields by name; a field that the row does not have is absent here and is not scored.
+    """
+
+    id: str
+    inputs: Mapping[str, Any]
+    labels: frozenset[str] | None = None
+    fields: Mapping[str, FieldValue] = field(default_factory=dict)
+
+
+class Message(TypedDict):
+    """One message of a request, as the chat APIs have it."""
+
+    role: str
+    content: str
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One rendered request.
+
+    Attributes:
+        sample: Id of the sample.
+        pass_name: The pass that asks.
+        unit: What the call is about: "" for the sample, else the name of a label or group.
+        repeat: 0 is the plain run.
+        messages: What is sent, in order.
+    """
+
+    sample: str
+    pass_name: str
+    unit: str
+    repeat: int
+    messages: tuple[Message, ...]
+
+    @property
+    def slot(self) -> tuple[str, str, str, int]:
+        """Where the call stands in its run: (sample, pass, unit, repeat). A later completion of a slot replaces an earlier."""
+        return (self.sample, self.pass_name, self.unit, self.repeat)
+
+
+class CallError(TypedDict):
+    """Why a call has no completion: a word to count by, the message, and the HTTP status (None without a response)."""
+
+    kind: str
+    message: str
+    status: int | None
+
+
+class Usage(TypedDict, total=False):
+    """Tokens of one call, as the server counted them."""
+
+    prompt_tokens: int
+    completion_tokens: int
+    reasoning_tokens: int
+    cached_tokens: int
+
+
+@dataclass(frozen=True, slots=True)
+class Completion:
+    """What came back for a call.
+
+    Attributes:
+        status: "ok", "refusal" (the API itself said so; `raw` is what it said) or "error" (see `error`; `raw` is None).
+        raw: The model's text, as it came.
+        finish_reason: As the server named it: "stop", "length", "content_filter", …
+        logprobs: Token log-probabilities as they came, or None.
+        usage: Token counts, empty when the server gave none.
+        latency_s: Seconds from sending the request to the whole answer, of the last attempt.
+        attempts: How often the call was sent, 1 or more.
+        cached: True when nothing was sent because the cache had the answer.
+        served_model: The model's name as the server gave it.
+    """
+
+    status: Literal["ok", "refusal", "error"]
+    raw: str | None = None
+    finish_reason: str | None = None
+    error: CallError | None = None
+    logprobs: Any = None
+    usage: Usage = field(default_factory=lambda: Usage())
+    latency_s: float = 0.0
+    attempts: int = 1
+    cached: bool = False
+    served_model: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a parser read in a completion.
+
+    Attributes:
+        labels: The labels that it said; the empty set only when it said "none of them" explicitly.
+        off_list: What stood where a label should and is none, as it was written.
+        fields: The fields that it gave; a field that it did not give is absent.
+        repaired: True when the text was broken and had to be mended before it could be read.
+    """
+
+    labels: frozenset[str]
+    off_list: tuple[str, ...] = ()
+    fields: Mapping[str, FieldValue] = field(default_factory=dict)
+    repaired: bool = False
+
+
+class ParseFailure(Exception):  # noqa: N818 - the design's word; it is also a value that flows on
+    """A completion in which no answer could be read, and why.
+
+    Parsers raise it; `harness.parsing.read` returns it as a value, because a failure is a result like any other.
+    """
+
+    def __init__(self, kind: FailureKind, why: str, off_list: tuple[str, ...] = ()) -> None:
+        super().__init__(f"{kind}: {why}")
+        self.kind = kind
+        self.why = why
+        self.off_list = off_list
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """What the passes together say of one sample (in one repeat).
+
+    Attributes:
+        labels: The labels that are present. A label that is neither here nor in `unanswered` is absent.
+        unanswered: The labels whose cell no pass answered; all of them when the only pass failed.
+        failure: Why, when a cell is unanswered; of several reasons the last.
+        why: The reason in words, for people.
+        off_list: Off-list answers of all passes, in order.
+        fields: Fields that were answered.
+        asked_fields: Names of the fields that were asked for; one of them that is not in `fields` is unanswered.
+        repaired: True when any answer had to be mended.
+    """
+
+    sample: str
+    labels: frozenset[str]
+    unanswered: frozenset[str] = frozenset()
+    failure: FailureKind | None = None
+    why: str | None = None
+    off_list: tuple[str, ...] = ()
+    fields: Mapping[str, FieldValue] = field(default_factory=dict)
+    asked_fields: tuple[str, ...] = ()
+    repaired: bool = False
+    repeat: int = 0
+
+    @property
+    def failed(self) -> bool:
+        """True when some cell is unanswered."""
+        return bool(self.unanswered)
