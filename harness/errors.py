@@ -1,7 +1,7 @@
 """The exception tree: every failure a user can cause or meet, with its message, next step and exit code.
 
-Messages follow one pattern: ``where: what must hold, got what. Next step.`` A file is checked whole, so its problems come
-together: collect them in a `Problems` and raise them once.
+Messages follow one pattern: ``where: what must hold, got what. Next step.`` A file is checked whole, so its
+problems come together: collect them in a `Problems` and raise them once.
 """
 
 from __future__ import annotations

@@ -22,7 +22,7 @@ NONE_WORD = "none"
 FieldType = Literal["choice", "text", "bool"]
 TextMatch = Literal["exact", "normalized"]
 
-_JOINERS = re.compile(r"[\s_\-‐-―]+")
+_JOINERS = re.compile(r"[\s_\-\u2010-\u2015]+")
 
 
 def normalize(name: str) -> str:

@@ -64,7 +64,7 @@ class Call:
 
     @property
     def slot(self) -> tuple[str, str, str, int]:
-        """Where the call stands in its run: (sample, pass, unit, repeat). A later completion of a slot replaces an earlier."""
+        """Where the call stands in its run: (sample, pass, unit, repeat). The latest completion of a slot counts."""
         return (self.sample, self.pass_name, self.unit, self.repeat)
 
 
