@@ -7,7 +7,8 @@ problems come together: collect them in a `Problems` and raise them once.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar
@@ -69,6 +70,14 @@ class Problems:
         """Note a problem; ``line`` counts from 1, None where the problem is the file as a whole."""
         where = str(self.path) if line is None else f"{self.path}:{line}"
         self.found.append(Problem(where, message))
+
+    @contextmanager
+    def before(self) -> Iterator[None]:
+        """Tell the problems found so far before those of another file that is read meanwhile."""
+        try:
+            yield
+        except DataError as error:
+            raise DataError("\n".join([*map(str, self.found), str(error)])) from None
 
     def raise_if_any(self) -> None:
         """Raise a `DataError` with every problem found so far, in the order of the file."""

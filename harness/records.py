@@ -36,6 +36,17 @@ class Sample:
     labels: frozenset[str] | None = None
     fields: Mapping[str, FieldValue] = field(default_factory=dict)
 
+    def to_json(self) -> dict[str, Any]:
+        """Return the sample as plain values; `from_json` is the way back."""
+        labels = None if self.labels is None else sorted(self.labels)
+        return {"id": self.id, "inputs": dict(self.inputs), "labels": labels, "fields": dict(self.fields)}
+
+    @classmethod
+    def from_json(cls, row: Mapping[str, Any]) -> Sample:
+        """Return the sample that `to_json` wrote."""
+        labels = None if row["labels"] is None else frozenset(row["labels"])
+        return cls(row["id"], row["inputs"], labels, row["fields"])
+
 
 class Message(TypedDict):
     """One message of a request, as the chat APIs have it."""
@@ -112,6 +123,43 @@ class Completion:
     cached: bool = False
     served_model: str | None = None
 
+    def to_json(self) -> dict[str, Any]:
+        """Return the completion as plain values; `from_json` is the way back."""
+        return {
+            "attempt": self.attempts,
+            "status": self.status,
+            "error": self.error,
+            "raw": self.raw,
+            "finish_reason": self.finish_reason,
+            "logprobs": self.logprobs,
+            "usage": self.usage,
+            "latency_s": round(self.latency_s, 4),
+            "cached": self.cached,
+            "model": self.served_model,
+        }
+
+    @classmethod
+    def from_json(cls, row: Mapping[str, Any]) -> Completion:
+        """Return the completion that `to_json` wrote.
+
+        Raises:
+            KeyError, TypeError, ValueError: It is not what `to_json` writes.
+        """
+        if row["status"] not in ("ok", "refusal", "error"):
+            raise ValueError(f"unknown status {row['status']!r}")
+        return cls(
+            status=row["status"],
+            raw=row["raw"],
+            finish_reason=row["finish_reason"],
+            error=row["error"],
+            logprobs=row["logprobs"],
+            usage=row["usage"],
+            latency_s=row["latency_s"],
+            attempts=row["attempt"],
+            cached=row["cached"],
+            served_model=row["model"],
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Answer:
@@ -173,3 +221,39 @@ class Prediction:
     def failed(self) -> bool:
         """True when some cell is unanswered."""
         return bool(self.unanswered)
+
+    def to_json(self, space_order: Mapping[str, int], gold: frozenset[str] | None) -> dict[str, Any]:
+        """Return the prediction beside its gold as plain values, labels in label-space order."""
+
+        def ordered(names: frozenset[str]) -> list[str]:
+            return sorted(names, key=space_order.__getitem__)
+
+        return {
+            "id": self.sample,
+            "repeat": self.repeat,
+            "gold": None if gold is None else ordered(gold),
+            "labels": ordered(self.labels),
+            "unanswered": ordered(self.unanswered),
+            "failure": None if self.failure is None else str(self.failure),
+            "why": self.why,
+            "off_list": list(self.off_list),
+            "fields": dict(self.fields),
+            "asked_fields": list(self.asked_fields),
+            "repaired": self.repaired,
+        }
+
+    @classmethod
+    def from_json(cls, row: Mapping[str, Any]) -> Prediction:
+        """Return the prediction that `to_json` wrote."""
+        return cls(
+            sample=row["id"],
+            labels=frozenset(row["labels"]),
+            unanswered=frozenset(row["unanswered"]),
+            failure=None if row["failure"] is None else FailureKind(row["failure"]),
+            why=row["why"],
+            off_list=tuple(row["off_list"]),
+            fields=row["fields"],
+            asked_fields=tuple(row["asked_fields"]),
+            repaired=row["repaired"],
+            repeat=row["repeat"],
+        )

@@ -328,7 +328,7 @@ class _Reader:
     def _warnings(self) -> Iterator[str]:
         if self.repeated:
             where = listing(map(str, self.repeated), 5)
-            yield f"{self.path}: {len(self.repeated)} texts repeat an earlier one (lines {where}): their ids end in -2, …"
+            yield f"{self.path}: {len(self.repeated)} texts repeat an earlier one (lines {where}): ids end in -2, …"
         if self.empty_cells:
             yield (
                 f"{self.path}: {self.empty_cells} samples have an empty label cell and are not scored. "

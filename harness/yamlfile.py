@@ -38,10 +38,20 @@ for _tag, _pattern, _first in (
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """A value in a YAML file: a scalar, a list of nodes, or a dict of nodes by key; and its line, counted from 1."""
+    """A value in a YAML file: a scalar, a list of nodes, or a dict of nodes by key; and its line, counted from 1.
+
+    Attributes:
+        block: True for a block scalar (``|`` or ``>``), whose text begins on the next line.
+    """
 
     value: Any
     line: int
+    block: bool = False
+
+    @property
+    def text_line(self) -> int:
+        """The line on which the first character of a text stands."""
+        return self.line + 1 if self.block else self.line
 
     def plain(self) -> Any:
         """Return the value without positions."""
@@ -133,7 +143,7 @@ class _Converter:
             return Node(self._mapping(node, depth), line)
         if isinstance(node, yaml.SequenceNode):
             return Node([self.convert(each, depth + 1) for each in node.value], line)
-        return Node(self.loader.construct_object(node), line)
+        return Node(self.loader.construct_object(node), line, getattr(node, "style", None) in ("|", ">"))
 
     def _mapping(self, node: yaml.MappingNode, depth: int) -> dict[str, Node]:
         self.loader.flatten_mapping(node)

@@ -1,1 +1,54 @@
-"""Clients: one file for each API, and the embedded model's server."""
+"""Clients: one file for each API, and the embedded model's server. All of them speak through the openai package.
+
+The runner is handed a `Client` and does not know who answers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+from harness.project import Settings
+from harness.prompt import Model
+from harness.records import Call, Completion
+
+
+class Client(Protocol):
+    """Who answers the calls of a pass."""
+
+    @property
+    def endpoint(self) -> Mapping[str, Any]:
+        """What stands for the server in the call key."""
+
+    @property
+    def concurrency(self) -> int | None:
+        """How many calls it is worth having under way at once; None leaves it to the user."""
+
+    def body(self, call: Call) -> dict[str, Any]:
+        """Return the request as it will be sent."""
+
+    async def send(self, body: Mapping[str, Any]) -> Completion:
+        """Send a request once.
+
+        Raises:
+            AttemptFailed: No completion came back.
+            ModelError: None ever will: no key, no such model, no server.
+        """
+
+    async def close(self) -> None:
+        """Let go of connections and servers."""
+
+
+def connect(model: Model, settings: Settings) -> Client:
+    """Return the client for a model. Nothing is started or sent before the first call.
+
+    Raises:
+        ModelError: The model cannot be had here: weights or package missing.
+    """
+    if model.is_local:
+        from harness.clients.embedded import EmbeddedClient
+
+        return EmbeddedClient(model)
+    from harness.clients.remote import RemoteClient
+
+    return RemoteClient(model, settings)

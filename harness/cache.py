@@ -1,0 +1,89 @@
+"""Completions by call key, in one SQLite file: an identical call is paid once."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from types import TracebackType
+
+from harness.records import Completion
+
+_SCHEMA = "CREATE TABLE IF NOT EXISTS completions (key TEXT PRIMARY KEY, completion TEXT NOT NULL) WITHOUT ROWID"
+
+
+class Cache:
+    """The cache file, open. Failed calls are never in it; whatever it cannot read is a miss, said once.
+
+    Args:
+        path: The SQLite file; it and its folder are made when missing. None keeps nothing and finds nothing.
+        warn: Told in words when the file is damaged or cannot be written.
+    """
+
+    def __init__(self, path: Path | None, warn: Callable[[str], None]) -> None:
+        self.path = path
+        self._warn_once: Callable[[str], None] | None = warn
+        self._connection: sqlite3.Connection | None = None
+        if path is not None:
+            self._open(path)
+
+    def _open(self, path: Path) -> None:
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            connection = sqlite3.connect(path, timeout=30, isolation_level=None)
+            try:
+                # WAL lets several runs share the file; without a sync per write a power cut can lose the last
+                # entries, which the run's own completions.jsonl still has.
+                connection.execute("PRAGMA journal_mode=WAL")
+                connection.execute("PRAGMA synchronous=OFF")
+                connection.execute(_SCHEMA)
+            except sqlite3.Error:
+                connection.close()
+                raise
+            self._connection = connection
+        except (sqlite3.Error, OSError) as error:
+            self._warn(
+                f"{path}: the cache cannot be used ({error}); every call is made. Delete the file to start a new one."
+            )
+
+    def _warn(self, message: str) -> None:
+        if self._warn_once is not None:
+            self._warn_once(message)
+            self._warn_once = None
+
+    def get(self, key: str) -> Completion | None:
+        """Return the completion of a call, marked as cached, or None."""
+        if self._connection is None:
+            return None
+        try:
+            row = self._connection.execute("SELECT completion FROM completions WHERE key = ?", (key,)).fetchone()
+            return None if row is None else replace(Completion.from_json(json.loads(row[0])), cached=True)
+        except (sqlite3.Error, ValueError, KeyError, TypeError) as error:
+            self._warn(f"{self.path}: a damaged entry is not used ({error}); its call is made again.")
+            return None
+
+    def put(self, key: str, completion: Completion) -> None:
+        """Keep the completion of a call; failed calls are not kept, so that they are tried again."""
+        if self._connection is None or completion.status == "error":
+            return
+        text = json.dumps(completion.to_json(), ensure_ascii=False)
+        try:
+            self._connection.execute("INSERT OR REPLACE INTO completions VALUES (?, ?)", (key, text))
+        except (sqlite3.Error, UnicodeEncodeError) as error:
+            self._warn(f"{self.path}: cannot keep completions ({error}). The run itself is saved as ever.")
+
+    def close(self) -> None:
+        """Close the file."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    def __enter__(self) -> Cache:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()

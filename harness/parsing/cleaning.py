@@ -1,0 +1,133 @@
+"""What stands around an answer and is none: reasoning, end tokens, fences, markup. Everything here takes linear time."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from harness.records import FailureKind, ParseFailure
+
+INVISIBLE = "\u200b\u200c\u200d\u2060\ufeff\ufe0e\ufe0f\u200e\u200f"
+"""Zero-width characters, variation selectors and direction marks: taken off the ends of a name, kept inside of it."""
+
+_CLIP = 100
+_LAYERS = 16
+
+_REASONING = re.compile(r"<(/?)(?:think|thinking|thought|reasoning)>", re.IGNORECASE)
+_ANSWER_TAG = re.compile(r"<(/?)answer>", re.IGNORECASE)
+_END_OF_TURN = re.compile(r"<\|(?:im_end|endoftext|end|eot_id|eos|end_of_text)\|>|</s>|<end_of_turn>", re.IGNORECASE)
+
+BULLET = re.compile(
+    r"(?:[-*+•‣▪◦●·–—]|[#>]{1,6}|\(?[a-zA-Z]\))(?:\s+|$)"
+    r"|\(?\d{1,3}[.)](?:\s+|(?!\d))"
+    r"|(?:[☑✅✓✔]\ufe0f?|\[[xX✓✔]\])\s*"
+)
+"""A bullet, number, heading mark or ticked box before an item."""
+
+_CONJUNCTION = re.compile(r"(?:and|&)\s", re.IGNORECASE)
+_PAIRS = {'"': '"', "'": "'", "`": "`", "*": "*", "_": "_", "~": "~"}
+_PAIRS |= {"“": "”", "„": "“", "‘": "’", "«": "»", "「": "」"}
+_PAIRS |= {"[": "]", "(": ")", "{": "}", "<": ">", "【": "】", "『": "』"}
+_EDGES = frozenset(_PAIRS) | frozenset(_PAIRS.values())
+_STOPS = frozenset(".,;:!。、；：！،")
+
+
+def answer_text(text: str, cut: bool) -> str:
+    """Return the part of a completion in which the answer stands.
+
+    Reasoning is taken out, what follows an end-of-turn token is dropped, and of answer tags the last one's content is
+    kept (with a line end after it: it is finished).
+
+    Raises:
+        ParseFailure: Nothing is left: the answer is empty, or the reasoning never came to an end.
+    """
+    body, thinking = _without_reasoning(text)
+    body = _in_answer_tag(_first_turn(body))
+    if not body.strip().strip(INVISIBLE):
+        why = "the reasoning never ends" if thinking else "empty answer"
+        if cut:
+            raise ParseFailure(FailureKind.TRUNCATED, f"{why}: the tokens ran out before an answer")
+        raise ParseFailure(FailureKind.UNPARSEABLE, why)
+    return body
+
+
+def _without_reasoning(text: str) -> tuple[str, bool]:
+    """Return the text outside of reasoning tags, and whether the last one is still open."""
+    kept: list[str] = []
+    position, inside = 0, False
+    for tag in _REASONING.finditer(text):
+        if tag[1]:
+            if not inside:
+                kept.clear()  # Its opening tag stood in the prompt: all before it is reasoning.
+            position, inside = tag.end(), False
+        elif not inside:
+            kept.append(text[position : tag.start()])
+            inside = True
+    if not inside:
+        kept.append(text[position:])
+    return "".join(kept), inside
+
+
+def _first_turn(text: str) -> str:
+    turns = _END_OF_TURN.split(text)
+    return next((turn for turn in turns if turn.strip()), "")
+
+
+def _in_answer_tag(text: str) -> str:
+    start, end = 0, None
+    for tag in _ANSWER_TAG.finditer(text):
+        if tag[1]:
+            end = tag.start()
+        else:
+            start, end = tag.end(), None
+    return text[start:] if end is None else f"{text[start:end]}\n"
+
+
+def peel(text: str) -> Iterator[str]:
+    """Yield ``text`` trimmed, then again and again with one more layer of decoration off.
+
+    Layers are bullets and numbers, quotes, brackets, emphasis and a stop at the end. They come off one at a time and
+    each result is yielded, so that a name which is itself written with such signs is met before it loses them.
+    """
+    for _ in range(_LAYERS):
+        text = text.strip()
+        if not text:
+            return
+        yield text
+        text = _without_layer(text)
+
+
+def _without_layer(text: str) -> str:
+    visible = text.strip(INVISIBLE)
+    if visible != text:
+        return visible
+    mark = BULLET.match(text) or _CONJUNCTION.match(text)
+    if mark:
+        return text[mark.end() :]
+    first, last = text[0], text[-1]
+    if len(text) > 1 and _PAIRS.get(first) == last:
+        return text[1:-1]
+    if last in _STOPS:
+        return text[:-1]
+    if first in _EDGES:
+        return text[1:]
+    return text[:-1] if last in _EDGES else ""
+
+
+def bare(text: str) -> str:
+    """Return ``text`` without any of the layers that `peel` takes off."""
+    core = ""
+    for core in peel(text):
+        pass
+    return core
+
+
+def clip(text: str) -> str:
+    """Return ``text`` as it may be reported: at most 100 characters, and encodable."""
+    shown = text if len(text) <= _CLIP else f"{text[: _CLIP - 1]}…"
+    return encodable(shown)
+
+
+def encodable(text: str) -> str:
+    """Return ``text`` with lone surrogates, which no file can hold, replaced by question marks."""
+    return text.encode("utf-8", "replace").decode("utf-8")

@@ -1,0 +1,133 @@
+"""One line of an answer in the list format: the items that stand on it, or that it is prose."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from harness.parsing.cleaning import BULLET
+from harness.parsing.names import Item, Kind, Names
+
+_PROSE_WORDS = 6
+_PROSE_LENGTH = 60
+_PROSE_END = re.compile(r"[!?:。！？：…]\W{0,4}$")  # noqa: RUF001 - as it is written
+_SENTENCE = re.compile(
+    r"(?:the|this|that|these|it|i|we|they|he|she|you|there|here|based|in|as|since|because|my|given|so|but|which)\s"
+    r"(?:\S+\s+)\S",
+    re.IGNORECASE,
+)
+_CLOSED_END = re.compile(r"[\])}`]\W*$")
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """What stands on one line.
+
+    Attributes:
+        items: Its items in order, prose among them left out.
+        bulleted: True when it starts with a bullet or a number: it is an item, however it reads.
+        may_go_on: True when a text cut at its end is incomplete.
+    """
+
+    items: tuple[Item, ...] = ()
+    bulleted: bool = False
+    may_go_on: bool = False
+
+    @property
+    def answers(self) -> bool:
+        """True when an item of the line is a label, the none word, or a label denied."""
+        return any(item.kind is not Kind.OTHER for item in self.items)
+
+    @property
+    def only_answers(self) -> bool:
+        """True when there are items and every one is a label, the none word, or a label denied."""
+        return bool(self.items) and all(item.kind is not Kind.OTHER for item in self.items)
+
+
+class LineReader:
+    """Reads lines into items, for one label space and separator."""
+
+    def __init__(self, names: Names, separator: str) -> None:
+        self._names = names
+        self._separator = separator.strip(" ")
+        self._most = names.pieces(self._separator)
+        self._read: dict[str, list[Item]] = {}
+
+    def read(self, line: str) -> Line:
+        """Return what stands on ``line``."""
+        whole = self._names.exact(line)
+        if whole:
+            return Line((whole,), may_go_on=whole.may_go_on)
+        bulleted = bool(BULLET.match(line))
+        items, may_go_on = self._items(line, bulleted)
+        if not items:
+            # A bullet or an opening bracket alone: its item was still to come. A closing bracket or fence ends the list.
+            return Line(bulleted=bulleted, may_go_on=may_go_on or not _CLOSED_END.search(line))
+        if items[0].kind is Kind.OTHER and not bulleted and self.is_prose(self._split(line)[0]):
+            return Line()
+        kept = tuple(item for item in items if item.kind is not Kind.OTHER or not self.is_prose(item.name))
+        return Line(kept, bulleted, may_go_on or (line.startswith("[") and "]" not in line))
+
+    def names_in(self, text: str) -> bool:
+        """Return whether a part of ``text`` between separators is a label or the none word."""
+        return any(self._names.exact(piece) for piece in self._split(text))
+
+    def is_prose(self, text: str) -> bool:
+        """Return whether ``text`` reads as a sentence and not as a name: long, or with a sentence's beginning or end."""
+        words = len(text.split(None, _PROSE_WORDS + self._names.words))
+        longest = max(_PROSE_WORDS, self._names.words)
+        return words > longest or len(text) > _PROSE_LENGTH or bool(_SENTENCE.match(text) or _PROSE_END.search(text))
+
+    def _split(self, line: str) -> list[str]:
+        return [piece for piece in line.split(self._separator) if piece.strip()] or [line]
+
+    def _items(self, line: str, bulleted: bool) -> tuple[list[Item], bool]:
+        """Return the items of a line, and whether more was to come when it was cut at its end."""
+        pieces = line.split(self._separator)
+        found: list[Item] = []
+        explaining = ""
+        position = 0
+        while position < len(pieces):
+            if explaining == "(":
+                explaining = "" if ")" in pieces[position] else "("
+                position += 1
+                continue
+            items, used = self._longest(pieces, position)
+            position += used
+            # After "label: why" only another "label: why" is an item; a bare word there is part of the sentence.
+            if not items or (explaining and not items[-1].opener):
+                continue
+            found += items
+            explaining = _goes_on(items[-1])
+            if items[-1].opener == "." or (bulleted and explaining):
+                break
+        return found, self._incomplete(found, pieces[-1])
+
+    def _incomplete(self, found: list[Item], last_piece: str) -> bool:
+        if not found:
+            return False
+        last = found[-1]
+        if last.opener == ".":
+            return False
+        return not last_piece.strip() or last.kind is Kind.OTHER or bool(last.opener) or last.may_go_on
+
+    def _longest(self, pieces: list[str], position: int) -> tuple[list[Item], int]:
+        """Return the items of the longest run of pieces from ``position`` that is one name, and how many it took."""
+        for count in range(min(self._most, len(pieces) - position), 1, -1):
+            run = self._separator.join(pieces[position : position + count])
+            item = self._names.exact(run) or self._names.explained(run)
+            if item and self._separator not in item.explanation:
+                return [item], count
+        return self._single(pieces[position]), 1
+
+    def _single(self, piece: str) -> list[Item]:
+        if piece not in self._read:
+            self._read[piece] = [item for item in self._names.read(piece) if item.name or item.kind is not Kind.OTHER]
+        return self._read[piece]
+
+
+def _goes_on(item: Item) -> str:
+    """Return the sign of an explanation that is not over yet at the end of its piece."""
+    if item.opener == "(" and ")" in item.explanation:
+        return ""
+    return item.opener

@@ -1,0 +1,169 @@
+"""What a piece of an answer names: a label, the explicit none, a label that is denied, or nothing on the list."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from harness.labelspace import NONE_WORD, LabelSpace, normalize
+from harness.parsing.cleaning import bare, clip, peel
+
+_EMPTY_LIST = re.compile(r"\[\s*\]")
+
+# Closed on purpose: these say that no label applies, and nothing else. "None of the other labels" is not among them.
+_NONE_SAID = re.compile(
+    r"none of (?:the|these|those|them)(?: (?:above|given|listed|provided|possible|available)){0,2}"
+    r"(?: (?:labels?|categories|options|topics|tags|classes))?(?: (?:apply|applies|fits?))?"
+    r"|none (?:apply|applies)|no labels?(?: (?:apply|applies))?"
+)
+
+_NO = re.compile(
+    r"(?:no|false|0|n/?a|none|absent|does(?: not|n't) apply"
+    r"|not (?:mentioned|applicable|present|relevant|applied|discussed|an issue|at all))(?:$|\s*[.,;(–—]| - )"
+    r"|[❌✗✘✖🚫]",
+    re.IGNORECASE,
+)
+_UNTICKED = re.compile(r"(?:[-*+•]\s+)?(?:\[\s?\]|[☐❌✗✘✖🚫])\ufe0f?\s*(?=\S)")
+
+_EXPLAINS = re.compile(r":|：| (?:-|–|—|->|=>|→|=) | ?[(（]|。|[.!](?= |$)")  # noqa: RUF001 - as it is written
+_OTHER_SEPARATORS = re.compile(
+    r" (?:and|und|et|y|e|en|och|и|plus|&|\+|-) |\s?[,;|/、，،؛；]\s?|和|及|と"  # noqa: RUF001 - as it is written
+)
+
+
+class Kind(StrEnum):
+    """What a piece of an answer is."""
+
+    LABEL = "label"
+    NONE = "none"
+    DENIED = "denied"
+    OTHER = "other"
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One piece of an answer.
+
+    Attributes:
+        name: The label's name; for OTHER what was written.
+        opener: The sign with which an explanation follows ("" when none does): one of ``: - ( .``.
+        explanation: The explanation itself.
+        may_go_on: True when a cut text could have gone on here to the name of another label.
+    """
+
+    kind: Kind
+    name: str = ""
+    opener: str = ""
+    explanation: str = ""
+    may_go_on: bool = False
+
+
+class Names:
+    """Finds what pieces of text name, exactly: by the spellings of the label space and the none word."""
+
+    def __init__(self, space: LabelSpace, none: str) -> None:
+        spellings = [spelling for label in space for spelling in (label.name, *label.aliases)]
+        self.space = space
+        self._nones = {normalize(none), NONE_WORD}
+        # Longer texts name nothing, whatever is trimmed from them: they need not be looked at closely.
+        self._longest = 64 + 4 * max(map(len, [none, *spellings]))
+        self._signs = max((len(_EXPLAINS.findall(spelling)) for spelling in spellings), default=0)
+        self._inner = max((len(_OTHER_SEPARATORS.findall(spelling)) for spelling in spellings), default=0)
+        self.words = max((len(spelling.split()) for spelling in spellings), default=0)
+
+    def pieces(self, separator: str) -> int:
+        """Return into how many pieces at most ``separator`` can break a name."""
+        # A joiner such as "-" may be written where the label space has another one.
+        plain = normalize(separator) or " "
+        spelled = [spelling for label in self.space for spelling in (label.name, *label.aliases)]
+        return 1 + max((max(each.count(separator), normalize(each).count(plain)) for each in spelled), default=0)
+
+    def exact(self, text: str) -> Item | None:
+        """Return the label or none that ``text`` names when only decoration is taken off it, or None."""
+        for layer in peel(text):
+            if len(layer) > self._longest:
+                continue
+            name = self.space.find(layer)
+            if name is not None:
+                return Item(Kind.LABEL, name, may_go_on=text.endswith(layer) and self._may_go_on(layer, name))
+            if self._is_none(layer):
+                return Item(Kind.NONE)
+        return None
+
+    def _is_none(self, text: str) -> bool:
+        form = normalize(text)
+        return form in self._nones or bool(_EMPTY_LIST.fullmatch(text) or _NONE_SAID.fullmatch(form))
+
+    def _may_go_on(self, text: str, name: str) -> bool:
+        form = normalize(text)
+        return any(
+            spelling.startswith(form) and owner != name for spelling, owner in self.space.spellings.items()
+        )
+
+    def read(self, piece: str) -> list[Item]:
+        """Return what one piece of a line names: labels, or one item that is denied, explained or not on the list."""
+        piece = " ".join(piece.split())
+        unticked = _UNTICKED.match(piece)
+        if unticked and not self.space.find(piece):
+            denied = self.exact(piece[unticked.end() :]) or self.explained(piece[unticked.end() :])
+            return [Item(Kind.DENIED, denied.name)] if denied else []
+        return self.joined(piece) or [self.explained(piece) or self._other(piece)]
+
+    def joined(self, piece: str) -> list[Item]:
+        """Return the labels that a piece is made of: one, or several joined by "and" or by any usual separator.
+
+        All of its parts must be labels; else the result is empty.
+        """
+        item = self.exact(piece)
+        return [item] if item else self._parts(piece)
+
+    def explained(self, piece: str) -> Item | None:
+        """Return the label or none at the head of a piece that goes on with an explanation, or None."""
+        core = bare(piece)
+        signs = _EXPLAINS.finditer(core, 0, self._longest)
+        heads = [sign for _, sign in zip(range(self._signs + 1), signs, strict=False)]
+        for sign in reversed(heads):
+            found = self.exact(core[: sign.start()])
+            if found:
+                explanation = core[sign.end() :].strip(" *_`\"'")
+                kind = Kind.DENIED if found.kind is Kind.LABEL and _NO.match(explanation) else found.kind
+                return Item(kind, found.name, _opener(sign[0]), explanation)
+        return None
+
+    def _other(self, piece: str) -> Item:
+        core = bare(piece)
+        sign = _EXPLAINS.search(core, 1)
+        if sign is None:
+            return Item(Kind.OTHER, clip(core))
+        return Item(Kind.OTHER, clip(bare(core[: sign.start()])), _opener(sign[0]), core[sign.end() :])
+
+    def _parts(self, piece: str) -> list[Item]:
+        starts, ends = [0], []
+        for joint in _OTHER_SEPARATORS.finditer(piece):
+            ends.append(joint.start())
+            starts.append(joint.end())
+        spans = list(zip(starts, [*ends, len(piece)], strict=True))
+        return self._cover(piece, spans) if len(spans) > 1 else []
+
+    def _cover(self, piece: str, spans: Sequence[tuple[int, int]]) -> list[Item]:
+        found = []
+        position = 0
+        while position < len(spans):
+            for last in range(min(position + self._inner, len(spans) - 1), position - 1, -1):
+                item = self.exact(piece[spans[position][0] : spans[last][1]])
+                if item:
+                    break
+            else:
+                return []
+            found.append(item)
+            position = last + 1
+        return found
+
+
+def _opener(sign: str) -> str:
+    sign = sign.strip()
+    if sign in "(（":  # noqa: RUF001 - as it is written
+        return "("
+    return "." if sign in ".!。" else ":"

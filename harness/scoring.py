@@ -1,0 +1,445 @@
+"""From samples and predictions to scores: align by id and label name, count, average over repeats.
+
+This is the one place that turns failures into wrong answers. Only samples with gold labels are scored, all of them: a
+sample that has no prediction in a repeat is unanswered there, with failure "call_error".
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import re
+import unicodedata
+from collections import Counter
+from collections.abc import Container, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import numpy as np
+
+from harness import metrics
+from harness.labelspace import Field, FieldType, LabelSpace, TextMatch, normalize
+from harness.metrics import NAN, BoolMatrix, BoolVector
+from harness.metrics import Averages as Averages
+from harness.records import FailureKind, FieldValue, Prediction, Sample
+
+
+@dataclass(frozen=True, slots=True)
+class LabelScore:
+    """One label. Counts are cells; precision, recall and F1 are NaN at 0/0, as `metrics` says.
+
+    Attributes:
+        support: Gold cells. A label with support 0 is in no macro average.
+        predicted: Predicted cells: ``tp + fp``.
+        fn: Gold cells that were not predicted, the unanswered ones among them.
+        unanswered: Cells that no pass answered.
+    """
+
+    label: str
+    support: float
+    predicted: float
+    tp: float
+    fp: float
+    fn: float
+    precision: float
+    recall: float
+    f1: float
+    unanswered: float
+
+
+@dataclass(frozen=True, slots=True)
+class FieldScore:
+    """One field, over the samples that have gold for it and were asked for it. An unanswered field is wrong.
+
+    Attributes:
+        support: Samples that count.
+        answered: Those of them with an answer, "nothing there" being one.
+        accuracy: Share that is right; a text is compared as its `Field.match` says. NaN without support.
+        exact: For a text, the share that equals gold character by character; NaN for the other types.
+        normalized: For a text, the share that equals gold after `normalize_text`; NaN for the other types.
+    """
+
+    field: str
+    type: FieldType
+    support: float
+    answered: float
+    accuracy: float
+    exact: float
+    normalized: float
+
+
+@dataclass(frozen=True, slots=True)
+class Scores:
+    """All numbers of a run.
+
+    With several repeats every number is the mean of its values in the repeats (where it is defined), so counts may be
+    fractions; but `failures`, `off_list`, `off_list_samples` and `repaired` are sums over the repeats.
+
+    Attributes:
+        n_samples: Samples with gold labels: the denominator of everything but the fields.
+        n_repeats: Number of repeats, 1 or more.
+        averages: Over all samples; failures are wrong.
+        answered: The same over the fully answered samples alone, macro over the labels with support among them.
+        n_answered: Samples that are fully answered.
+        coverage: Share of (sample, repeat) pairs that are fully answered; NaN without samples.
+        worst_case: `averages` as if every unanswered cell were the complement of gold; None at full coverage. Its
+            example-based averages and cardinalities are those of `averages`, where such samples are wrong already.
+        failures: (sample, repeat) pairs with an unanswered cell, by kind; every kind is a key.
+        off_list: How often each off-list answer was given, by its normalised text; most frequent first.
+        off_list_samples: (sample, repeat) pairs with an off-list answer.
+        repaired: (sample, repeat) pairs with an answer that had to be mended.
+        labels: In label-space order, those without support among them.
+        fields: In label-space order, those that were asked for.
+        repeats: The scores of each repeat, in order; empty when there is one.
+    """
+
+    n_samples: int
+    n_repeats: int
+    averages: Averages
+    answered: Averages
+    n_answered: float
+    coverage: float
+    worst_case: Averages | None
+    failures: Mapping[FailureKind, int]
+    off_list: Mapping[str, int]
+    off_list_samples: int
+    repaired: int
+    labels: tuple[LabelScore, ...]
+    fields: tuple[FieldScore, ...]
+    repeats: tuple[Scores, ...] = ()
+
+    @property
+    def headline(self) -> dict[str, float]:
+        """The four scores a run is judged by, by name."""
+        return {
+            "macro_f1": self.averages.macro_f1,
+            "micro_f1": self.averages.micro_f1,
+            "subset_accuracy": self.averages.subset_accuracy,
+            "coverage": self.coverage,
+        }
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the scores as plain values, NaN as None; `from_json` is the way back."""
+        plain: dict[str, Any] = to_plain(self)
+        return plain
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Scores:
+        """Return the scores that `to_json` wrote."""
+        worst = data["worst_case"]
+        return cls(
+            **{
+                **_with_nan(data),
+                "averages": Averages(**_with_nan(data["averages"])),
+                "answered": Averages(**_with_nan(data["answered"])),
+                "worst_case": None if worst is None else Averages(**_with_nan(worst)),
+                "failures": {FailureKind(kind): n for kind, n in data["failures"].items()},
+                "labels": tuple(LabelScore(**_with_nan(row)) for row in data["labels"]),
+                "fields": tuple(FieldScore(**_with_nan(row)) for row in data["fields"]),
+                "repeats": tuple(cls.from_json(each) for each in data["repeats"]),
+            }
+        )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Aligned:
+    """One repeat, sample by sample: row i of everything is about ``samples[i]``.
+
+    Attributes:
+        samples: The samples with gold labels, in the order given.
+        predictions: One a sample; where there was none, an unanswered one with failure "call_error".
+        y_true: Gold label vectors, shape (n_samples, n_labels).
+        y_pred: Predicted label vectors; absent where unanswered.
+        answered: False where a cell is unanswered.
+    """
+
+    repeat: int
+    samples: tuple[Sample, ...]
+    predictions: tuple[Prediction, ...]
+    y_true: BoolMatrix
+    y_pred: BoolMatrix
+    answered: BoolMatrix
+
+    @property
+    def complete(self) -> BoolVector:
+        """Samples that are fully answered, shape (n_samples,)."""
+        complete: BoolVector = np.logical_and.reduce(self.answered, axis=1)
+        return complete
+
+    @property
+    def right(self) -> BoolMatrix:
+        """Cells that are right, shape (n_samples, n_labels); an unanswered one is not."""
+        right: BoolMatrix = (self.y_true == self.y_pred) & self.answered
+        return right
+
+    @property
+    def exact(self) -> BoolVector:
+        """Samples that are exactly right: every cell answered and right. Shape (n_samples,)."""
+        exact: BoolVector = np.logical_and.reduce(self.right, axis=1)
+        return exact
+
+
+def score(space: LabelSpace, samples: Sequence[Sample], predictions: Sequence[Prediction]) -> Scores:
+    """Return the scores of the predictions.
+
+    Samples without gold labels, and their predictions, do not count.
+
+    Raises:
+        ValueError: As `align` does.
+    """
+    repeats = align(space, samples, predictions)
+    asked = {name for rows in repeats for prediction in rows.predictions for name in prediction.asked_fields}
+    fields = [each for each in space.fields if each.name in asked]
+    return _pooled([_score_repeat(space, fields, rows) for rows in repeats])
+
+
+def align(space: LabelSpace, samples: Sequence[Sample], predictions: Sequence[Prediction]) -> tuple[Aligned, ...]:
+    """Return samples and predictions side by side, one `Aligned` for each repeat that has predictions, in order.
+
+    Without any prediction there is repeat 0, all unanswered. A sample with no prediction in a repeat counts as asked
+    for every field that any prediction was asked for: it has failed at those too.
+
+    Raises:
+        ValueError: Two samples have one id; a prediction is of an unknown sample, or the second of its sample and
+            repeat; a label or field is not in the label space; a cell is unanswered without a failure.
+    """
+    labelled = {sample.id: sample.labels is not None for sample in samples}
+    if len(labelled) < len(samples):
+        raise ValueError(f"sample ids must be unique, got {len(samples)} samples with {len(labelled)} ids")
+    for sample in samples:
+        _check_labels(space, sample.labels or (), f"gold of sample {sample.id!r}")
+    repeats: dict[int, dict[str, Prediction]] = {}
+    asked: set[str] = set()
+    for prediction in predictions:
+        _check(space, prediction, labelled)
+        found = repeats.setdefault(prediction.repeat, {})
+        if prediction.sample in found:
+            raise ValueError(f"sample {prediction.sample!r} has two predictions in repeat {prediction.repeat}")
+        found[prediction.sample] = prediction
+        if labelled[prediction.sample]:
+            asked.update(prediction.asked_fields)
+    rows = tuple(sample for sample in samples if labelled[sample.id])
+    fields = tuple(each.name for each in space.fields if each.name in asked)
+    return tuple(_aligned(space, rows, repeats.get(repeat, {}), repeat, fields) for repeat in sorted(repeats) or [0])
+
+
+def _aligned(
+    space: LabelSpace,
+    samples: tuple[Sample, ...],
+    found: Mapping[str, Prediction],
+    repeat: int,
+    asked_fields: tuple[str, ...],
+) -> Aligned:
+    rows = tuple(found.get(each.id) or _missing(space, each.id, repeat, asked_fields) for each in samples)
+    answered = ~space.vectors(row.unanswered for row in rows)
+    return Aligned(
+        repeat=repeat,
+        samples=samples,
+        predictions=rows,
+        y_true=space.vectors(sample.labels or () for sample in samples),
+        y_pred=space.vectors(row.labels for row in rows) & answered,
+        answered=answered,
+    )
+
+
+def _missing(space: LabelSpace, sample: str, repeat: int, asked_fields: tuple[str, ...]) -> Prediction:
+    return Prediction(
+        sample,
+        labels=frozenset(),
+        unanswered=frozenset(space.names),
+        failure=FailureKind.CALL_ERROR,
+        why="no prediction",
+        asked_fields=asked_fields,
+        repeat=repeat,
+    )
+
+
+def _check(space: LabelSpace, prediction: Prediction, known: Container[str]) -> None:
+    if prediction.sample not in known:
+        raise ValueError(f"prediction of an unknown sample {prediction.sample!r}")
+    where = f"prediction of sample {prediction.sample!r}"
+    _check_labels(space, prediction.labels | prediction.unanswered, where)
+    for name in prediction.asked_fields:
+        if space.field(name) is None:
+            raise ValueError(f"{where}: {name!r} is not a field of the label space")
+    if prediction.failed and prediction.failure is None:
+        raise ValueError(f"{where}: it has unanswered cells and no failure that says why")
+
+
+def _check_labels(space: LabelSpace, labels: Iterable[str], where: str) -> None:
+    for name in labels:
+        if name not in space.index:
+            raise ValueError(f"{where}: {name!r} is not a label of the label space")
+
+
+# --- one repeat -------------------------------------------------------------------------------------------------------
+
+
+def _score_repeat(space: LabelSpace, fields: Sequence[Field], rows: Aligned) -> Scores:
+    complete = rows.complete
+    n_answered = int(np.count_nonzero(complete))
+    averages = metrics.averages(rows.y_true, rows.y_pred, rows.answered)
+    off_list = Counter(normalize(text) for row in rows.predictions for text in row.off_list)
+    return Scores(
+        n_samples=len(rows.samples),
+        n_repeats=1,
+        averages=averages,
+        answered=metrics.averages(rows.y_true[complete], rows.y_pred[complete]),
+        n_answered=n_answered,
+        coverage=n_answered / len(rows.samples) if rows.samples else NAN,
+        worst_case=_worst_case(rows, averages) if n_answered < len(rows.samples) else None,
+        failures={kind: sum(row.failed and row.failure == kind for row in rows.predictions) for kind in FailureKind},
+        off_list=_most_frequent_first(off_list),
+        off_list_samples=sum(bool(row.off_list) for row in rows.predictions),
+        repaired=sum(row.repaired for row in rows.predictions),
+        labels=_label_scores(space, rows),
+        fields=tuple(_field_score(each, rows) for each in fields),
+    )
+
+
+def _worst_case(rows: Aligned, averages: Averages) -> Averages:
+    wrong = np.where(rows.answered, rows.y_pred, ~rows.y_true)
+    return dataclasses.replace(averages, **metrics.label_based(metrics.count(rows.y_true, wrong)))
+
+
+def _label_scores(space: LabelSpace, rows: Aligned) -> tuple[LabelScore, ...]:
+    counts = metrics.count(rows.y_true, rows.y_pred, rows.answered)
+    columns = (
+        counts.support,
+        counts.predicted,
+        counts.tp,
+        counts.fp,
+        counts.fn,
+        metrics.precision(counts),
+        metrics.recall(counts),
+        metrics.f1(counts),
+        np.count_nonzero(~rows.answered, axis=0),
+    )
+    numbers = zip(*(column.tolist() for column in columns), strict=True)
+    return tuple(LabelScore(name, *row) for name, row in zip(space.names, numbers, strict=True))
+
+
+# --- fields -----------------------------------------------------------------------------------------------------------
+
+_APOSTROPHES = str.maketrans("", "", "'`\u02bc\u2018\u2019")
+_LEADING_ARTICLE = re.compile(r"^(?:an?|the) (?=\S)")
+
+
+def normalize_text(text: str) -> str:
+    """Return the form in which two extracted texts are compared.
+
+    NFKC, case folded, apostrophes dropped, any other punctuation and white space as one space, and without one leading
+    English article. A text that is nothing but punctuation keeps it, so that only a blank text becomes empty.
+
+    >>> normalize_text("  The T-shirt's   sleeve! ")
+    't shirts sleeve'
+    """
+    folded = unicodedata.normalize("NFKC", text).casefold()
+    spaced = "".join(" " if unicodedata.category(c)[0] == "P" else c for c in folded.translate(_APOSTROPHES))
+    words = " ".join(spaced.split()) or " ".join(folded.split())
+    return _LEADING_ARTICLE.sub("", words)
+
+
+def field_matches(gold: FieldValue, answer: FieldValue, match: TextMatch = "exact") -> bool:
+    """Return True when the answer is the gold value of a field.
+
+    Gold None (or a blank text) is met by None or a blank text alone; ``match`` is how two texts are compared.
+    """
+    if _blank(gold) or _blank(answer):
+        return _blank(gold) and _blank(answer)
+    if match == "normalized":
+        return normalize_text(str(gold)) == normalize_text(str(answer))
+    return gold == answer
+
+
+def _blank(value: FieldValue) -> bool:
+    return value is None or (isinstance(value, str) and not value.strip())
+
+
+def _field_score(field: Field, rows: Aligned) -> FieldScore:
+    name = field.name
+    pairs = [
+        (sample.fields[name], prediction.fields)
+        for sample, prediction in zip(rows.samples, rows.predictions, strict=True)
+        if name in sample.fields and name in prediction.asked_fields
+    ]
+
+    def share(match: TextMatch) -> float:
+        right = sum(name in answers and field_matches(gold, answers[name], match) for gold, answers in pairs)
+        return right / len(pairs) if pairs else NAN
+
+    is_text = field.type == "text"
+    return FieldScore(
+        field=name,
+        type=field.type,
+        support=len(pairs),
+        answered=sum(name in answers for _, answers in pairs),
+        accuracy=share(field.match if is_text else "exact"),
+        exact=share("exact") if is_text else NAN,
+        normalized=share("normalized") if is_text else NAN,
+    )
+
+
+# --- over repeats -----------------------------------------------------------------------------------------------------
+
+_Record = TypeVar("_Record", Averages, LabelScore, FieldScore)
+
+
+def _pooled(repeats: list[Scores]) -> Scores:
+    """Return the mean over repeats; the label set of macro is the same in all of them, because gold decides it."""
+    if len(repeats) == 1:
+        return repeats[0]
+    off_list = sum((Counter(each.off_list) for each in repeats), Counter[str]())
+    worst = [each.worst_case or each.averages for each in repeats]
+    return Scores(
+        n_samples=repeats[0].n_samples,
+        n_repeats=len(repeats),
+        averages=_mean_record([each.averages for each in repeats]),
+        answered=_mean_record([each.answered for each in repeats]),
+        n_answered=mean_defined(each.n_answered for each in repeats),
+        coverage=mean_defined(each.coverage for each in repeats),
+        worst_case=_mean_record(worst) if any(each.worst_case for each in repeats) else None,
+        failures={kind: sum(each.failures[kind] for each in repeats) for kind in FailureKind},
+        off_list=_most_frequent_first(off_list),
+        off_list_samples=sum(each.off_list_samples for each in repeats),
+        repaired=sum(each.repaired for each in repeats),
+        labels=tuple(_mean_record(rows) for rows in zip(*(each.labels for each in repeats), strict=True)),
+        fields=tuple(_mean_record(rows) for rows in zip(*(each.fields for each in repeats), strict=True)),
+        repeats=tuple(repeats),
+    )
+
+
+def mean_defined(values: Iterable[float]) -> float:
+    """Return the mean of the values that are not NaN; NaN when there is none. The mean of equal ints is that int."""
+    defined = [value for value in values if not math.isnan(value)]
+    if not defined:
+        return NAN
+    return defined[0] if len(set(defined)) == 1 else math.fsum(defined) / len(defined)
+
+
+def _mean_record(records: Sequence[_Record]) -> _Record:
+    names = [each.name for each in dataclasses.fields(records[0]) if each.name not in ("label", "field", "type")]
+    means: dict[str, Any] = {name: mean_defined(getattr(record, name) for record in records) for name in names}
+    return dataclasses.replace(records[0], **means)
+
+
+def _most_frequent_first(counts: Mapping[str, int]) -> dict[str, int]:
+    return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
+
+
+# --- plain values -----------------------------------------------------------------------------------------------------
+
+
+def to_plain(value: Any) -> Any:
+    """Return the value as JSON has it: dataclasses and mappings as dicts, tuples as lists, NaN as None."""
+    if dataclasses.is_dataclass(value):
+        return {each.name: to_plain(getattr(value, each.name)) for each in dataclasses.fields(value)}
+    if isinstance(value, Mapping):
+        return {str(key): to_plain(each) for key, each in value.items()}
+    if isinstance(value, tuple | list):
+        return [to_plain(each) for each in value]
+    return None if isinstance(value, float) and math.isnan(value) else value
+
+
+def _with_nan(row: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: NAN if value is None else value for name, value in row.items()}

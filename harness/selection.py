@@ -1,0 +1,115 @@
+"""Which samples of a set a run looks at: by expression, by id, and how many."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from harness.errors import DataError, did_you_mean, listing
+from harness.records import FieldValue, Sample
+from harness.template import sample_filter
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """What chooses among the samples of a split; nothing set chooses all.
+
+    Attributes:
+        filter: A Jinja expression over a sample: its input columns, `id`, and `gold`.
+        ids: Only these samples.
+        limit: At most so many, drawn by the hash of the id: a larger limit holds a smaller one's samples, and every
+            prompt version sees the same ones.
+    """
+
+    filter: str | None = None
+    ids: tuple[str, ...] | None = None
+    limit: int | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """Return what is set, as plain values."""
+        every = {"filter": self.filter, "ids": self.ids, "limit": self.limit}
+        return {key: value for key, value in every.items() if value is not None}
+
+
+class Gold:
+    """The gold of a sample, as `--filter` sees it: its labels, and its fields as attributes."""
+
+    def __init__(self, sample: Sample) -> None:
+        self._labels = sample.labels or frozenset()
+        self._fields = sample.fields
+
+    def __contains__(self, label: object) -> bool:
+        return label in self._labels
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(sorted(self._labels))
+
+    def __len__(self) -> int:
+        return len(self._labels)
+
+    def __getitem__(self, name: str) -> FieldValue:
+        return self._fields[name]
+
+
+def select(samples: Sequence[Sample], selection: Selection) -> tuple[Sample, ...]:
+    """Return the chosen samples, in their order.
+
+    Raises:
+        DataError: An id is unknown, the expression fails, or nothing is left.
+    """
+    chosen = list(samples)
+    if selection.ids is not None:
+        chosen = _with_ids(chosen, selection.ids)
+    if selection.filter is not None:
+        test = sample_filter(selection.filter)
+        chosen = [sample for sample in chosen if test(_context(sample))]
+        if not chosen:
+            raise DataError(
+                f"--filter '{selection.filter}': must leave at least one of {len(samples)} samples, left none."
+            )
+    if selection.limit is not None and selection.limit < len(chosen):
+        drawn = {sample.id for sample in sorted(chosen, key=_draw)[: selection.limit]}
+        chosen = [sample for sample in chosen if sample.id in drawn]
+    return tuple(chosen)
+
+
+def read_ids(text: str) -> tuple[str, ...]:
+    """Return the ids that `--samples` means: a file with one id a line (or JSONL with `id`), else ids between commas."""
+    path = Path(text)
+    if not path.is_file():
+        return tuple(part.strip() for part in text.split(",") if part.strip())
+    lines = (line.strip() for line in path.read_text(encoding="utf-8-sig").splitlines())
+    return tuple(_id_of_line(line) for line in lines if line)
+
+
+def _id_of_line(line: str) -> str:
+    if line.startswith("{"):
+        try:
+            return str(json.loads(line)["id"])
+        except (ValueError, KeyError):
+            pass
+    return line
+
+
+def _with_ids(samples: list[Sample], ids: Sequence[str]) -> list[Sample]:
+    known = {sample.id for sample in samples}
+    missing = [identity for identity in ids if identity not in known]
+    if missing:
+        raise DataError(
+            f"--samples: {listing(missing, 5)} {'is' if len(missing) == 1 else 'are'} not in the split."
+            f"{did_you_mean(missing[0], known)}"
+        )
+    wanted = set(ids)
+    return [sample for sample in samples if sample.id in wanted]
+
+
+def _context(sample: Sample) -> Mapping[str, Any]:
+    return {**sample.inputs, "id": sample.id, "gold": Gold(sample)}
+
+
+def _draw(sample: Sample) -> tuple[bytes, str]:
+    return hashlib.sha256(sample.id.encode("utf-8", "surrogatepass")).digest(), sample.id

@@ -1,0 +1,472 @@
+"""Runs on disk: written while they go, read back whole, found by name.
+
+`runs/<id>/` holds `run.json` (what was asked of whom), `samples.jsonl`, `completions.jsonl` (append-only, the truth) and
+what is derived from them: `predictions.jsonl` and `scores.json`.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from functools import cached_property
+from pathlib import Path
+from typing import IO, Any, Literal
+
+from harness.errors import DataError, RunBusyError, RunNameError, did_you_mean, listing
+from harness.labelspace import LabelSpace
+from harness.prompt import Prompt
+from harness.records import Call, Completion, Prediction, Sample
+
+FORMAT = 1
+"""Version of the files of a run; a reader refuses what is newer."""
+
+State = Literal["running", "complete", "incomplete", "interrupted", "stopped"]
+"""running: being written. complete: every call has a completion. incomplete: calls failed. interrupted: Ctrl-C or killed.
+stopped: the model could not be used any more."""
+
+Slot = tuple[str, str, str, int]
+"""(sample, pass, unit, repeat)"""
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """What a run is: everything that is needed to resume it, to score it again and to know where its numbers come from.
+
+    Attributes:
+        prompt: Resolved: shots read, defaults filled in.
+        prompt_hash: `Prompt.hash`.
+        hashes: Of the inputs, the gold and the label space.
+        split: The split's name; `default_split` tells whether it is the dataset's default.
+        selection: What chose among the split's samples: filter, limit, sample ids.
+        endpoints: By pass name, what stood for the server in the call key.
+        served: Model names as the servers gave them.
+        seeds: Seed of every random draw, by what it decides.
+    """
+
+    id: str
+    version: str
+    state: State
+    prompt: Prompt
+    prompt_hash: str
+    space: LabelSpace
+    dataset: str
+    hashes: Mapping[str, str]
+    split: str
+    default_split: bool
+    selection: Mapping[str, Any]
+    repeats: int
+    endpoints: Mapping[str, Mapping[str, Any]]
+    served: tuple[str, ...] = ()
+    seeds: Mapping[str, int] = field(default_factory=dict)
+    versions: Mapping[str, str] = field(default_factory=dict)
+    git: Mapping[str, Any] | None = None
+    tag: str | None = None
+    redrawn: tuple[str, ...] = ()
+    n_samples: int = 0
+    started: str = ""
+    ended: str | None = None
+    seconds: float = 0.0
+    cost_usd: float | None = None
+
+    @property
+    def models(self) -> tuple[str, ...]:
+        """Names of the models as they were asked for."""
+        return tuple(model.name for model in self.prompt.models)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the manifest as plain values; `from_json` is the way back."""
+        row = {name: getattr(self, name) for name in self.__dataclass_fields__}
+        return {"v": FORMAT, **row, "prompt": self.prompt.to_json(), "space": self.space.to_json()}
+
+    @classmethod
+    def from_json(cls, row: Mapping[str, Any]) -> Manifest:
+        """Return the manifest that `to_json` wrote."""
+        values = {key: value for key, value in row.items() if key in cls.__dataclass_fields__}
+        return cls(
+            **{
+                **values,
+                "prompt": Prompt.from_json(row["prompt"]),
+                "space": LabelSpace.from_json(row["space"]),
+                "served": tuple(row["served"]),
+                "redrawn": tuple(row["redrawn"]),
+            }
+        )
+
+
+@dataclass(frozen=True)
+class StoredRun:
+    """A run as it is on disk. Its parts are read when they are asked for."""
+
+    path: Path
+    manifest: Manifest
+
+    @cached_property
+    def samples(self) -> tuple[Sample, ...]:
+        """The samples as they were, in order."""
+        return tuple(Sample.from_json(row) for row in _rows(self.path / "samples.jsonl"))
+
+    @cached_property
+    def log(self) -> CompletionLog:
+        """The completions, and what was damaged among them."""
+        return read_completions(self.path / "completions.jsonl")
+
+    @cached_property
+    def predictions(self) -> tuple[Prediction, ...]:
+        """The predictions as they were last derived.
+
+        Raises:
+            DataError: There are none yet; the message says how to derive them.
+        """
+        path = self.path / "predictions.jsonl"
+        if not path.is_file():
+            raise DataError(
+                f"run {self.manifest.id}: has no predictions yet ({self.manifest.state}). "
+                f"Type: harness run --resume {self.manifest.id}"
+            )
+        return tuple(Prediction.from_json(row) for row in _rows(path))
+
+    @cached_property
+    def scores(self) -> Mapping[str, Any]:
+        """The content of `scores.json`."""
+        path = self.path / "scores.json"
+        if not path.is_file():
+            raise DataError(f"run {self.manifest.id}: has no scores yet. Type: harness score {self.manifest.id}")
+        scores: Mapping[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        return scores
+
+
+@dataclass(frozen=True, slots=True)
+class StoredCompletion:
+    """A completion with the key and slot of its call."""
+
+    key: str
+    slot: Slot
+    completion: Completion
+
+
+@dataclass(frozen=True, slots=True)
+class CompletionLog:
+    """What `completions.jsonl` holds.
+
+    Attributes:
+        latest: The latest completion of every slot.
+        n_lines: Lines that could be read.
+        torn: True when the last line was cut in the middle of a write.
+        damaged: Numbers of other lines that could not be read, from 1.
+        whole_bytes: Length of the file up to a torn line.
+    """
+
+    latest: Mapping[Slot, StoredCompletion]
+    n_lines: int = 0
+    torn: bool = False
+    damaged: tuple[int, ...] = ()
+    whole_bytes: int = 0
+
+    def warnings(self, path: Path) -> Iterator[str]:
+        """Say what was lost, for people."""
+        if self.torn:
+            yield f"{path}: the last line was cut off while it was written; its call is made again."
+        if self.damaged:
+            yield f"{path}: lines {listing(map(str, self.damaged), 5)} cannot be read; their calls are made again."
+
+
+def read_completions(path: Path) -> CompletionLog:
+    """Return the completions of a run; lines that cannot be read are left out and told."""
+    latest: dict[Slot, StoredCompletion] = {}
+    damaged: list[int] = []
+    lines, whole, torn = 0, 0, False
+    if not path.is_file():
+        return CompletionLog(latest)
+    with path.open("rb") as file:
+        for number, line in enumerate(file, 1):
+            stored = _stored_completion(line)
+            if stored is not None and line.endswith(b"\n"):
+                latest[stored.slot] = stored
+                lines += 1
+                whole += len(line)
+            elif line.endswith(b"\n"):
+                damaged.append(number)
+                whole += len(line)
+            else:
+                torn = True
+    return CompletionLog(latest, lines, torn, tuple(damaged), whole)
+
+
+def _stored_completion(line: bytes) -> StoredCompletion | None:
+    try:
+        row = json.loads(line)
+        slot = (row["sample"], row["pass"], row["unit"], row["repeat"])
+        return StoredCompletion(row["key"], slot, Completion.from_json(row))
+    except (ValueError, KeyError, TypeError):
+        return None
+
+
+class RunWriter:
+    """A run while it is written. One process at a time holds it.
+
+    Use it as a context; `open_run` and `create_run` make it.
+    """
+
+    def __init__(self, path: Path, manifest: Manifest, samples: tuple[Sample, ...], log: CompletionLog) -> None:
+        self.path = path
+        self.manifest = manifest
+        self.samples = samples
+        self.latest: dict[Slot, StoredCompletion] = dict(log.latest)
+        self._file: IO[bytes] = (path / "completions.jsonl").open("ab", buffering=0)
+        if log.torn:
+            self._file.truncate(log.whole_bytes)
+
+    def append(self, call: Call, key: str, completion: Completion) -> None:
+        """Write a completion down. It is in the file, whole, when this returns.
+
+        Raises:
+            DataError: The disk refuses; what was written before is untouched.
+        """
+        row = {
+            "v": FORMAT,
+            "key": key,
+            "sample": call.sample,
+            "pass": call.pass_name,
+            "unit": call.unit,
+            "repeat": call.repeat,
+            **completion.to_json(),
+        }
+        line = _json_line(row)
+        try:
+            written = self._file.write(line)
+            if written != len(line):
+                raise OSError("the disk took only a part of the line")
+        except OSError as error:
+            raise DataError(
+                f"{self.path / 'completions.jsonl'}: cannot be written ({error.strerror or error}). "
+                f"Make room, then type: harness run --resume {self.manifest.id}"
+            ) from None
+        self.latest[call.slot] = StoredCompletion(key, call.slot, completion)
+
+    def update(self, **changes: Any) -> None:
+        """Change the manifest and write it down."""
+        self.manifest = replace(self.manifest, **changes)
+        write_json(self.path / "run.json", self.manifest.to_json())
+
+    def derive(self, predictions: Iterable[Prediction], scores: Mapping[str, Any]) -> None:
+        """Write what was derived from the completions."""
+        gold = {sample.id: sample.labels for sample in self.samples}
+        write_derived(self.path, self.manifest.space, gold, predictions, scores)
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._file.close()
+
+
+def write_derived(
+    path: Path,
+    space: LabelSpace,
+    gold: Mapping[str, frozenset[str] | None],
+    predictions: Iterable[Prediction],
+    scores: Mapping[str, Any],
+) -> None:
+    """Write `predictions.jsonl` and `scores.json` of a run."""
+    lines = [_json_line(each.to_json(space.index, gold.get(each.sample))) for each in predictions]
+    write_bytes(path / "predictions.jsonl", b"".join(lines))
+    write_json(path / "scores.json", scores)
+
+
+@contextmanager
+def create_run(runs: Path, manifest: Manifest, samples: Iterable[Sample]) -> Iterator[RunWriter]:
+    """Make a run's folder and hold it. The manifest's id is made unique when the folder exists."""
+    kept = tuple(samples)
+    path = _new_folder(runs, manifest.id)
+    with _held(path):
+        write_bytes(path / "samples.jsonl", b"".join(_json_line(sample.to_json()) for sample in kept))
+        writer = RunWriter(path, replace(manifest, id=path.name), kept, CompletionLog({}))
+        try:
+            writer.update(state="running")
+            yield writer
+        finally:
+            writer.close()
+            if not writer.latest:
+                shutil.rmtree(path, ignore_errors=True)  # nothing was answered, so there is nothing to keep
+
+
+@contextmanager
+def open_run(run: StoredRun) -> Iterator[RunWriter]:
+    """Hold a run that exists, to add completions to it.
+
+    Raises:
+        RunBusyError: Another process holds it.
+    """
+    with _held(run.path):
+        fresh = load_run(run.path)
+        writer = RunWriter(run.path, fresh.manifest, fresh.samples, fresh.log)
+        try:
+            yield writer
+        finally:
+            writer.close()
+
+
+@contextmanager
+def _held(path: Path) -> Iterator[None]:
+    from filelock import FileLock, Timeout
+
+    lock = FileLock(path / ".lock", timeout=0)
+    try:
+        lock.acquire()
+    except Timeout:
+        raise RunBusyError(
+            f"run {path.name}: another process is writing it. Wait until it has ended, or start a run of its own."
+        ) from None
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def is_held(path: Path) -> bool:
+    """Return whether some process is writing the run."""
+    try:
+        with _held(path):
+            return False
+    except (RunBusyError, OSError):
+        return True
+
+
+def _new_folder(runs: Path, wanted: str) -> Path:
+    number = 1
+    while True:
+        path = runs / (wanted if number == 1 else f"{wanted}-{number}")
+        try:
+            path.mkdir(parents=True)
+        except FileExistsError:
+            number += 1
+        except OSError as error:
+            raise DataError(f"{path}: cannot be made ({error.strerror}). Check the folder's permissions.") from None
+        else:
+            return path
+
+
+def new_id(version: str, now: datetime) -> str:
+    """Return the id of a run that starts now: its version and the time in UTC."""
+    return f"{version}-{now.astimezone(UTC):%Y%m%d-%H%M%S}"
+
+
+def load_run(path: Path) -> StoredRun:
+    """Return the run in a folder.
+
+    Raises:
+        DataError: There is no run, or it was written by a newer version of this program, or is damaged.
+    """
+    file = path / "run.json"
+    try:
+        row = json.loads(file.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise DataError(f"{path}: must be a run's folder, but has no run.json.") from None
+    except (OSError, ValueError) as error:
+        raise DataError(f"{file}: cannot be read: {error}.") from None
+    if row.get("v", 0) > FORMAT:
+        raise DataError(
+            f"{file}: was written by a newer harness (format {row['v']}, this one reads {FORMAT}). Update it."
+        )
+    try:
+        return StoredRun(path, Manifest.from_json(row))
+    except (KeyError, TypeError) as error:
+        raise DataError(f"{file}: is damaged: {type(error).__name__} {error}.") from None
+
+
+def list_runs(runs: Path) -> list[StoredRun]:
+    """Return all readable runs, newest first."""
+    found = []
+    for folder in runs.iterdir() if runs.is_dir() else ():
+        if (folder / "run.json").is_file():
+            try:
+                found.append(load_run(folder))
+            except DataError:
+                continue
+    return sorted(found, key=lambda run: (run.manifest.started, run.manifest.id), reverse=True)
+
+
+def find_run(runs: Path, name: str) -> StoredRun:
+    """Return the run that a name means: a path, `latest`, an id, a version, or the beginning of one id.
+
+    A version means its newest complete run on the dataset's default split.
+
+    Raises:
+        RunNameError: It means no run, or several.
+    """
+    path = Path(name)
+    if (path / "run.json").is_file():
+        return load_run(path)
+    every = list_runs(runs)
+    if not every:
+        raise RunNameError(f"{runs}: there are no runs yet. Type: harness run prompts/YOURS.yaml")
+    if name == "latest":
+        return every[0]
+    for run in every:
+        if run.manifest.id == name:
+            return run
+    versions = [run for run in every if run.manifest.version == name]
+    if versions:
+        return _newest_complete(name, versions)
+    begun = [run for run in every if run.manifest.id.startswith(name)]
+    if len(begun) == 1:
+        return begun[0]
+    if begun:
+        ids = listing((run.manifest.id for run in begun), 6)
+        raise RunNameError(f"run '{name}': must mean one run, but {len(begun)} begin so: {ids}. Type more of the id.")
+    known = list(dict.fromkeys(run.manifest.version for run in every))
+    raise RunNameError(
+        f"run '{name}': no such run. There are {listing(known)}, or any id of 'harness runs'.{did_you_mean(name, known)}"
+    )
+
+
+def _newest_complete(name: str, runs: list[StoredRun]) -> StoredRun:
+    usual = [run for run in runs if run.manifest.default_split and run.manifest.state == "complete"]
+    if usual:
+        return usual[0]
+    newest = runs[0].manifest
+    raise RunNameError(
+        f"run '{name}': no complete run on the default split. Its newest is {newest.id} ({newest.state}, split "
+        f"{newest.split}). Name it by its id, or type: harness run --resume {newest.id}"
+    )
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write plain values as JSON, for people too."""
+    text = json.dumps(value, indent=1, ensure_ascii=False, default=str)
+    write_bytes(path, (_encodable(text) + "\n").encode("utf-8"))
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Replace a file as a whole: a reader sees the old one or the new one, never a part."""
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        draft.write_bytes(content)
+        draft.replace(path)
+    except OSError as error:
+        draft.unlink(missing_ok=True)
+        raise DataError(
+            f"{path}: cannot be written ({error.strerror or error}). Make room or check permissions."
+        ) from None
+
+
+def _json_line(row: Mapping[str, Any]) -> bytes:
+    return (_encodable(json.dumps(row, ensure_ascii=False, default=str)) + "\n").encode("utf-8")
+
+
+def _encodable(text: str) -> str:
+    """Return JSON text with lone surrogates, which UTF-8 cannot hold, in JSON's own escape for them."""
+    return re.sub("[\ud800-\udfff]", lambda match: f"\\u{ord(match.group()):04x}", text)
+
+
+def _rows(path: Path) -> Iterator[dict[str, Any]]:
+    try:
+        with path.open(encoding="utf-8", newline="\n") as file:
+            for line in file:
+                yield json.loads(line)
+    except (OSError, ValueError) as error:
+        raise DataError(f"{path}: cannot be read: {error}. Type: harness score {path.parent.name}") from None
