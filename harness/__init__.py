@@ -1,3 +1,39 @@
-"""Iterate on LLM prompts for multi-label text classification."""
+"""Iterate on LLM prompts for multi-label text classification: run, score per label, see what regressed.
+
+import harness
+
+run = harness.run("prompts/v3.yaml", limit=50)
+run.scores
+run.failures()
+harness.compare("v2", "v3").labels
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from harness.api import ComparisonResult as ComparisonResult
+    from harness.api import Run as Run
+    from harness.api import compare as compare
+    from harness.api import load as load
+    from harness.api import resume as resume
+    from harness.api import run as run
+    from harness.api import score as score
+    from harness.errors import HarnessError as HarnessError
 
 __version__ = "0.1.0"
+__all__ = ["ComparisonResult", "HarnessError", "Run", "__version__", "compare", "load", "resume", "run", "score"]
+
+
+def __getattr__(name: str) -> Any:
+    """Load the API when something of it is first used: the command line starts without it."""
+    if name == "HarnessError":
+        from harness.errors import HarnessError
+
+        return HarnessError
+    if name in __all__:
+        from harness import api
+
+        return getattr(api, name)
+    raise AttributeError(f"module 'harness' has no attribute {name!r}")

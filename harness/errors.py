@@ -97,3 +97,8 @@ def listing(words: Iterable[str], most: int = 12) -> str:
     every = list(words)
     text = ", ".join(every[:most])
     return text if len(every) <= most else f"{text} and {len(every) - most} more"
+
+
+def shortened(text: str, most: int = 60) -> str:
+    """Return the text for use in a message: its first ``most`` characters, with an ellipsis when there are more."""
+    return text if len(text) <= most else f"{text[:most]}…"

@@ -22,6 +22,7 @@ from harness.pricing import Prices, Spent, spent
 from harness.project import Project
 from harness.prompt import Prompt
 from harness.promptfile import Task
+from harness.provenance import git_state, versions
 from harness.records import FailureKind, Sample
 from harness.retry import RetryPolicy
 from harness.runner import Job, Progress, run_job

@@ -5,13 +5,16 @@ Precedence of settings: flag, then environment, then file (`.env`, `harness.toml
 
 from __future__ import annotations
 
+import math
 import os
+import re
 import tomllib
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from harness.errors import DataError, Problems, did_you_mean
+from harness.errors import DataError, Problems, did_you_mean, listing, shortened
+from harness.yamlfile import read_text
 
 SETTINGS_FILE = "harness.toml"
 
@@ -55,8 +58,11 @@ class Project:
         return self.root / ".harness" / "cache.sqlite"
 
     def inside(self, path: Path) -> bool:
-        """Return whether a path, links resolved, lies in the project."""
-        return path.resolve().is_relative_to(self.root)
+        """Return whether a path, links resolved, lies in the project; a path that cannot be resolved does not."""
+        try:
+            return path.resolve().is_relative_to(self.root.resolve())
+        except (OSError, RuntimeError, ValueError):  # no access, links in a circle, a NUL byte
+            return False
 
     def show(self, path: Path) -> str:
         """Return a path as a person in the current folder would type it."""
@@ -79,8 +85,8 @@ def find_project(start: Path | None = None) -> Project:
     here = here if here.is_dir() else here.parent
     upward = [here, *here.parents]
     root = here
-    for marker in (SETTINGS_FILE, ".git", "prompts"):
-        found = next((folder for folder in upward if (folder / marker).exists()), None)
+    for marker in (SETTINGS_FILE, ".git", "prompts/."):  # the dot: a file called prompts is no such folder
+        found = next((folder for folder in upward if os.path.lexists(f"{folder}/{marker}")), None)
         if found is not None:
             root = found
             break
@@ -93,42 +99,68 @@ def _load_env(path: Path) -> None:
     if path.is_file():
         from dotenv import load_dotenv
 
-        load_dotenv(path, override=False)
+        try:
+            load_dotenv(path, override=False)
+        except (OSError, ValueError):  # not UTF-8, or a NUL byte; what the file says is secret, also in an error
+            raise DataError(f"{path}: must be readable lines of NAME=value in UTF-8.") from None
 
 
 def _settings(path: Path) -> Settings:
     if not path.is_file():
         return Settings()
     problems = Problems(path)
-    try:
-        data = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise DataError(f"{path}: must be TOML, but {error}.") from None
+    text = read_text(path)
     known = {each.name for each in fields(Settings)}
     values: dict[str, Any] = {}
-    for key, value in data.items():
+    for key, value in _toml(text, problems).items():
         if key not in known:
-            problems.add(f"unknown key '{key}'.{did_you_mean(key, known)} Known: {', '.join(sorted(known))}.")
+            near = did_you_mean(key, known) or f" Known here: {listing(sorted(known))}."
+            problems.add(f"unknown key '{key}'.{near}", _line_of_key(key, text))
         elif wanted := _wrong_setting(key, value):
-            problems.add(f"'{key}' must be {wanted}, got {value!r}.")
+            problems.add(f"'{key}' must be {wanted}, got {shortened(repr(value))}.", _line_of_key(key, text))
         else:
             values[key] = value
     problems.raise_if_any()
     return Settings(**values)
 
 
+def _toml(text: str, problems: Problems) -> dict[str, Any]:
+    try:
+        return tomllib.loads(text)
+    except RecursionError:
+        problems.add("must be TOML, but it nests too deep.")
+    except tomllib.TOMLDecodeError as error:
+        why, _, place = str(error).partition(" (at ")
+        line = re.match(r"line (\d+)", place)
+        problems.add(f"must be TOML, but {why}.", int(line[1]) if line else text.count("\n") + 1)
+    return {}
+
+
+def _line_of_key(key: str, text: str) -> int | None:
+    """Return the first line that begins with a top-level key or its table; the TOML reader does not tell lines."""
+    found = re.search(rf"""^[ \t]*\[*[ \t]*["']?{re.escape(key)}\b""", text, re.MULTILINE)
+    return None if found is None else text.count("\n", 0, found.start()) + 1
+
+
 def _wrong_setting(key: str, value: Any) -> str | None:
     """Return what the setting must be when it is not, else None."""
     if key == "model":
-        return None if isinstance(value, str) and value else "the name of a model"
+        return None if isinstance(value, str) and value.strip() else "the name of a model"
     if key == "prices":
-        fits = isinstance(value, dict) and all(
-            isinstance(price, dict)
-            and set(price) <= {"input", "output"}
-            and all(isinstance(each, int | float) for each in price.values())
-            for price in value.values()
-        )
+        fits = isinstance(value, dict) and all(_is_price(price) for price in value.values())
         return None if fits else 'tables such as [prices."my-model"] with input and output in USD per million tokens'
     if key in ("concurrency", "max_attempts"):
         return None if type(value) is int and value >= 1 else "a whole number of at least 1"
-    return None if isinstance(value, int | float) and not isinstance(value, bool) and value > 0 else "seconds above 0"
+    return None if _is_number(value) and value > 0 else "seconds above 0"
+
+
+def _is_price(value: Any) -> bool:
+    return (
+        isinstance(value, dict)
+        and set(value) <= {"input", "output"}
+        and all(_is_number(each) and each >= 0 for each in value.values())
+    )
+
+
+def _is_number(value: Any) -> bool:
+    return type(value) in (int, float) and math.isfinite(value)

@@ -123,13 +123,22 @@ class StoredRun:
         Raises:
             DataError: There are none yet; the message says how to derive them.
         """
+        return tuple(Prediction.from_json(row) for row in self._derived)
+
+    @cached_property
+    def gold(self) -> Mapping[str, frozenset[str] | None]:
+        """The gold labels by sample id against which the predictions were last scored."""
+        return {row["id"]: None if row["gold"] is None else frozenset(row["gold"]) for row in self._derived}
+
+    @cached_property
+    def _derived(self) -> tuple[dict[str, Any], ...]:
         path = self.path / "predictions.jsonl"
         if not path.is_file():
             raise DataError(
                 f"run {self.manifest.id}: has no predictions yet ({self.manifest.state}). "
                 f"Type: harness run --resume {self.manifest.id}"
             )
-        return tuple(Prediction.from_json(row) for row in _rows(path))
+        return tuple(_rows(path))
 
     @cached_property
     def scores(self) -> Mapping[str, Any]:
@@ -390,10 +399,15 @@ def list_runs(runs: Path) -> list[StoredRun]:
     return sorted(found, key=lambda run: (run.manifest.started, run.manifest.id), reverse=True)
 
 
-def find_run(runs: Path, name: str) -> StoredRun:
+def find_run(runs: Path, name: str, *, any_state: bool = False) -> StoredRun:
     """Return the run that a name means: a path, `latest`, an id, a version, or the beginning of one id.
 
     A version means its newest complete run on the dataset's default split.
+
+    Args:
+        runs: The folder of runs.
+        name: What the user typed.
+        any_state: Let a version mean its newest run whatever its state and split: what is to be resumed.
 
     Raises:
         RunNameError: It means no run, or several.
@@ -411,7 +425,7 @@ def find_run(runs: Path, name: str) -> StoredRun:
             return run
     versions = [run for run in every if run.manifest.version == name]
     if versions:
-        return _newest_complete(name, versions)
+        return versions[0] if any_state else _newest_complete(name, versions)
     begun = [run for run in every if run.manifest.id.startswith(name)]
     if len(begun) == 1:
         return begun[0]

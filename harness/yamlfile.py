@@ -5,25 +5,38 @@ Booleans are `true` and `false` alone (YAML 1.2), so that a label called `no` or
 
 from __future__ import annotations
 
+import math
 import re
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from harness.errors import DataError, Problems, did_you_mean, listing
+from harness.errors import DataError, Problems, did_you_mean, listing, shortened
 
+_TAG = "tag:yaml.org,2002:"
 MAX_DEPTH = 40
 MAX_NODES = 200_000
 """Far above any real file; an alias bomb ("billion laughs") meets it before it fills the memory."""
 
 
 class _Loader(yaml.SafeLoader):
-    """The safe loader with YAML 1.2's idea of booleans and numbers, and no dates."""
+    """The safe loader with YAML 1.2's idea of booleans and numbers, no dates, and an end to nesting."""
 
     yaml_implicit_resolvers: dict[str, Any] = {}  # noqa: RUF012 - PyYAML's own way to say it
+    depth = 0
+
+    def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
+        """Compose a node, unless it stands too deep: PyYAML alone would use up the stack."""
+        self.depth += 1
+        if self.depth > MAX_DEPTH:
+            raise yaml.MarkedYAMLError(problem="it nests too deep", problem_mark=self.peek_event().start_mark)
+        try:
+            return super().compose_node(parent, index)
+        finally:
+            self.depth -= 1
 
 
 for _tag, _pattern, _first in (
@@ -33,7 +46,16 @@ for _tag, _pattern, _first in (
     ("null", r"~|null|Null|NULL|", ["~", "n", "N", ""]),
     ("merge", r"<<", "<"),
 ):
-    _Loader.add_implicit_resolver(f"tag:yaml.org,2002:{_tag}", re.compile(f"^(?:{_pattern})$"), list(_first))
+    _Loader.add_implicit_resolver(f"{_TAG}{_tag}", re.compile(rf"(?:{_pattern})\Z"), list(_first))
+
+_CONSTRUCTORS: Mapping[str, Callable[[str], Any]] = {
+    "str": str,
+    "int": int,
+    "float": float,
+    "bool": lambda word: {"true": True, "false": False}[word.lower()],
+    "null": lambda _: None,
+    "merge": str,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,11 +64,20 @@ class Node:
 
     Attributes:
         block: True for a block scalar (``|`` or ``>``), whose text begins on the next line.
+        key_line: The line of the key that it is the value of; 0 where it has none.
+        source: A scalar as it was written (``007`` is the number 7); empty for the others.
     """
 
     value: Any
     line: int
     block: bool = False
+    key_line: int = 0
+    source: str = ""
+
+    @property
+    def told_line(self) -> int:
+        """The line to name in a message about this value: its key's, where it has one."""
+        return self.key_line or self.line
 
     @property
     def text_line(self) -> int:
@@ -93,8 +124,9 @@ def read_yaml(path: Path, problems: Problems) -> Section:
         mark = error.problem_mark or error.context_mark
         problems.add(f"must be YAML, but {error.problem or error.context}.", mark.line + 1 if mark else None)
         problems.raise_if_any()
-    except (yaml.YAMLError, RecursionError) as error:
-        problems.add(f"must be YAML, but {str(error).splitlines()[0] if str(error) else 'it nests too deep'}.")
+    except yaml.reader.ReaderError as error:
+        line = text[: int(error.position)].count("\n") + 1
+        problems.add(f"must be YAML, but the character {chr(int(error.character))!a} is not allowed in it.", line)
         problems.raise_if_any()
     if not isinstance(node.value, dict):
         problems.add(f"must be a mapping (key: value), got {node.kind}.", node.line)
@@ -111,8 +143,7 @@ def read_text(path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8-sig")
     except FileNotFoundError:
-        near = [each.name for each in path.parent.iterdir()] if path.parent.is_dir() else []
-        raise DataError(f"{path}: no such file.{did_you_mean(path.name, near)}") from None
+        raise DataError(f"{path}: no such file.{did_you_mean(path.name, names_beside(path))}") from None
     except IsADirectoryError:
         raise DataError(f"{path}: must be a file, got a folder. Name a file in it.") from None
     except UnicodeDecodeError as error:
@@ -123,6 +154,11 @@ def read_text(path: Path) -> str:
         ) from None
     except OSError as error:
         raise DataError(f"{path}: cannot be read: {error.strerror}.") from None
+
+
+def names_beside(path: Path) -> list[str]:
+    """Return the names in the folder in which a path lies; nothing when there is no such folder."""
+    return sorted(each.name for each in path.parent.glob("*"))
 
 
 class _Converter:
@@ -143,20 +179,46 @@ class _Converter:
             return Node(self._mapping(node, depth), line)
         if isinstance(node, yaml.SequenceNode):
             return Node([self.convert(each, depth + 1) for each in node.value], line)
-        return Node(self.loader.construct_object(node), line, getattr(node, "style", None) in ("|", ">"))
+        return self._scalar(node, line)
+
+    def _scalar(self, node: yaml.Node, line: int) -> Node:
+        kind = node.tag.removeprefix(_TAG)
+        value = None
+        try:
+            value = _CONSTRUCTORS[kind](node.value)
+            if isinstance(value, float) and not math.isfinite(value):
+                raise ValueError
+        except (KeyError, ValueError):
+            self.problems.add(
+                f"must be readable as {kind}, got '{shortened(node.value)}'. Quote it without a tag.", line
+            )
+        return Node(value, line, getattr(node, "style", None) in ("|", ">"), source=node.value)
 
     def _mapping(self, node: yaml.MappingNode, depth: int) -> dict[str, Node]:
-        self.loader.flatten_mapping(node)
         result: dict[str, Node] = {}
+        merged: dict[str, Node] = {}
         for key_node, value_node in node.value:
+            line = key_node.start_mark.line + 1
             if not isinstance(key_node, yaml.ScalarNode):
-                self.problems.add("a key must be a word.", key_node.start_mark.line + 1)
+                self.problems.add("a key must be a word.", line)
+                continue
+            value = self.convert(value_node, depth + 1)
+            if key_node.tag == f"{_TAG}merge":
+                merged = {**self._merged(value, line), **merged}
                 continue
             key = str(key_node.value)
             if key in result:
-                self.problems.add(f"'{key}' stands here twice. Remove one.", key_node.start_mark.line + 1)
-            result[key] = self.convert(value_node, depth + 1)
-        return result
+                self.problems.add(f"'{key}' stands here twice. Remove one.", line)
+            result[key] = replace(value, key_line=line)
+        return {**merged, **result}
+
+    def _merged(self, value: Node, line: int) -> dict[str, Node]:
+        """Return what ``<<`` brings in: of several mappings the first goes before the others."""
+        parts = value.value if isinstance(value.value, list) else [value]
+        if not all(isinstance(part.value, dict) for part in parts):
+            self.problems.add("'<<' must bring in a mapping or a list of mappings.", line)
+            return {}
+        return {key: node for part in reversed(parts) for key, node in part.value.items()}
 
 
 class Section:
@@ -193,7 +255,7 @@ class Section:
     def problem(self, key: str, message: str) -> None:
         """Note a problem with a key, at its line."""
         node = self.node.value.get(key)
-        self.problems.add(f"'{self._at(key)}' {message}", node.line if node else self.line)
+        self.problems.add(f"'{self._at(key)}' {message}", node.told_line if node else self.line)
 
     def _typed(self, key: str, types: tuple[type, ...], wanted: str) -> Any:
         node = self.take(key)
@@ -204,12 +266,10 @@ class Section:
             return None
         return node.value
 
-    def text(self, key: str, *, required: bool = False) -> str | None:
-        """Return a text; a number counts as its text. None when absent or wrong."""
+    def text(self, key: str) -> str | None:
+        """Return a text; a number counts as it was written. None when absent or wrong."""
         value = self._typed(key, (str, int, float), "a text")
-        if value is None and required and not self.has(key):
-            self.problems.add(f"'{self._at(key)}' is missing.", self.line)
-        return None if value is None else str(value)
+        return None if value is None else str(self.node.value[key].source)
 
     def integer(self, key: str, *, least: int = 0) -> int | None:
         """Return a whole number of at least ``least``. None when absent or wrong."""
@@ -238,11 +298,11 @@ class Section:
         if node is None:
             return None
         items = node.value if isinstance(node.value, list) else [node]
-        wrong = next((item for item in items if not isinstance(item.value, str | int | float)), None)
+        wrong = next((item for item in items if not _is_text(item)), None)
         if wrong is not None:
             self.problems.add(f"'{self._at(key)}' must be a list of texts, got {wrong.kind} in it.", wrong.line)
             return None
-        return tuple(str(item.value) for item in items)
+        return tuple(item.source for item in items)
 
     def mapping(self, key: str) -> Mapping[str, Any]:
         """Return a mapping of plain values, empty when absent or wrong."""
@@ -265,4 +325,9 @@ class Section:
             if key not in self._taken:
                 known = sorted(self._taken)
                 near = did_you_mean(key, known) or f" Known here: {listing(known, 20)}."
-                self.problems.add(f"unknown key '{self._at(key)}'.{near}", node.line)
+                self.problems.add(f"unknown key '{self._at(key)}'.{near}", node.told_line)
+
+
+def _is_text(node: Node) -> bool:
+    """Return whether a value is a text, or a number that counts as one."""
+    return isinstance(node.value, str | int | float) and not isinstance(node.value, bool)

@@ -14,7 +14,6 @@ from harness.labelspace import Label, LabelSpace
 from harness.metrics import BoolMatrix
 from harness.records import FailureKind, Prediction, Sample
 
-
 unhurried = settings(deadline=None)
 """For properties: a busy machine is no failure."""
 

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from strategies_labels import cases, runs_of, space_of, unhurried
 
-from harness.comparison import FLIPS, ComparedRun, Diff, F1Change, LabelDiff, RunPredictions, compare, headline_delta
+from harness.comparison import FLIPS, Diff, F1Change, LabelDiff, RunPredictions, compare, headline_delta
 from harness.labelspace import LabelSpace
 from harness.records import FailureKind, Prediction, Sample
 from harness.scoring import score
@@ -344,10 +344,3 @@ def test_full_coverage_leaves_nothing_to_failures(pair: Pair) -> None:
     diff = one_diff(pair.gold, answer(pair.before), answer(pair.after), pair.space)
     assert math.isnan(diff.micro_f1.total) or diff.micro_f1.failures == 0
     assert math.isnan(diff.macro_f1.total) or diff.macro_f1.failures == 0
-
-
-def test_a_compared_run_keeps_its_name() -> None:
-    """Runs stand in the order given, and two of one name are told apart by their place."""
-    comparison = compare(ABC, GOLD, [RunPredictions("v1", BEFORE), RunPredictions("v1", AFTER)])
-    assert comparison.runs[1] == ComparedRun("v1", 3, comparison.runs[1].scores)
-    assert (comparison.diffs[0].before, comparison.diffs[0].after) == ("v1", "v1")

@@ -173,7 +173,9 @@ def test_unlabelled_samples_are_never_scored() -> None:
     """A sample without gold labels, and all that was predicted of it, leaves no trace in the scores."""
     space = replace(ABC, fields=(Field("mood", "choice"),))
     stray = failed("5", off_list=("x",), asked_fields=("mood",), repaired=True)
-    assert score(space, [*GOLD, sample("5", None, mood="happy")], [*ANSWERS, stray]).to_json() == SCORES.to_json()
+    gold = [*GOLD, sample("6", "a", mood="mad")]
+    with_stray = score(space, [*gold, sample("5", None, mood="happy")], [*ANSWERS, stray])
+    assert with_stray.to_json() == score(ABC, gold, ANSWERS).to_json()
 
 
 def test_empty_gold_is_scored() -> None:
@@ -186,6 +188,12 @@ def test_a_sample_without_a_prediction_is_a_call_error() -> None:
     missing = score(ABC, GOLD[:3], ANSWERS[:2])
     assert missing.to_json() == score(ABC, GOLD[:3], [*ANSWERS[:2], failed("3", FailureKind.CALL_ERROR)]).to_json()
     assert (missing.n_samples, missing.failures[FailureKind.CALL_ERROR]) == (3, 1)
+
+
+def test_a_later_pass_that_failed_is_no_failure_of_the_sample() -> None:
+    """A failure is counted only where a cell is unanswered."""
+    scores = score(ABC, GOLD[:1], [said("1", "ab", failure=FailureKind.REFUSAL)])
+    assert (scores.failures[FailureKind.REFUSAL], scores.coverage) == (0, 1.0)
 
 
 def test_without_predictions_everything_is_a_call_error() -> None:
@@ -272,11 +280,12 @@ def test_repeats_are_averaged_and_events_are_summed() -> None:
 
 def test_worst_case_of_repeats_takes_complete_ones_as_they_are() -> None:
     """A repeat at full coverage enters the mean worst case with its own averages."""
-    gold = [sample("1", "a")]
-    scores = score(ABC, gold, [said("1", "a"), failed("1", repeat=1)])
+    gold = [sample("1", "a"), sample("2", "b")]
+    complete = [said("1", "a"), said("2", "b")]
+    scores = score(ABC, gold, [*complete, said("1", "a", repeat=1), failed("2", repeat=1)])
     assert scores.worst_case is not None
-    assert scores.worst_case.micro_f1 == 0.5
-    assert score(ABC, gold, [said("1", "a"), said("1", "b", repeat=1)]).worst_case is None
+    assert scores.worst_case.micro_f1 == pytest.approx((1 + 2 / 5) / 2)
+    assert score(ABC, gold, [*complete, said("1", "a", repeat=1), said("2", "", repeat=1)]).worst_case is None
 
 
 def test_a_sample_that_a_repeat_lacks_has_failed_there() -> None:

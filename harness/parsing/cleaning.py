@@ -18,13 +18,16 @@ _ANSWER_TAG = re.compile(r"<(/?)answer>", re.IGNORECASE)
 _END_OF_TURN = re.compile(r"<\|(?:im_end|endoftext|end|eot_id|eos|end_of_text)\|>|</s>|<end_of_turn>", re.IGNORECASE)
 
 BULLET = re.compile(
-    r"(?:[-*+•‣▪◦●·–—]|[#>]{1,6}|\(?[a-zA-Z]\))(?:\s+|$)"
+    r"(?:[-*+•‣▪◦●·–—]|\(?[a-zA-Z]\))(?:\s+|$)"
     r"|\(?\d{1,3}[.)](?:\s+|(?!\d))"
     r"|(?:[☑✅✓✔]\ufe0f?|\[[xX✓✔]\])\s*"
 )
-"""A bullet, number, heading mark or ticked box before an item."""
+"""A bullet, number or ticked box before an item."""
 
-_CONJUNCTION = re.compile(r"(?:and|&)\s", re.IGNORECASE)
+UNTICKED = re.compile(r"(?:[-*+•]\s+)?(?:\[\s?\]|[☐❌✗✘✖🚫])\ufe0f?\s*(?=\w)")
+"""An empty or crossed box before an item: it is denied."""
+
+_LEAD_IN = re.compile(r"(?:and|&|#{1,6}|>)\s+", re.IGNORECASE)
 _PAIRS = {'"': '"', "'": "'", "`": "`", "*": "*", "_": "_", "~": "~"}
 _PAIRS |= {"“": "”", "„": "“", "‘": "’", "«": "»", "「": "」"}
 _PAIRS |= {"[": "]", "(": ")", "{": "}", "<": ">", "【": "】", "『": "』"}
@@ -98,10 +101,12 @@ def peel(text: str) -> Iterator[str]:
 
 
 def _without_layer(text: str) -> str:
+    if UNTICKED.match(text):
+        return ""
     visible = text.strip(INVISIBLE)
     if visible != text:
         return visible
-    mark = BULLET.match(text) or _CONJUNCTION.match(text)
+    mark = BULLET.match(text) or _LEAD_IN.match(text)
     if mark:
         return text[mark.end() :]
     first, last = text[0], text[-1]
@@ -116,10 +121,8 @@ def _without_layer(text: str) -> str:
 
 def bare(text: str) -> str:
     """Return ``text`` without any of the layers that `peel` takes off."""
-    core = ""
-    for core in peel(text):
-        pass
-    return core
+    layers = list(peel(text))
+    return layers[-1] if layers else ""
 
 
 def clip(text: str) -> str:

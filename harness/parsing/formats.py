@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from harness.errors import did_you_mean, listing
-from harness.labelspace import LabelSpace
+from harness.labelspace import LabelSpace, normalize
 from harness.records import Answer, FieldValue
 
 
@@ -105,3 +105,11 @@ _QUOTE_IT: Mapping[str, str] = {"a text": " Put it in quotes."}
 def setting(output: Output, defaults: Mapping[str, Any], name: str) -> Any:
     """Return an option of ``output``, or its default where the output does not say."""
     return output.options.get(name, defaults[name])
+
+
+def none_problems(none: str, space: LabelSpace) -> list[str]:
+    """Return what is impossible about a none word: it must be visible text on one line, and name no label."""
+    if not normalize(none) or "\n" in none:
+        return [f"none must be a word on one line, got {none!r}."]
+    label = space.find(none)
+    return [] if label is None else [f"none must be no label, but '{none}' names label '{label}'."]

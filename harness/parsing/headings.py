@@ -8,7 +8,7 @@ from enum import StrEnum
 _REACH = 100
 _MOST_WORDS = 12
 
-_BY_COLON = re.compile(rf"([^:：]{{1,{_REACH}}})[:：]")  # noqa: RUF001 - as it is written
+_BY_COLON = re.compile(rf"([^:：]{{1,{_REACH}}})[:：]")
 _BY_VERB = re.compile(rf"(.{{1,{_REACH}}}?) (?:is|are|would be) ")
 _BRACKETED = re.compile(r"\([^()]{0,80}\)")
 _MARKED_UP = re.compile(r"#{1,6} |\*\*|__")
@@ -33,14 +33,14 @@ _LABELS = re.compile(
     r"|标签|標籤|类别|類別|分类|ラベル|метки|метка"
 )
 _EXPLANATION = re.compile(
-    r"\b(?:explanations?|explain|reason(?:s|ing)?|rationale|justification|why|because|notes?|analysis|evidence"
+    r"\b(?:explanations?|explain|reason(?:s|ing)?|rationale|justification|why|because|notes?|analysis|evidence|confidence|summary"
     r"|begründung|erklärung|explication|explicación|spiegazione|explicação)\b"
     r"|理由|说明|解释|分析|説明|пояснение|объяснение"
 )
 # Of headings about labels, those that announce the others, or the list to choose from.
 _OTHERS = re.compile(
     r"\b(?:not|no|non|exclud(?:ed?|ing)|without|except|irrelevant|unused|inapplicable|unrelated|absent|missing"
-    r"|unlikely|rejected|ruled|neither|available|possible)\b|n['’]t\b"  # noqa: RUF001 - as it is written
+    r"|unlikely|rejected|ruled|neither|available|possible)\b|n['’]t\b"
 )
 _OTHERS_ALONE = re.compile(r"(?:excluded|irrelevant|unrelated|rejected|ruled out|not (?:chosen|selected|mentioned))")
 _INPUT = re.compile(

@@ -10,7 +10,7 @@ from harness.parsing.names import Item, Kind, Names
 
 _PROSE_WORDS = 6
 _PROSE_LENGTH = 60
-_PROSE_END = re.compile(r"[!?:。！？：…]\W{0,4}$")  # noqa: RUF001 - as it is written
+_PROSE_END = re.compile(r"[!?:。！？：…]\W{0,4}$")
 _SENTENCE = re.compile(
     r"(?:the|this|that|these|it|i|we|they|he|she|you|there|here|based|in|as|since|because|my|given|so|but|which)\s"
     r"(?:\S+\s+)\S",
@@ -49,15 +49,20 @@ class LineReader:
 
     def __init__(self, names: Names, separator: str) -> None:
         self._names = names
-        self._separator = separator.strip(" ")
+        self._separator = separator.strip(" ") or "\n"
         self._most = names.pieces(self._separator)
-        self._read: dict[str, list[Item]] = {}
+        self._known: dict[str, Line] = {}  # Models that run on repeat the same lines.
 
     def read(self, line: str) -> Line:
         """Return what stands on ``line``."""
+        if line not in self._known:
+            self._known[line] = self._read(line)
+        return self._known[line]
+
+    def _read(self, line: str) -> Line:
         whole = self._names.exact(line)
         if whole:
-            return Line((whole,), may_go_on=whole.may_go_on)
+            return Line((whole,), may_go_on=whole.may_go_on or line.endswith(self._separator))
         bulleted = bool(BULLET.match(line))
         items, may_go_on = self._items(line, bulleted)
         if not items:
@@ -67,6 +72,10 @@ class LineReader:
             return Line()
         kept = tuple(item for item in items if item.kind is not Kind.OTHER or not self.is_prose(item.name))
         return Line(kept, bulleted, may_go_on or (line.startswith("[") and "]" not in line))
+
+    def is_name(self, line: str) -> bool:
+        """Return whether the whole of ``line`` is a label or the none word."""
+        return self._names.exact(line) is not None
 
     def names_in(self, text: str) -> bool:
         """Return whether a part of ``text`` between separators is a label or the none word."""
@@ -95,11 +104,11 @@ class LineReader:
             items, used = self._longest(pieces, position)
             position += used
             # After "label: why" only another "label: why" is an item; a bare word there is part of the sentence.
-            if not items or (explaining and not items[-1].opener):
+            if not items or (explaining and (not items[-1].opener or items[-1].kind is Kind.OTHER)):
                 continue
             found += items
-            explaining = _goes_on(items[-1])
-            if items[-1].opener == "." or (bulleted and explaining):
+            explaining = items[-1].opener.removesuffix("()")
+            if explaining and (bulleted or explaining == "."):
                 break
         return found, self._incomplete(found, pieces[-1])
 
@@ -109,7 +118,7 @@ class LineReader:
         last = found[-1]
         if last.opener == ".":
             return False
-        return not last_piece.strip() or last.kind is Kind.OTHER or bool(last.opener) or last.may_go_on
+        return not last_piece.strip() or last.kind is Kind.OTHER or last.opener in (":", "(") or last.may_go_on
 
     def _longest(self, pieces: list[str], position: int) -> tuple[list[Item], int]:
         """Return the items of the longest run of pieces from ``position`` that is one name, and how many it took."""
@@ -118,16 +127,5 @@ class LineReader:
             item = self._names.exact(run) or self._names.explained(run)
             if item and self._separator not in item.explanation:
                 return [item], count
-        return self._single(pieces[position]), 1
-
-    def _single(self, piece: str) -> list[Item]:
-        if piece not in self._read:
-            self._read[piece] = [item for item in self._names.read(piece) if item.name or item.kind is not Kind.OTHER]
-        return self._read[piece]
-
-
-def _goes_on(item: Item) -> str:
-    """Return the sign of an explanation that is not over yet at the end of its piece."""
-    if item.opener == "(" and ")" in item.explanation:
-        return ""
-    return item.opener
+        items = self._names.read(pieces[position])
+        return [item for item in items if item.name or item.kind is not Kind.OTHER], 1

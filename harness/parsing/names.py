@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from harness.labelspace import NONE_WORD, LabelSpace, normalize
-from harness.parsing.cleaning import bare, clip, peel
+from harness.parsing.cleaning import UNTICKED, bare, clip, peel
 
-_EMPTY_LIST = re.compile(r"\[\s*\]")
+_EMPTY_LIST = re.compile(r"\[\s*\][\s\])}`.]*")
+_RULE = re.compile(r"[-=_*~#>|.,:;… ]*")
 
 # Closed on purpose: these say that no label applies, and nothing else. "None of the other labels" is not among them.
 _NONE_SAID = re.compile(
@@ -25,12 +26,9 @@ _NO = re.compile(
     r"|[❌✗✘✖🚫]",
     re.IGNORECASE,
 )
-_UNTICKED = re.compile(r"(?:[-*+•]\s+)?(?:\[\s?\]|[☐❌✗✘✖🚫])\ufe0f?\s*(?=\S)")
 
-_EXPLAINS = re.compile(r":|：| (?:-|–|—|->|=>|→|=) | ?[(（]|。|[.!](?= |$)")  # noqa: RUF001 - as it is written
-_OTHER_SEPARATORS = re.compile(
-    r" (?:and|und|et|y|e|en|och|и|plus|&|\+|-) |\s?[,;|/、，،؛；]\s?|和|及|と"  # noqa: RUF001 - as it is written
-)
+_EXPLAINS = re.compile(r":|：| (?:-|–|—|->|=>|→|=) | ?[(（]|。|[.!](?= |$)")
+_OTHER_SEPARATORS = re.compile(r" (?:and|und|et|y|e|en|och|и|plus|&|\+|-) |\s?[,;|/、，،؛；]\s?|和|及|と")
 
 
 class Kind(StrEnum):
@@ -48,7 +46,7 @@ class Item:
 
     Attributes:
         name: The label's name; for OTHER what was written.
-        opener: The sign with which an explanation follows ("" when none does): one of ``: - ( .``.
+        opener: The sign with which an explanation follows: ``:``, ``(`` (``()`` once it is closed) or ``.``; else "".
         explanation: The explanation itself.
         may_go_on: True when a cut text could have gone on here to the name of another label.
     """
@@ -67,6 +65,7 @@ class Names:
         spellings = [spelling for label in space for spelling in (label.name, *label.aliases)]
         self.space = space
         self._nones = {normalize(none), NONE_WORD}
+        self._known: dict[str, Item | None] = {}
         # Longer texts name nothing, whatever is trimmed from them: they need not be looked at closely.
         self._longest = 64 + 4 * max(map(len, [none, *spellings]))
         self._signs = max((len(_EXPLAINS.findall(spelling)) for spelling in spellings), default=0)
@@ -82,6 +81,11 @@ class Names:
 
     def exact(self, text: str) -> Item | None:
         """Return the label or none that ``text`` names when only decoration is taken off it, or None."""
+        if text not in self._known:
+            self._known[text] = self._exact(text)
+        return self._known[text]
+
+    def _exact(self, text: str) -> Item | None:
         for layer in peel(text):
             if len(layer) > self._longest:
                 continue
@@ -98,14 +102,12 @@ class Names:
 
     def _may_go_on(self, text: str, name: str) -> bool:
         form = normalize(text)
-        return any(
-            spelling.startswith(form) and owner != name for spelling, owner in self.space.spellings.items()
-        )
+        return any(spelling.startswith(form) and owner != name for spelling, owner in self.space.spellings.items())
 
     def read(self, piece: str) -> list[Item]:
         """Return what one piece of a line names: labels, or one item that is denied, explained or not on the list."""
         piece = " ".join(piece.split())
-        unticked = _UNTICKED.match(piece)
+        unticked = UNTICKED.match(piece)
         if unticked and not self.space.find(piece):
             denied = self.exact(piece[unticked.end() :]) or self.explained(piece[unticked.end() :])
             return [Item(Kind.DENIED, denied.name)] if denied else []
@@ -129,15 +131,18 @@ class Names:
             if found:
                 explanation = core[sign.end() :].strip(" *_`\"'")
                 kind = Kind.DENIED if found.kind is Kind.LABEL and _NO.match(explanation) else found.kind
-                return Item(kind, found.name, _opener(sign[0]), explanation)
+                return Item(kind, found.name, _opener(sign[0], piece[piece.index(core) + sign.end() :]), explanation)
         return None
 
     def _other(self, piece: str) -> Item:
         core = bare(piece)
+        if _RULE.fullmatch(core):
+            return Item(Kind.OTHER)
         sign = _EXPLAINS.search(core, 1)
         if sign is None:
             return Item(Kind.OTHER, clip(core))
-        return Item(Kind.OTHER, clip(bare(core[: sign.start()])), _opener(sign[0]), core[sign.end() :])
+        opener = _opener(sign[0], piece[piece.index(core) + sign.end() :])
+        return Item(Kind.OTHER, clip(bare(core[: sign.start()])), opener, core[sign.end() :])
 
     def _parts(self, piece: str) -> list[Item]:
         starts, ends = [0], []
@@ -162,8 +167,8 @@ class Names:
         return found
 
 
-def _opener(sign: str) -> str:
+def _opener(sign: str, explanation: str) -> str:
     sign = sign.strip()
-    if sign in "(（":  # noqa: RUF001 - as it is written
-        return "("
+    if sign in "(（":
+        return "()" if ")" in explanation or "）" in explanation else "("
     return "." if sign in ".!。" else ":"

@@ -1,1 +1,1 @@
-"""Reports: what a run or a comparison looks like to a person or to another program."""
+"""Reports: what a run or a comparison looks like to a person or to another program. Nothing here computes a score."""

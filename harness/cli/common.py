@@ -1,0 +1,144 @@
+"""What several commands share: options, run names, warnings and the progress bar."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
+    from rich.console import RenderableType
+
+    from harness.runner import Progress
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+def complete_run(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Return versions and run ids that begin like what was typed, for the shell."""
+    from click.shell_completion import CompletionItem
+
+    from harness.project import find_project
+    from harness.store import list_runs
+
+    runs = list_runs(find_project().runs)
+    names = dict.fromkeys(["latest", *(run.manifest.version for run in runs), *(run.manifest.id for run in runs)])
+    return [CompletionItem(name) for name in names if name.startswith(incomplete)]
+
+
+def run_argument(name: str = "run", *, nargs: int = 1, required: bool = True) -> Callable[[Command], Command]:
+    """Return an argument that names a run."""
+    return click.argument(name, nargs=nargs, required=required, metavar=name.upper(), shell_complete=complete_run)
+
+
+def json_option(command: Command) -> Command:
+    """Add ``--json``: the result as JSON on standard output."""
+    return click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")(command)
+
+
+def output_option(formats: str) -> Callable[[Command], Command]:
+    """Return the option ``-o``: the result to a file, in the format of its extension."""
+    return click.option(
+        "-o", "--output", type=click.Path(path_type=Path, dir_okay=False), help=f"Write to a file: {formats}."
+    )
+
+
+def limit_option(default: int, what: str) -> Callable[[Command], Command]:
+    """Return the option ``--limit`` of a listing."""
+    return click.option(
+        "--limit", type=click.IntRange(min=0), default=default, show_default=True, help=f"Show at most so many {what}."
+    )
+
+
+def say(message: str) -> None:
+    """Tell a warning or a note on standard error."""
+    from harness.report.text import visible
+
+    click.echo(f"warning: {visible(message)}", err=True)
+
+
+def show(*parts: RenderableType) -> None:
+    """Print results to standard output."""
+    from harness.report.terminal import console
+
+    out = console()
+    for part in parts:
+        out.print(part)
+
+
+def show_json(value: Any) -> None:
+    """Print a result as JSON to standard output."""
+    click.echo(json.dumps(value, indent=1, ensure_ascii=False, default=str).encode("utf-8", "backslashreplace"))
+
+
+@contextmanager
+def progress_bar(title: str) -> Iterator[Callable[[Progress], None]]:
+    """Show how far a run is on standard error, when that is a terminal; yields what the runner tells."""
+    import sys
+
+    if not sys.stderr.isatty():
+        yield lambda _: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+    from rich.progress import Progress as Bar
+
+    from harness.report import numbers
+
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=24),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[rate]}"),
+        TextColumn("{task.fields[failed]}"),
+        TextColumn("{task.fields[tokens]}"),
+        TimeRemainingColumn(compact=True),
+    )
+    with Bar(*columns, console=Console(stderr=True, highlight=False), transient=True, refresh_per_second=8) as bar:
+        task = bar.add_task(title, total=None, rate="", failed="", tokens="")
+
+        def tell(progress: Progress) -> None:
+            speed = bar.tasks[0].speed
+            bar.update(
+                task,
+                total=progress.total,
+                completed=progress.done,
+                rate="" if speed is None else f"{speed:.1f}/s",
+                failed=f"{progress.failed} failed",
+                tokens=f"{numbers.short_count(progress.tokens)} tokens",
+            )
+
+        yield tell
+
+
+def variables_of(pairs: tuple[str, ...]) -> dict[str, str]:
+    """Return ``--var k=v`` pairs as a mapping.
+
+    Raises:
+        click.UsageError: A pair has no ``=``.
+    """
+    found: dict[str, str] = {}
+    for pair in pairs:
+        name, equals, value = pair.partition("=")
+        if not equals or not name.isidentifier():
+            raise click.UsageError(f"--var: must be NAME=VALUE, got '{pair}'.")
+        found[name] = value
+    return found
+
+
+def model_options(command: Command) -> Command:
+    """Add the options that say who answers, and how fast to ask."""
+    for option in (
+        click.option("--var", "variables", multiple=True, metavar="K=V", help="Set a template variable."),
+        click.option("--no-cache", is_flag=True, help="Make every call anew."),
+        click.option("-j", "--concurrency", type=click.IntRange(min=1), help="Calls under way at once."),
+        click.option("--base-url", metavar="URL", help="An OpenAI-compatible server, instead of the prompt's."),
+        click.option("--model", metavar="NAME", help="A model, instead of the prompt's."),
+    ):
+        command = option(command)
+    return command

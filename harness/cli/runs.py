@@ -1,0 +1,43 @@
+"""``harness runs``: list the runs of the project."""
+
+from __future__ import annotations
+
+import click
+
+from harness.cli.common import json_option, limit_option, show, show_json
+from harness.errors import EXIT_OK
+
+
+@click.command("runs")
+@limit_option(20, "runs")
+@json_option
+def command(limit: int, as_json: bool) -> int:
+    """List runs, newest first.
+
+    \b
+    Example:
+      harness runs --limit 5
+    """
+    from rich.text import Text
+
+    from harness.project import find_project
+    from harness.report.listing import run_row, runs_table
+    from harness.store import is_held, list_runs
+
+    project = find_project()
+    every = list_runs(project.runs)
+    rows = []
+    for run in every[:limit]:
+        state = run.manifest.state
+        if state == "running" and not is_held(run.path):
+            state = "interrupted"  # its process was killed before it could say so
+        rows.append(run_row(run, state))
+    if as_json:
+        show_json(rows)
+    elif not rows:
+        show(Text(f"No runs in {project.show(project.runs)} yet. Type: harness run prompts/YOURS.yaml"))
+    else:
+        show(runs_table(rows))
+        if len(every) > limit:
+            show(Text(f"and {len(every) - limit} older: --limit shows them", style="dim"))
+    return EXIT_OK

@@ -1,0 +1,89 @@
+"""``harness show``: a run's scores again, or one of its samples in full."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from harness.cli.common import json_option, run_argument, show, show_json
+from harness.errors import EXIT_OK, DataError, did_you_mean
+
+
+@click.command("show")
+@run_argument()
+@click.argument("sample", required=False)
+@click.option("--repeat", type=click.IntRange(min=0), default=0, help="Which repeat of the sample.")
+@json_option
+def command(run: str, sample: str | None, repeat: int, as_json: bool) -> int:
+    """Show a run's scores, or one sample in full: text, gold, predicted, what was sent and what came back.
+
+    \b
+    Examples:
+      harness show v3
+      harness show v3 r012
+    """
+    from harness import api
+
+    loaded = api.load(run)
+    if sample is not None:
+        return _show_sample(loaded, sample, repeat, as_json)
+    stored = loaded.stored
+    if as_json:
+        show_json({"run": stored.manifest.to_json(), "scores": loaded.result.to_json()})
+        return EXIT_OK
+    from harness.execution import run_spent
+    from harness.report.terminal import run_report
+
+    spent = run_spent(stored, loaded.project.settings.prices)
+    show(run_report(stored.manifest, loaded.result, spent, None, None))
+    return EXIT_OK
+
+
+def _show_sample(loaded: Any, identity: str, repeat: int, as_json: bool) -> int:
+    from harness.failures import describe
+    from harness.report.listing import failure_row, sample_report
+
+    stored = loaded.stored
+    samples = {sample.id: sample for sample in stored.samples}
+    if identity not in samples:
+        raise DataError(f"run {loaded.id}: has no sample '{identity}'.{did_you_mean(identity, samples)}")
+    prediction = next((each for each in stored.predictions if (each.sample, each.repeat) == (identity, repeat)), None)
+    if prediction is None:
+        raise DataError(f"run {loaded.id}: has {stored.manifest.repeats} repeats, got --repeat {repeat}.")
+    found = describe(stored, samples[identity], prediction, stored.gold[identity] or frozenset())
+    requests = _requests(stored, samples[identity], repeat)
+    if as_json:
+        show_json({**failure_row(found), "calls": requests})
+    else:
+        show(sample_report(found, stored, requests))
+    return EXIT_OK
+
+
+def _requests(stored: Any, sample: Any, repeat: int) -> list[dict[str, Any]]:
+    """Return what was sent for a sample and what came back, pass by pass, rendered again from what the run froze."""
+    from harness.predict import predict
+
+    manifest = stored.manifest
+    models = {each.name: each.model.name for each in manifest.prompt.passes}
+    asking = predict(manifest.prompt, manifest.space, sample, repeat)
+    requests = []
+    try:
+        calls = next(asking)
+        while True:
+            found = [stored.log.latest.get(call.slot) for call in calls]
+            for call, each in zip(calls, found, strict=True):
+                if each is not None:
+                    requests.append(
+                        {
+                            "pass": call.pass_name,
+                            "model": models[call.pass_name],
+                            "messages": list(call.messages),
+                            "completion": each.completion.to_json(),
+                        }
+                    )
+            if None in found:
+                return requests
+            calls = asking.send([each.completion for each in found if each is not None])
+    except StopIteration:
+        return requests

@@ -1,0 +1,110 @@
+"""The format `list`: label names between separators, or on lines of their own; ``none`` for the empty set.
+
+How a text is read, line by line:
+
+- A heading ("Labels:", "The labels that apply are:") may stand before the labels. A heading that announces an answer
+  ("Final answer:") starts the reading again, so that a model may reason first; one that announces something else
+  ("Explanation:", "Labels that do not apply:") takes its lines out; a new input ("Text:") after the labels ends it.
+- A line is split at the separator, and the longest run of pieces that is a name wins. What follows a name behind a
+  colon, a dash, a bracket or a full stop is an explanation. "label: no" denies the label.
+- A line that holds no label and reads as prose is passed over. What is short and stands beside labels is off-list.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterator, Mapping
+from typing import Any
+
+from harness.labelspace import NONE_WORD, LabelSpace
+from harness.parsing.cleaning import answer_text
+from harness.parsing.formats import Format, Output, none_problems, setting
+from harness.parsing.lines import LineReader
+from harness.parsing.names import Names
+from harness.parsing.sheet import Sheet
+from harness.records import Answer, FieldValue, ParseFailure
+
+OPTIONS: Mapping[str, Any] = {"separator": ",", "none": NONE_WORD}
+
+_LINE_ENDS = re.compile(r"\r\n?|\n")
+_NO_SEPARATOR = re.compile(r"[\w\"'`\[\](){}\\]")
+
+
+class _Lists:
+    """Reads lists for one label space and the options of one output."""
+
+    def __init__(self, space: LabelSpace, output: Output) -> None:
+        self.space = space
+        self.separator: str = setting(output, OPTIONS, "separator")
+        self.none: str = setting(output, OPTIONS, "none")
+        self._names = Names(space, self.none)
+        self._reader = LineReader(self._names, self.separator)
+
+    def read(self, text: str, cut: bool) -> Answer:
+        sheet = Sheet(self._names, self._reader)
+        lines = _LINE_ENDS.split(answer_text(text, cut))
+        for line in lines:
+            sheet.take(line.strip())
+        # A line end behind the labels says that they are complete, wherever the text was cut after it.
+        return sheet.answer(cut, ended=not lines[-1].strip())
+
+    def reads_as(self, text: str, names: Collection[str]) -> bool:
+        try:
+            answer = self.read(text, cut=False)
+        except ParseFailure:
+            return False
+        return answer.labels == set(names) and not answer.off_list
+
+    def write(self, names: list[str]) -> str:
+        if not names:
+            return self.none
+        written = next((text for text in self._spellings(names) if self.reads_as(text, names)), None)
+        # On a line of its own every name is read as it is: the last resort for names that look like two others.
+        return "\n".join(names) if written is None else written
+
+    def _spellings(self, names: list[str]) -> Iterator[str]:
+        joint = self.separator if self.separator.isspace() else f"{self.separator.rstrip(' ')} "
+        quoted = [f'"{name}"' for name in names]
+        plain = [
+            name if self.separator.strip() not in name and self.reads_as(name, [name]) else in_quotes
+            for name, in_quotes in zip(names, quoted, strict=True)
+        ]
+        yield joint.join(plain)
+        yield joint.join(quoted)
+
+
+def parse(text: str, space: LabelSpace, output: Output, cut: bool) -> Answer:
+    """Return the labels that a list names.
+
+    Raises:
+        ParseFailure: It names no label and does not say none, it says both, or it was cut before its end.
+    """
+    return _Lists(space, output).read(text, cut)
+
+
+def render(
+    labels: Collection[str],
+    fields: Mapping[str, FieldValue],  # noqa: ARG001 - a list carries no fields
+    space: LabelSpace,
+    output: Output,
+) -> str:
+    """Return the labels in label-space order, or the none word; a name is quoted where it could be misread."""
+    return _Lists(space, output).write(space.ordered(labels))
+
+
+def _problems(space: LabelSpace, output: Output) -> list[str]:
+    lists = _Lists(space, output)
+    separator, none = lists.separator, lists.none
+    if not separator.strip(" ") or _NO_SEPARATOR.search(separator):
+        return [f"separator must be a punctuation mark or a line break, got {separator!r}: names are made of the rest."]
+    found = none_problems(none, space)
+    if separator.strip() and separator.strip() in none:
+        found.append(f"none must not hold the separator {separator!r}, got {none!r}.")
+    return found or [
+        f"label '{name}' cannot be read back from a list. Rename it, or use format json."
+        for name in space.names
+        if not lists.reads_as(lists.write([name]), [name])
+    ]
+
+
+LIST = Format("list", OPTIONS, parse, render, _problems)

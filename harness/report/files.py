@@ -1,0 +1,136 @@
+"""Results as files, by extension: JSON for programs, CSV for spreadsheets, Markdown for people."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from harness.comparison import Diff
+from harness.errors import UsageError, did_you_mean, listing
+from harness.report import numbers
+from harness.report.text import csv_safe, visible
+from harness.scoring import Scores
+from harness.store import StoredRun, write_bytes
+
+Rows = Sequence[Mapping[str, Any]]
+FORMATS = (".json", ".jsonl", ".csv", ".md")
+
+
+def check_output(path: Path, formats: Sequence[str] = FORMATS) -> None:
+    """Refuse an output file whose extension says no known format, before any work is done.
+
+    Raises:
+        UsageError: The extension is unknown, or the folder is not there.
+    """
+    kind = path.suffix.lower()
+    if kind not in formats:
+        raise UsageError(f"-o {path}: must end in {listing(formats)}, got '{kind}'.{did_you_mean(kind, formats)}")
+    if not path.parent.is_dir():
+        raise UsageError(f"-o {path}: the folder {path.parent} is not there. Make it first.")
+
+
+def write_result(path: Path, value: Any, rows: Rows, markdown: Callable[[], str]) -> None:
+    """Write a result in the format that the file's extension says.
+
+    Args:
+        path: Where; `check_output` has seen it.
+        value: The result as plain values, for `.json`.
+        rows: Its rows, for `.csv` and `.jsonl`.
+        markdown: Its text, for `.md`.
+    """
+    kind = path.suffix.lower()
+    if kind == ".json":
+        text = json.dumps(value, indent=1, ensure_ascii=False, default=str) + "\n"
+    elif kind == ".jsonl":
+        text = "".join(json.dumps(row, ensure_ascii=False, default=str) + "\n" for row in rows)
+    elif kind == ".csv":
+        text = to_csv(rows)
+    else:
+        text = markdown()
+    write_bytes(path, text.encode("utf-8", "backslashreplace"))
+
+
+def to_csv(rows: Rows) -> str:
+    """Return rows as CSV; lists are joined by ``; ``, and no cell is taken for a formula."""
+    columns = list(dict.fromkeys(column for row in rows for column in row))
+    out = io.StringIO(newline="")
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow([csv_safe(column) for column in columns])
+    for row in rows:
+        writer.writerow([_cell(row.get(column)) for column in columns])
+    return out.getvalue()
+
+
+def _cell(value: Any) -> Any:
+    if isinstance(value, list | tuple):
+        value = "; ".join(str(each) for each in value)
+    elif isinstance(value, Mapping):
+        value = json.dumps(value, ensure_ascii=False, default=str)
+    return csv_safe(value.replace("\x00", "\\x00")) if isinstance(value, str) else value
+
+
+def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]], left: int = 1) -> str:
+    """Return a Markdown table; the first ``left`` columns are left-aligned."""
+    rule = ["---" if at < left else "---:" for at in range(len(header))]
+    lines = [header, rule, *([markdown_cell(cell) for cell in row] for row in rows)]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines) + "\n"
+
+
+def markdown_cell(text: str) -> str:
+    """Return outside text for a Markdown table: no markup of its own, one line."""
+    flat = " ".join(visible(text).split())
+    for character in "\\`*_[]<>|~#":
+        flat = flat.replace(character, f"\\{character}")
+    return flat
+
+
+def prediction_rows(run: StoredRun) -> list[dict[str, Any]]:
+    """Return one row a prediction: id, gold, labels, failure, off-list answers and fields."""
+    index = run.manifest.space.index
+    rows = []
+    for prediction in run.predictions:
+        row = prediction.to_json(index, run.gold[prediction.sample])
+        rows.append({key: value for key, value in row.items() if key != "asked_fields"})
+    return rows
+
+
+def run_markdown(run: StoredRun, scores: Scores, diff: Diff | None) -> str:
+    """Return a run's scores as Markdown."""
+    manifest = run.manifest
+    parts = [f"## {manifest.version} on {manifest.dataset} {manifest.split}\n"]
+    parts.append(
+        f"{numbers.plural(scores.n_samples, 'sample')}, {' + '.join(manifest.models)}, run `{manifest.id}`"
+        + (f", {manifest.state}" if manifest.state != "complete" else "")
+        + "\n"
+    )
+    header = ["", "macro F1", "micro F1", "subset accuracy", "coverage"]
+    rows = [["all samples", *(numbers.score(value) for value in list(scores.headline.values())[:3])]]
+    rows[0].append(numbers.percent(scores.coverage))
+    if diff is not None:
+        rows.append([f"change against {diff.before}", *(numbers.delta(value) for value in diff.headline.values())])
+    parts.append(markdown_table(header, rows))
+    labels = [
+        [
+            row.label,
+            numbers.count(row.support),
+            numbers.count(row.predicted),
+            *(numbers.score(value) for value in (row.precision, row.recall, row.f1)),
+        ]
+        for row in scores.labels
+    ]
+    parts.append(markdown_table(["label", "support", "predicted", "precision", "recall", "F1"], labels))
+    failures = [[str(kind), str(number)] for kind, number in scores.failures.items() if number]
+    if failures:
+        parts.append(markdown_table(["without an answer", "samples"], failures))
+    return "\n".join(parts)
+
+
+def rows_markdown(title: str, rows: Rows) -> str:
+    """Return rows as a Markdown table under a title."""
+    columns = list(dict.fromkeys(column for row in rows for column in row))
+    cells = [[str(_cell(row.get(column))) for column in columns] for row in rows]
+    return f"## {title}\n\n" + (markdown_table(columns, cells, left=len(columns)) if rows else "None.\n")

@@ -1,0 +1,232 @@
+"""Runs in the terminal: headline, per-label table, failures and cost."""
+
+from __future__ import annotations
+
+import difflib
+import math
+import os
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from typing import IO
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Console, Group, RenderableType
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from harness.comparison import Diff
+from harness.labelspace import LabelSpace
+from harness.pricing import Spent
+from harness.report import numbers
+from harness.report.text import one_line
+from harness.scoring import Scores
+from harness.store import Manifest
+
+BAR = 16
+"""Characters of the F1 bar at 1.0."""
+
+GOOD, BAD, QUIET = "green", "red", "dim"
+NARROW = 100
+"""Width when the output is no terminal."""
+
+
+def console(stream: IO[str] | None = None) -> Console:
+    """Return a console for results (default: standard output). Colour goes by the terminal and NO_COLOR."""
+    out = stream or sys.stdout
+    width = None if out.isatty() or "COLUMNS" in os.environ else NARROW
+    return Console(file=out, width=width, highlight=False, soft_wrap=False, markup=False, emoji=False)
+
+
+def table(*columns: str, left: Sequence[str] = ()) -> Table:
+    """Return an empty table in the house style; columns are right-aligned but for those in ``left``."""
+    made = Table(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1), header_style="bold", show_edge=False)
+    for name in columns:
+        made.add_column(name, justify="left" if name in left else "right", no_wrap=True, overflow="ellipsis")
+    return made
+
+
+def change(value: float, *, good_is_up: bool = True) -> Text:
+    """Return a signed difference in the colour of what it means."""
+    text = numbers.delta(value)
+    if math.isnan(value) or text == "0.000":
+        return Text(text, style=QUIET)
+    return Text(text, style=GOOD if (value > 0) == good_is_up else BAD)
+
+
+def bar(value: float, width: int = BAR) -> Text:
+    """Return a bar of eighths of a character for a score between 0 and 1; empty for NaN."""
+    if math.isnan(value):
+        return Text("")
+    eighths = round(value * width * 8)
+    whole, part = divmod(eighths, 8)
+    return Text("█" * whole + ("▏▎▍▌▋▊▉"[part - 1] if part else ""), style="cyan")
+
+
+def run_report(
+    manifest: Manifest, scores: Scores, spent: Spent, diff: Diff | None, n_common: int | None
+) -> RenderableType:
+    """Return what a person sees of a run: who answered what, how well, what went wrong, what it cost."""
+    parts: list[RenderableType] = [
+        _title(manifest, scores),
+        Text(""),
+        headline(scores, diff, n_common),
+        Text(""),
+        label_table(scores, diff),
+    ]
+    parts += [Text(""), field_table(scores)] if scores.fields else []
+    parts += [Text(""), *failure_lines(scores, manifest.space)]
+    parts += [_cost(manifest, spent)]
+    return Group(*parts)
+
+
+def _title(manifest: Manifest, scores: Scores) -> Text:
+    text = Text.assemble((manifest.version, "bold"), f" on {manifest.dataset} {manifest.split}")
+    details = [numbers.plural(scores.n_samples, "sample"), " + ".join(manifest.models)]
+    if manifest.repeats > 1:
+        details.append(f"mean of {manifest.repeats} repeats")
+    if manifest.redrawn:
+        details.append(f"redrawn: {', '.join(manifest.redrawn)}")
+    if manifest.state != "complete":
+        details.append(manifest.state)
+    return text.append(" · " + " · ".join(details)).append(f" · {manifest.id}", style=QUIET)
+
+
+def headline_line(manifest: Manifest, scores: Scores) -> Text:
+    """Return a run in one line, for when others follow."""
+    text = Text.assemble((f"{manifest.version:<12}", "bold"))
+    for name, value in zip(("macro F1", "micro F1", "subset accuracy"), _three(scores), strict=True):
+        text.append(f" {name} ").append(numbers.score(value), style="bold")
+    text.append(f" coverage {numbers.percent(scores.coverage)}")
+    return text.append(
+        f" · {numbers.plural(scores.n_samples, 'sample')} · {numbers.seconds(manifest.seconds)}", style=QUIET
+    )
+
+
+def headline(scores: Scores, diff: Diff | None, n_common: int | None) -> Table:
+    """Return the headline scores, with what they are over and the change against the baseline."""
+    made = table("", "macro F1", "micro F1", "subset accuracy", "coverage", "", left=("",))
+    averages, answered = scores.averages, scores.answered
+    made.add_row(
+        Text("all samples", style="bold"),
+        *(Text(numbers.score(each), style="bold") for each in _three(scores)),
+        Text(numbers.percent(scores.coverage), style="bold"),
+        Text(f"macro over {numbers.plural(averages.macro_labels, 'label')}", style=QUIET),
+    )
+    if scores.coverage < 1:
+        made.add_row(
+            "answered only",
+            *(numbers.score(each) for each in (answered.macro_f1, answered.micro_f1, answered.subset_accuracy)),
+            "",
+            Text(numbers.plural(scores.n_answered, "sample"), style=QUIET),
+        )
+    if scores.worst_case is not None:
+        worst = scores.worst_case
+        made.add_row(
+            "worst case",
+            *(numbers.score(each) for each in (worst.macro_f1, worst.micro_f1, worst.subset_accuracy)),
+            "",
+            Text("unanswered = the opposite of gold", style=QUIET),
+        )
+    if diff is not None:
+        made.add_row(
+            f"change against {diff.before}",
+            *(change(diff.headline[name]) for name in ("macro_f1", "micro_f1", "subset_accuracy", "coverage")),
+            Text(f"on {numbers.plural(n_common or 0, 'common sample')}", style=QUIET),
+        )
+    return made
+
+
+def _three(scores: Scores) -> tuple[float, float, float]:
+    return scores.averages.macro_f1, scores.averages.micro_f1, scores.averages.subset_accuracy
+
+
+def label_table(scores: Scores, diff: Diff | None) -> Table:
+    """Return one row a label, in label-space order, with the averages below; labels without support stand apart."""
+    names = ["label", "support", "predicted", "P", "R", "F1", " "]
+    deltas = {each.label: each.delta for each in diff.labels} if diff else {}
+    made = table(*names, *(["Δ F1"] if diff else []), left=("label", " "))
+    supported = [row for row in scores.labels if row.support]
+    for row in supported:
+        cells = [numbers.score(value) for value in (row.precision, row.recall, row.f1)]
+        extra = [change(deltas[row.label])] if diff else []
+        counts = (numbers.count(row.support), numbers.count(row.predicted))
+        made.add_row(Text(one_line(row.label, 32)), *counts, *cells, bar(row.f1), *extra)
+    made.add_section()
+    for name in ("macro", "micro", "weighted", "samples"):
+        cells = [numbers.score(getattr(scores.averages, f"{name}_{what}")) for what in ("precision", "recall", "f1")]
+        made.add_row(Text(f"{name} average", style=QUIET), "", "", *cells)
+    lonely = [row for row in scores.labels if not row.support]
+    if lonely:
+        made.add_section()
+    for row in lonely:
+        note = Text("no gold: in no macro average", style=QUIET)
+        made.add_row(
+            Text(one_line(row.label, 32)), "0", numbers.count(row.predicted), numbers.DASH, numbers.DASH, "", note
+        )
+    return made
+
+
+def field_table(scores: Scores) -> Table:
+    """Return one row a field that was asked for."""
+    made = table("field", "support", "answered", "accuracy", "exact", "normalized", left=("field",))
+    for row in scores.fields:
+        made.add_row(
+            Text(one_line(row.field, 32)),
+            numbers.count(row.support),
+            numbers.count(row.answered),
+            numbers.score(row.accuracy),
+            numbers.score(row.exact),
+            numbers.score(row.normalized),
+        )
+    return made
+
+
+def failure_lines(scores: Scores, space: LabelSpace) -> Iterator[RenderableType]:
+    """Say what was not answered and what was answered off the list, and which aliases may be missing."""
+    total = sum(scores.failures.values())
+    if total:
+        kinds = ", ".join(f"{n} {kind}" for kind, n in scores.failures.items() if n)
+        yield Text.assemble((f"{total} without an answer", BAD), f" (counted as wrong): {kinds}")
+    else:
+        yield Text("Every sample was answered.", style=QUIET)
+    averages = scores.averages
+    yield Text.assemble(
+        "Labels per sample: ",
+        f"{averages.cardinality_predicted:.2f} predicted, {averages.cardinality_gold:.2f} gold",
+        f" · Hamming loss {numbers.score(averages.hamming_loss)} · Jaccard {numbers.score(averages.jaccard)}",
+        (f" · {scores.repaired} answers were mended" if scores.repaired else ""),
+    )
+    if scores.off_list:
+        most = [f"{one_line(text, 24)!r} {n}" for text, n in list(scores.off_list.items())[:5]]
+        rest = len(scores.off_list) - 5
+        text = f"Off-list answers in {numbers.plural(scores.off_list_samples, 'sample')}: {', '.join(most)}"
+        yield Text(text + (f" and {rest} others" if rest > 0 else ""))
+        for label, spelling in near_misses(space, scores.off_list):
+            yield Text(
+                f"  if {spelling!r} means {label}: add it to the aliases of {label}, then: harness score", style=QUIET
+            )
+
+
+def near_misses(space: LabelSpace, off_list: Iterable[str], most: int = 3) -> list[tuple[str, str]]:
+    """Return (label, spelling) for off-list answers that look like a label. Offered, never accepted by themselves."""
+    found: list[tuple[str, str]] = []
+    for spelling in off_list:
+        near = difflib.get_close_matches(spelling, space.spellings, n=1, cutoff=0.75)
+        if near and len(found) < most:
+            found.append((space.spellings[near[0]], spelling))
+    return found
+
+
+def _cost(manifest: Manifest, spent: Spent) -> Text:
+    tokens = numbers.short_count(spent.prompt_tokens + spent.completion_tokens)
+    calls = f"{numbers.plural(spent.calls, 'call')} made" if spent.calls else "no call made, all completions were there"
+    return Text(
+        f"{calls} · {tokens} tokens · cost {numbers.usd(spent.usd)} · {numbers.seconds(manifest.seconds)}", style=QUIET
+    )
+
+
+def next_steps(commands: Sequence[str]) -> RenderableType:
+    """Return the commands that a person will want to type next."""
+    lines = Text("\n").join(Text(command, style="bold") for command in commands)
+    return Group(Text(""), Text("Next:"), Padding(lines, (0, 0, 0, 2)))
