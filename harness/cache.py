@@ -68,10 +68,10 @@ class Cache:
         """Keep the completion of a call; failed calls are not kept, so that they are tried again."""
         if self._connection is None or completion.status == "error":
             return
-        text = json.dumps(completion.to_json(), ensure_ascii=False)
+        text = json.dumps(completion.to_json())  # ASCII: UTF-8 could not hold a lone surrogate
         try:
             self._connection.execute("INSERT OR REPLACE INTO completions VALUES (?, ?)", (key, text))
-        except (sqlite3.Error, UnicodeEncodeError) as error:
+        except sqlite3.Error as error:
             self._warn(f"{self.path}: cannot keep completions ({error}). The run itself is saved as ever.")
 
     def close(self) -> None:

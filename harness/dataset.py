@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +12,7 @@ from harness.errors import DataError, Problems, did_you_mean, listing
 from harness.labelspace import NONE_WORD, Field, FieldType, Label, LabelSpace, TextMatch, normalize
 from harness.project import Project
 from harness.samples import RESERVED, SampleSet, read_samples
-from harness.yamlfile import Node, Section, read_yaml
+from harness.yamlfile import Node, Section, names_beside, read_yaml
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +20,7 @@ class Dataset:
     """A label space with the sample files of its splits.
 
     Attributes:
-        splits: Sample file by split name, in the order of the file; the first is the default split.
+        splits: Sample file by split name, in the order of the file.
     """
 
     name: str
@@ -41,7 +42,8 @@ class Dataset:
         chosen = split or self.default_split
         if chosen not in self.splits:
             raise DataError(
-                f"{self.path}: no split '{chosen}'; it has {listing(self.splits)}.{did_you_mean(chosen, self.splits)}"
+                f"{self.path}: there is no split '{chosen}'; it has {listing(self.splits)}."
+                f"{did_you_mean(chosen, self.splits)}"
             )
         return read_samples(self.splits[chosen], self.space)
 
@@ -63,35 +65,35 @@ def load_dataset(path: Path, project: Project) -> Dataset:
 
 
 def _space(top: Section, problems: Problems) -> LabelSpace:
-    grouping = _groups(top)
+    grouping, section = _groups(top)
     labels = _labels(top, grouping)
     _check_spellings(labels, top, problems)
+    names = [label.name for label in labels]
     for group, members in grouping.items():
         for member in members:
-            if member not in {label.name for label in labels}:
-                known = [label.name for label in labels]
-                top.problem("groups", f"puts '{member}' in {group}, which is no label.{did_you_mean(member, known)}")
-    return LabelSpace(tuple(labels), tuple(_fields(top, {label.name for label in labels})))
+            if names and member not in names and section is not None:
+                section.problem(group, f"has '{member}', which is no label.{did_you_mean(member, names)}")
+    return LabelSpace(tuple(labels), tuple(_fields(top, set(names))))
 
 
-def _groups(top: Section) -> dict[str, tuple[str, ...]]:
+def _groups(top: Section) -> tuple[dict[str, tuple[str, ...]], Section | None]:
     section = top.section("groups")
     if section is None:
-        return {}
+        return {}, None
     groups = {group: section.texts(group) or () for group in section.keys()}  # noqa: SIM118 - a Section is no dict
     owner: dict[str, str] = {}
     for group, members in groups.items():
         for member in members:
             if owner.setdefault(member, group) != group:
                 section.problem(group, f"has '{member}', which is in '{owner[member]}' too. A label has one group.")
-    return groups
+    return groups, section
 
 
 def _labels(top: Section, grouping: Mapping[str, tuple[str, ...]]) -> list[Label]:
     """Read labels as a list of names, or as a mapping of name to description or to details."""
     group_of = {member: group for group, members in grouping.items() for member in members}
     node = top.take("labels")
-    if node is None or not node.value:
+    if node is None or node.value in ({}, [], ""):
         top.problem("labels", "must name at least one label. Add: labels: {name: description, …}.")
         return []
     if isinstance(node.value, list):
@@ -103,11 +105,9 @@ def _labels(top: Section, grouping: Mapping[str, tuple[str, ...]]) -> list[Label
 
 
 def _label(name: str, node: Node, section: Section, group: str | None) -> Label:
-    if not isinstance(node.value, dict):
-        return Label(name, section.text(name) or "", group=group)
-    details = section.section(name)
+    details = section.section(name) if isinstance(node.value, dict) else None
     if details is None:
-        return Label(name, group=group)
+        return Label(name, section.text(name) or "", group=group)
     label = Label(
         name,
         details.text("description") or "",
@@ -124,23 +124,36 @@ def _label(name: str, node: Node, section: Section, group: str | None) -> Label:
 def _check_spellings(labels: list[Label], top: Section, problems: Problems) -> None:
     """Refuse a label space in which an answer could mean two things."""
     node = top.take("labels")
-    lines = {key: each.line for key, each in node.value.items()} if node and isinstance(node.value, dict) else {}
-    spelling_of: dict[str, tuple[str, str]] = {}
+    spelling_of: dict[str, tuple[int, str]] = {}
     code_of: dict[str, str] = {}
-    for label in labels:
-        line = lines.get(label.name, node.line if node else top.line)
+    for at, label in enumerate(labels):
+        line = _line_of_label(label, at, node)
         for spelling in (label.name, *label.aliases):
             form = normalize(spelling)
-            if not form or any(ord(character) < 32 for character in spelling):
-                problems.add(f"label '{label.name}': a name must be visible text without line breaks.", line)
+            owner, other = spelling_of.setdefault(form, (at, spelling))
+            if not _is_visible(spelling):
+                problems.add(f"label '{label.name}': a name must be visible text on one line, got {spelling!a}.", line)
             elif form == NONE_WORD:
                 problems.add(f"label '{label.name}': '{spelling}' is how the empty set is written. Rename it.", line)
-            elif form in spelling_of:
-                owner, other = spelling_of[form]
-                problems.add(f"'{spelling}' of label '{label.name}' reads like '{other}' of label '{owner}'.", line)
-            spelling_of.setdefault(form, (label.name, spelling))
+            elif owner != at:
+                problems.add(
+                    f"'{spelling}' of label '{label.name}' reads like '{other}' of label '{labels[owner].name}'.", line
+                )
         if label.code is not None and code_of.setdefault(label.code, label.name) != label.name:
             problems.add(f"code '{label.code}' of label '{label.name}' is that of '{code_of[label.code]}' too.", line)
+
+
+def _line_of_label(label: Label, at: int, labels: Node | None) -> int | None:
+    if labels is None:
+        return None
+    node: Node = labels.value[at] if isinstance(labels.value, list) else labels.value[label.name]
+    return node.told_line
+
+
+def _is_visible(name: str) -> bool:
+    """Return whether a name has something to see and to compare, and no control characters, lines or surrogates."""
+    parts = {unicodedata.category(character) for character in name}
+    return bool(normalize(name)) and not parts & {"Cc", "Cs", "Zl", "Zp"} and bool(parts - {"Cf", "Zs", "Mn"})
 
 
 def _fields(top: Section, label_names: set[str]) -> list[Field]:
@@ -149,44 +162,59 @@ def _fields(top: Section, label_names: set[str]) -> list[Field]:
         return []
     found = []
     for name in section.keys():  # noqa: SIM118 - a Section is no dict
-        details = section.section(name)
-        if details is None:
-            continue
-        if name in label_names or name in RESERVED:
+        if name in label_names or name in RESERVED or name == "text":
             section.problem(name, "has a name that is taken. Rename the field.")
-        field = Field(
-            name,
-            details.choice("type", get_args(FieldType)) or "text",  # type: ignore[arg-type]
-            details.texts("values") or (),
-            details.choice("match", get_args(TextMatch)) or "normalized",  # type: ignore[arg-type]
-            details.text("description") or "",
-        )
-        if not details.has("type"):
+        if not section.has(name):
             section.problem(name, f"needs a type: one of {listing(get_args(FieldType))}.")
-        if field.type == "choice" and len({normalize(value) for value in field.values}) < max(2, len(field.values)):
-            section.problem(name, "is a choice: its 'values' must be at least two different words.")
-        if field.type != "choice" and field.values:
-            section.problem(name, f"is of type {field.type}: 'values' belongs to type choice.")
-        details.finish()
-        found.append(field)
+        elif (details := section.section(name)) is not None:
+            found.append(_field(name, details, section))
     return found
+
+
+def _field(name: str, details: Section, section: Section) -> Field:
+    kind = details.choice("type", get_args(FieldType))
+    match = details.choice("match", get_args(TextMatch))
+    values = details.texts("values") or ()
+    field = Field(name, kind or "text", values, match or "normalized", details.text("description") or "")  # type: ignore[arg-type]
+    if not details.has("type"):
+        section.problem(name, f"needs a type: one of {listing(get_args(FieldType))}.")
+    if kind == "choice" and len({normalize(value) for value in values}) < max(2, len(values)):
+        section.problem(name, "is a choice: its 'values' must be at least two different words.")
+    if kind in ("text", "bool") and values:
+        section.problem(name, f"is of type {kind}: 'values' belongs to type choice.")
+    if kind in ("choice", "bool") and match:
+        section.problem(name, f"is of type {kind}: 'match' belongs to type text.")
+    details.finish()
+    return field
 
 
 def _splits(top: Section, path: Path, project: Project) -> dict[str, Path]:
     section = top.section("splits")
+    if section is None and top.has("splits"):
+        return {}
     if section is None or not section.node.value:
         top.problem("splits", "must name at least one sample file. Add: splits: {dev: FILE.jsonl}.")
         return {}
     splits: dict[str, Path] = {}
     for name in section.keys():  # noqa: SIM118 - a Section is no dict
-        text = section.text(name)
-        if text is None:
-            continue
-        file = path.parent / text
-        if not project.inside(file):
-            section.problem(name, f"must lie in the project {project.root}, got '{text}'.")
-        elif not file.is_file():
-            near = did_you_mean(file.name, [each.name for each in file.parent.glob("*")])
-            section.problem(name, f"names a file that is not there: {text}.{near}")
-        splits[name] = file
+        if not section.has(name):
+            section.problem(name, "must name a sample file, got nothing.")
+        elif (text := section.text(name)) is not None:
+            splits[name] = path.parent / text
+            if (problem := _file_problem(splits[name], text, project)) is not None:
+                section.problem(name, problem)
     return splits
+
+
+def _file_problem(file: Path, text: str, project: Project) -> str | None:
+    """Return what is wrong with a sample file before it is opened."""
+    if not project.inside(file):
+        return f"must lie in the project {project.root}, got {text!r}."
+    try:
+        if file.is_dir():
+            return f"must name a file, got the folder {text}."
+        if file.is_file():
+            return None
+    except OSError as error:
+        return f"names a file that cannot be read: {error.strerror}."
+    return f"names a file that is not there: {text}.{did_you_mean(file.name, names_beside(file))}"

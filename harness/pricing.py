@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
@@ -26,37 +27,54 @@ class Spent:
     usd: float | None
 
 
+@dataclass(frozen=True, slots=True)
+class _Kind:
+    """What decides about the price of one call; calls of a run have few different ones."""
+
+    model: str
+    prompt: int | None
+    completion: int | None
+    cached: int
+
+
 def spent(calls: Iterable[tuple[str, Usage]], prices: Prices) -> Spent:
-    """Return what calls cost together, given the model and the usage of each."""
-    totals: dict[str, list[int]] = {}
-    counted = True
-    number = 0
-    for model, usage in calls:
-        number += 1
-        total = totals.setdefault(model, [0, 0])
-        total[0] += usage.get("prompt_tokens", 0)
-        total[1] += usage.get("completion_tokens", 0)
-        counted = counted and ("prompt_tokens" in usage or model.startswith(LOCAL))
-    parts = [_usd(model, prompt, completion, prices) for model, (prompt, completion) in totals.items()]
-    known = [part for part in parts if part is not None]
+    """Return what calls cost together, given the model and the usage of each.
+
+    Every call is priced by itself, because some prices rise with the length of a prompt.
+    """
+    kinds = Counter(
+        _Kind(model, usage.get("prompt_tokens"), usage.get("completion_tokens"), usage.get("cached_tokens", 0))
+        for model, usage in calls
+    )
+    usd: float | None = 0.0
+    for kind, number in kinds.items():
+        each = _usd(kind, prices)
+        usd = None if usd is None or each is None else usd + each * number
     return Spent(
-        number,
-        sum(total[0] for total in totals.values()),
-        sum(total[1] for total in totals.values()),
-        sum(known) if counted and len(known) == len(parts) else None,
+        calls=kinds.total(),
+        prompt_tokens=sum((kind.prompt or 0) * number for kind, number in kinds.items()),
+        completion_tokens=sum((kind.completion or 0) * number for kind, number in kinds.items()),
+        usd=usd,
     )
 
 
-def _usd(model: str, prompt: int, completion: int, prices: Prices) -> float | None:
-    if model.startswith(LOCAL):
+def _usd(kind: _Kind, prices: Prices) -> float | None:
+    """Return the price of one call, None when it is unknown."""
+    if kind.model.startswith(LOCAL):
         return 0.0
-    if model in prices:
-        own = prices[model]
-        return (prompt * own.get("input", 0.0) + completion * own.get("output", 0.0)) / 1e6
+    if kind.prompt is None or kind.completion is None:
+        return None
+    if kind.model in prices:
+        own = prices[kind.model]
+        if "input" not in own or "output" not in own:
+            return None
+        return (kind.prompt * own["input"] + kind.completion * own["output"]) / 1e6
     from genai_prices import Usage as Tokens
     from genai_prices import calc_price
 
+    cached = min(kind.cached, kind.prompt)  # servers that count it beside the prompt exist
+    tokens = Tokens(input_tokens=kind.prompt, cache_read_tokens=cached, output_tokens=kind.completion)
     try:
-        return float(calc_price(Tokens(input_tokens=prompt, output_tokens=completion), model_ref=model).total_price)
+        return float(calc_price(tokens, model_ref=kind.model).total_price)
     except LookupError:
         return None

@@ -85,13 +85,18 @@ def find_project(start: Path | None = None) -> Project:
     here = here if here.is_dir() else here.parent
     upward = [here, *here.parents]
     root = here
-    for marker in (SETTINGS_FILE, ".git", "prompts/."):  # the dot: a file called prompts is no such folder
-        found = next((folder for folder in upward if os.path.lexists(f"{folder}/{marker}")), None)
+    for marker in (SETTINGS_FILE, ".git", "prompts"):
+        found = next((folder for folder in upward if _marked(folder, marker)), None)
         if found is not None:
             root = found
             break
     _load_env(root / ".env")
     return Project(root, _settings(root / SETTINGS_FILE))
+
+
+def _marked(folder: Path, marker: str) -> bool:
+    path = folder / marker
+    return path.is_dir() if marker == "prompts" else path.exists()
 
 
 def _load_env(path: Path) -> None:

@@ -36,7 +36,7 @@ class Engine:
 
     slots: int = 1
     threads: int | None = None
-    prefix_reuse: bool = False
+    prefix_reuse: bool = True
     context: int = 4096
 
 

@@ -23,13 +23,14 @@ def versions() -> dict[str, str]:
 
 
 def git_state(root: Path) -> dict[str, Any] | None:
-    """Return the commit that the project is at and whether files differ from it; None outside git."""
+    """Return the commit that the project is at and whether files differ from it; None outside git or before a commit."""
     try:
         commit, status = (
             subprocess.run(  # noqa: S603 - fixed arguments
                 ["git", "-C", str(root), *arguments],  # noqa: S607
                 capture_output=True,
-                text=True,
+                encoding="utf-8",
+                errors="replace",  # names of changed files may be in any encoding
                 check=True,
                 timeout=10,
             ).stdout.strip()

@@ -32,7 +32,7 @@ class RetryPolicy:
 
     Attributes:
         attempts: How often a call is sent at most.
-        total_s: Seconds that all attempts of a call may take together, waits included.
+        total_s: Seconds since the first attempt, waits included, after which no further one begins.
         backoff_s: The n-th wait is drawn from 0 to ``backoff_s * 2**n`` (full jitter: Brooker 2015, "Exponential Backoff
             and Jitter"), at most ``longest_s``.
         longest_s: Longest wait of our own; a server's Retry-After may be longer.

@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from harness.errors import DataError, did_you_mean, listing
+from harness.errors import DataError, did_you_mean, listing, shortened
 from harness.records import FieldValue, Sample
 from harness.template import sample_filter
+from harness.yamlfile import read_text
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,9 +60,11 @@ def select(samples: Sequence[Sample], selection: Selection) -> tuple[Sample, ...
     """Return the chosen samples, in their order.
 
     Raises:
-        DataError: An id is unknown, the expression fails, or nothing is left.
+        DataError: An id is unknown, the expression fails, the limit is below 1, or nothing is left.
     """
     chosen = list(samples)
+    if selection.limit is not None and selection.limit < 1:
+        raise DataError(f"--limit: must be at least 1, got {selection.limit}.")
     if selection.ids is not None:
         chosen = _with_ids(chosen, selection.ids)
     if selection.filter is not None:
@@ -78,19 +81,33 @@ def select(samples: Sequence[Sample], selection: Selection) -> tuple[Sample, ...
 
 
 def read_ids(text: str) -> tuple[str, ...]:
-    """Return the ids that `--samples` means: a file with one id a line (or JSONL with `id`), else ids between commas."""
+    """Return the ids that `--samples` means: a file with one id a line (or JSONL with `id`), else ids between commas.
+
+    Raises:
+        DataError: The file cannot be read, or there is no id at all.
+    """
     path = Path(text)
-    if not path.is_file():
-        return tuple(part.strip() for part in text.split(",") if part.strip())
-    lines = (line.strip() for line in path.read_text(encoding="utf-8-sig").splitlines())
-    return tuple(_id_of_line(line) for line in lines if line)
+    if _is_file(path):
+        ids = tuple(_id_of_line(line.strip()) for line in read_text(path).split("\n") if line.strip())
+    else:
+        ids = tuple(part.strip() for part in text.split(",") if part.strip())
+    if not ids:
+        raise DataError(f"--samples: must name at least one sample, got '{text}'. Give ids, or a file of ids.")
+    return ids
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # many ids make a name that no file can have
+        return False
 
 
 def _id_of_line(line: str) -> str:
     if line.startswith("{"):
         try:
             return str(json.loads(line)["id"])
-        except (ValueError, KeyError):
+        except (ValueError, KeyError, RecursionError):
             pass
     return line
 
@@ -100,9 +117,11 @@ def _with_ids(samples: list[Sample], ids: Sequence[str]) -> list[Sample]:
     missing = [identity for identity in ids if identity not in known]
     if missing:
         raise DataError(
-            f"--samples: {listing(missing, 5)} {'is' if len(missing) == 1 else 'are'} not in the split."
+            f"--samples: {listing(map(shortened, missing), 5)} {'is' if len(missing) == 1 else 'are'} not in the split."
             f"{did_you_mean(missing[0], known)}"
         )
+    if not ids:
+        raise DataError("--samples: must name at least one sample, got none.")
     wanted = set(ids)
     return [sample for sample in samples if sample.id in wanted]
 

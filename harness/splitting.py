@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import random
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
+from harness.errors import UsageError, listing
 from harness.records import Sample
 
 
@@ -21,7 +23,13 @@ def stratified_split(samples: Sequence[Sample], shares: Mapping[str, float], see
         samples: Labelled samples.
         shares: Part name to its share; the shares are taken relative to their sum.
         seed: Decides between parts that want a sample equally.
+
+    Raises:
+        UsageError: There is no part, or a share is not above 0.
     """
+    if not shares or not all(0 < share < math.inf for share in shares.values()):
+        told = listing(f"{part}={share:g}" for part, share in shares.items())
+        raise UsageError(f"shares: every part must have a share above 0, got {told or 'no part'}.")
     rng = random.Random(seed)  # noqa: S311 - a reproducible draw, no secret
     total = sum(shares.values())
     portion = {part: share / total for part, share in shares.items()}

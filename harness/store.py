@@ -6,12 +6,13 @@ what is derived from them: `predictions.jsonl` and `scores.json`.
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import re
 import shutil
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cached_property
@@ -109,7 +110,9 @@ class StoredRun:
     @cached_property
     def samples(self) -> tuple[Sample, ...]:
         """The samples as they were, in order."""
-        return tuple(Sample.from_json(row) for row in _rows(self.path / "samples.jsonl"))
+        path = self.path / "samples.jsonl"
+        with _reading(path, "Restore it from a copy, or start a new run."):
+            return tuple(Sample.from_json(row) for row in _rows(path))
 
     @cached_property
     def log(self) -> CompletionLog:
@@ -123,12 +126,14 @@ class StoredRun:
         Raises:
             DataError: There are none yet; the message says how to derive them.
         """
-        return tuple(Prediction.from_json(row) for row in self._derived)
+        with self._reading_derived("predictions.jsonl"):
+            return tuple(Prediction.from_json(row) for row in self._derived)
 
     @cached_property
     def gold(self) -> Mapping[str, frozenset[str] | None]:
         """The gold labels by sample id against which the predictions were last scored."""
-        return {row["id"]: None if row["gold"] is None else frozenset(row["gold"]) for row in self._derived}
+        with self._reading_derived("predictions.jsonl"):
+            return {row["id"]: None if row["gold"] is None else frozenset(row["gold"]) for row in self._derived}
 
     @cached_property
     def _derived(self) -> tuple[dict[str, Any], ...]:
@@ -138,7 +143,8 @@ class StoredRun:
                 f"run {self.manifest.id}: has no predictions yet ({self.manifest.state}). "
                 f"Type: harness run --resume {self.manifest.id}"
             )
-        return tuple(_rows(path))
+        with self._reading_derived(path.name):
+            return tuple(_rows(path))
 
     @cached_property
     def scores(self) -> Mapping[str, Any]:
@@ -146,8 +152,12 @@ class StoredRun:
         path = self.path / "scores.json"
         if not path.is_file():
             raise DataError(f"run {self.manifest.id}: has no scores yet. Type: harness score {self.manifest.id}")
-        scores: Mapping[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        return scores
+        with self._reading_derived(path.name):
+            scores: Mapping[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+            return scores
+
+    def _reading_derived(self, name: str) -> AbstractContextManager[None]:
+        return _reading(self.path / name, f"Type: harness score {self.manifest.id}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,7 +202,7 @@ def read_completions(path: Path) -> CompletionLog:
     lines, whole, torn = 0, 0, False
     if not path.is_file():
         return CompletionLog(latest)
-    with path.open("rb") as file:
+    with _reading(path, "Check the file's permissions."), path.open("rb") as file:
         for number, line in enumerate(file, 1):
             stored = _stored_completion(line)
             if stored is not None and line.endswith(b"\n"):
@@ -211,6 +221,7 @@ def _stored_completion(line: bytes) -> StoredCompletion | None:
     try:
         row = json.loads(line)
         slot = (row["sample"], row["pass"], row["unit"], row["repeat"])
+        hash(slot)
         return StoredCompletion(row["key"], slot, Completion.from_json(row))
     except (ValueError, KeyError, TypeError):
         return None
@@ -227,9 +238,11 @@ class RunWriter:
         self.manifest = manifest
         self.samples = samples
         self.latest: dict[Slot, StoredCompletion] = dict(log.latest)
-        self._file: IO[bytes] = (path / "completions.jsonl").open("ab", buffering=0)
-        if log.torn:
-            self._file.truncate(log.whole_bytes)
+        self._whole_bytes = log.whole_bytes
+        with _writing(path / "completions.jsonl", "Make room or check permissions."):
+            self._file: IO[bytes] = (path / "completions.jsonl").open("ab", buffering=0)
+            if log.torn:
+                self._file.truncate(self._whole_bytes)
 
     def append(self, call: Call, key: str, completion: Completion) -> None:
         """Write a completion down. It is in the file, whole, when this returns.
@@ -247,15 +260,13 @@ class RunWriter:
             **completion.to_json(),
         }
         line = _json_line(row)
-        try:
-            written = self._file.write(line)
-            if written != len(line):
+        again = f"Make room, then type: harness run --resume {self.manifest.id}"
+        with _writing(self.path / "completions.jsonl", again):
+            if self._file.write(line) != len(line):
+                with suppress(OSError):  # else the next line would begin in the middle of this one
+                    self._file.truncate(self._whole_bytes)
                 raise OSError("the disk took only a part of the line")
-        except OSError as error:
-            raise DataError(
-                f"{self.path / 'completions.jsonl'}: cannot be written ({error.strerror or error}). "
-                f"Make room, then type: harness run --resume {self.manifest.id}"
-            ) from None
+        self._whole_bytes += len(line)
         self.latest[call.slot] = StoredCompletion(key, call.slot, completion)
 
     def update(self, **changes: Any) -> None:
@@ -288,19 +299,27 @@ def write_derived(
 
 @contextmanager
 def create_run(runs: Path, manifest: Manifest, samples: Iterable[Sample]) -> Iterator[RunWriter]:
-    """Make a run's folder and hold it. The manifest's id is made unique when the folder exists."""
+    """Make a run's folder and hold it. The manifest's id is made unique when the folder exists.
+
+    Raises:
+        DataError: The disk refuses.
+    """
     kept = tuple(samples)
     path = _new_folder(runs, manifest.id)
-    with _held(path):
-        write_bytes(path / "samples.jsonl", b"".join(_json_line(sample.to_json()) for sample in kept))
-        writer = RunWriter(path, replace(manifest, id=path.name), kept, CompletionLog({}))
-        try:
-            writer.update(state="running")
-            yield writer
-        finally:
-            writer.close()
-            if not writer.latest:
-                shutil.rmtree(path, ignore_errors=True)  # nothing was answered, so there is nothing to keep
+    answered = False
+    try:
+        with _held(path):
+            write_bytes(path / "samples.jsonl", b"".join(_json_line(sample.to_json()) for sample in kept))
+            writer = RunWriter(path, replace(manifest, id=path.name), kept, CompletionLog({}))
+            try:
+                writer.update(state="running")
+                yield writer
+            finally:
+                writer.close()
+                answered = bool(writer.latest)
+    finally:
+        if not answered:
+            shutil.rmtree(path, ignore_errors=True)  # there is nothing to keep
 
 
 @contextmanager
@@ -324,12 +343,13 @@ def _held(path: Path) -> Iterator[None]:
     from filelock import FileLock, Timeout
 
     lock = FileLock(path / ".lock", timeout=0)
-    try:
-        lock.acquire()
-    except Timeout:
-        raise RunBusyError(
-            f"run {path.name}: another process is writing it. Wait until it has ended, or start a run of its own."
-        ) from None
+    with _writing(path / ".lock", "Check the folder's permissions."):
+        try:
+            lock.acquire()
+        except Timeout:  # an OSError too
+            raise RunBusyError(
+                f"run {path.name}: another process is writing it. Wait until it has ended, or start a run of its own."
+            ) from None
     try:
         yield
     finally:
@@ -337,26 +357,23 @@ def _held(path: Path) -> Iterator[None]:
 
 
 def is_held(path: Path) -> bool:
-    """Return whether some process is writing the run."""
+    """Return whether some process is writing the run; True also where this one may not look."""
     try:
         with _held(path):
             return False
-    except (RunBusyError, OSError):
+    except (RunBusyError, DataError):
         return True
 
 
 def _new_folder(runs: Path, wanted: str) -> Path:
-    number = 1
-    while True:
-        path = runs / (wanted if number == 1 else f"{wanted}-{number}")
-        try:
-            path.mkdir(parents=True)
-        except FileExistsError:
-            number += 1
-        except OSError as error:
-            raise DataError(f"{path}: cannot be made ({error.strerror}). Check the folder's permissions.") from None
-        else:
-            return path
+    with _writing(runs / wanted, "Check the folder's permissions."):
+        runs.mkdir(parents=True, exist_ok=True)
+        for number in itertools.count(1):
+            path = runs / (wanted if number == 1 else f"{wanted}-{number}")
+            with suppress(FileExistsError):
+                path.mkdir()
+                break
+    return path
 
 
 def new_id(version: str, now: datetime) -> str:
@@ -371,20 +388,15 @@ def load_run(path: Path) -> StoredRun:
         DataError: There is no run, or it was written by a newer version of this program, or is damaged.
     """
     file = path / "run.json"
-    try:
+    if not file.exists():
+        raise DataError(f"{path}: must be a run's folder, but has no run.json. See: harness runs")
+    with _reading(file, "Restore it from a copy, or start a new run."):
         row = json.loads(file.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise DataError(f"{path}: must be a run's folder, but has no run.json.") from None
-    except (OSError, ValueError) as error:
-        raise DataError(f"{file}: cannot be read: {error}.") from None
-    if row.get("v", 0) > FORMAT:
-        raise DataError(
-            f"{file}: was written by a newer harness (format {row['v']}, this one reads {FORMAT}). Update it."
-        )
-    try:
+        if row["v"] > FORMAT:
+            raise DataError(
+                f"{file}: was written by a newer harness (format {row['v']}, this one reads {FORMAT}). Update it."
+            )
         return StoredRun(path, Manifest.from_json(row))
-    except (KeyError, TypeError) as error:
-        raise DataError(f"{file}: is damaged: {type(error).__name__} {error}.") from None
 
 
 def list_runs(runs: Path) -> list[StoredRun]:
@@ -458,14 +470,14 @@ def write_json(path: Path, value: Any) -> None:
 def write_bytes(path: Path, content: bytes) -> None:
     """Replace a file as a whole: a reader sees the old one or the new one, never a part."""
     draft = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        draft.write_bytes(content)
-        draft.replace(path)
-    except OSError as error:
-        draft.unlink(missing_ok=True)
-        raise DataError(
-            f"{path}: cannot be written ({error.strerror or error}). Make room or check permissions."
-        ) from None
+    with _writing(path, "Make room or check permissions."):
+        try:
+            draft.write_bytes(content)
+            draft.replace(path)
+        except OSError:
+            with suppress(OSError):
+                draft.unlink()
+            raise
 
 
 def _json_line(row: Mapping[str, Any]) -> bytes:
@@ -478,9 +490,24 @@ def _encodable(text: str) -> str:
 
 
 def _rows(path: Path) -> Iterator[dict[str, Any]]:
+    with path.open(encoding="utf-8", newline="\n") as file:
+        for line in file:
+            yield json.loads(line)
+
+
+@contextmanager
+def _reading(path: Path, next_step: str) -> Iterator[None]:
+    """Tell what is wrong with a file that is read inside."""
     try:
-        with path.open(encoding="utf-8", newline="\n") as file:
-            for line in file:
-                yield json.loads(line)
-    except (OSError, ValueError) as error:
-        raise DataError(f"{path}: cannot be read: {error}. Type: harness score {path.parent.name}") from None
+        yield
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise DataError(f"{path}: cannot be read ({type(error).__name__}: {error}). {next_step}") from None
+
+
+@contextmanager
+def _writing(path: Path, next_step: str) -> Iterator[None]:
+    """Tell what is wrong with a file or folder that is written inside."""
+    try:
+        yield
+    except OSError as error:
+        raise DataError(f"{path}: cannot be written ({error.strerror or error}). {next_step}") from None

@@ -28,11 +28,15 @@ class _Loader(yaml.SafeLoader):
     yaml_implicit_resolvers: dict[str, Any] = {}  # noqa: RUF012 - PyYAML's own way to say it
     depth = 0
 
+    def _mark(self) -> yaml.Mark:
+        mark: yaml.Mark = self.peek_event().start_mark  # type: ignore[no-untyped-call]
+        return mark
+
     def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
         """Compose a node, unless it stands too deep: PyYAML alone would use up the stack."""
         self.depth += 1
         if self.depth > MAX_DEPTH:
-            raise yaml.MarkedYAMLError(problem="it nests too deep", problem_mark=self.peek_event().start_mark)
+            raise yaml.MarkedYAMLError(problem="it nests too deep", problem_mark=self._mark())
         try:
             return super().compose_node(parent, index)
         finally:
@@ -122,7 +126,8 @@ def read_yaml(path: Path, problems: Problems) -> Section:
             loader.dispose()
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
-        problems.add(f"must be YAML, but {error.problem or error.context}.", mark.line + 1 if mark else None)
+        why = str(error.problem or error.context).removeprefix("but ")
+        problems.add(f"must be YAML, but {why}.", mark.line + 1 if mark else None)
         problems.raise_if_any()
     except yaml.reader.ReaderError as error:
         line = text[: int(error.position)].count("\n") + 1

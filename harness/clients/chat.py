@@ -22,33 +22,60 @@ def read(data: Any) -> Completion:
     Raises:
         ValueError: The answer has not the API's shape.
     """
+    if not isinstance(data, dict):
+        raise ValueError(f"the answer must be a JSON object, got {str(data)[:100]!r}. Is the base URL that of an API?")
     try:
         choice = data["choices"][0]
         message = choice["message"]
-        content = message.get("content")
+        content, refusal = message.get("content"), message.get("refusal")
     except (KeyError, IndexError, TypeError, AttributeError) as error:
-        raise ValueError(f"no choices[0].message in the answer ({type(error).__name__}: {error})") from None
-    if content is not None and not isinstance(content, str):
-        raise ValueError(f"message.content must be a text, got {type(content).__name__}")
-    refusal = message.get("refusal")
+        said = f": {data['error']}"[:300] if data.get("error") else ""
+        raise ValueError(f"no choices[0].message in the answer ({type(error).__name__}){said}") from None
+    text = _text(content)
+    refused = isinstance(refusal, str) and refusal != ""
     return Completion(
-        status="refusal" if refusal else "ok",
-        raw=refusal or content,
-        finish_reason=choice.get("finish_reason"),
+        status="refusal" if refused else "ok",
+        raw=refusal if refused else text,
+        finish_reason=_word(choice.get("finish_reason")),
         logprobs=choice.get("logprobs"),
-        usage=_usage(data.get("usage") or {}),
-        served_model=data.get("model"),
+        usage=_usage(data.get("usage")),
+        served_model=_word(data.get("model")),
     )
 
 
-def _usage(given: Mapping[str, Any]) -> Usage:
+def _text(content: Any) -> str | None:
+    """Return the text of a message; of a list of parts (reasoning beside the answer) the text parts alone, joined."""
+    if content is None or isinstance(content, str):
+        return content
+    parts = content if isinstance(content, list) else [content]
+    texts = [part["text"] for part in parts if isinstance(part, dict) and isinstance(part.get("text"), str)]
+    if not texts:
+        raise ValueError(f"message.content must be a text, got {type(content).__name__} without one")
+    return "".join(texts)
+
+
+def _word(value: Any) -> str | None:
+    return value if isinstance(value, str) else None
+
+
+def _usage(given: Any) -> Usage:
+    """Return the counts that are there and are counts."""
     usage: Usage = {}
-    if isinstance(tokens := given.get("prompt_tokens"), int):
+    if (tokens := _count(given, "prompt_tokens")) is not None:
         usage["prompt_tokens"] = tokens
-    if isinstance(tokens := given.get("completion_tokens"), int):
+    if (tokens := _count(given, "completion_tokens")) is not None:
         usage["completion_tokens"] = tokens
-    if isinstance(tokens := (given.get("completion_tokens_details") or {}).get("reasoning_tokens"), int):
+    if (tokens := _count(_part(given, "completion_tokens_details"), "reasoning_tokens")) is not None:
         usage["reasoning_tokens"] = tokens
-    if isinstance(tokens := (given.get("prompt_tokens_details") or {}).get("cached_tokens"), int):
+    if (tokens := _count(_part(given, "prompt_tokens_details"), "cached_tokens")) is not None:
         usage["cached_tokens"] = tokens
     return usage
+
+
+def _part(given: Any, name: str) -> Any:
+    return given.get(name) if isinstance(given, Mapping) else None
+
+
+def _count(given: Any, name: str) -> int | None:
+    value = _part(given, name)
+    return value if type(value) is int else None  # bool is an int too

@@ -5,9 +5,11 @@ from __future__ import annotations
 import hashlib
 import importlib.metadata
 import importlib.util
+import math
 import os
 import secrets
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -66,24 +68,36 @@ class EmbeddedClient:
             self._server = start_server(self.weights, self.model.engine, self.threads, key)
             local = Model(self.model.name, base_url=f"{self._server.listening_address}/v1")
             self._remote = RemoteClient(local, Settings(timeout_s=LOCAL_TIMEOUT_S), api_key=key)
-        return await self._remote.send(body)
+        # The server names the file by its whole path, which is of no use on another machine.
+        return replace(await self._remote.send(body), served_model=self.weights.name)
 
     async def close(self) -> None:
         """Stop the server."""
-        if self._remote is not None:
-            await self._remote.close()
-            self._remote = None
-        self._server = None  # its destructor stops it
+        remote, self._remote = self._remote, None
+        try:
+            if remote is not None:
+                await remote.close()
+        finally:
+            self._server = None  # its destructor stops it, in the middle of an answer too
 
 
 def default_threads() -> int:
-    """Return the number of threads: half of the cores this process may use, at least one.
+    """Return the number of threads: half of the cores this process may use (affinity, quota), at least one.
 
     llama.cpp's threads wait for each other by spinning: as soon as another program holds one of their cores all of them
     crawl, so that on a busy machine two threads can be five times slower than one.
     """
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return max(1, cores // 2)
+    return max(1, int(min(cores, cpu_quota()) // 2))
+
+
+def cpu_quota(cpu_max: Path = Path("/sys/fs/cgroup/cpu.max")) -> float:
+    """Return how many cores' worth of time the container may use; infinity where nothing bounds it."""
+    try:
+        quota, period = cpu_max.read_text(encoding="ascii").split()
+        return int(quota) / int(period)
+    except (OSError, ValueError, ZeroDivisionError):  # "max 100000" among them
+        return math.inf
 
 
 def engine_json(engine: Engine, threads: int) -> dict[str, Any]:
@@ -126,9 +140,16 @@ def find_weights(name: str) -> Path:
 
 
 def file_hash(path: Path) -> str:
-    """Return the first 16 hex digits of a file's SHA-256."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()[:16]
+    """Return the first 16 hex digits of a file's SHA-256.
+
+    Raises:
+        ModelError: It cannot be read.
+    """
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()[:16]
+    except OSError as error:
+        raise ModelError(f"{path}: cannot be read ({error.strerror}). Check the file's permissions.") from None
 
 
 def _xllamacpp_version() -> str:
@@ -167,4 +188,7 @@ def start_server(weights: Path, engine: Engine, threads: int, key: str) -> Any:
     try:
         return xllamacpp.Server(params)
     except Exception as error:
-        raise ModelError(f"{weights}: must be a model that llama.cpp can load, but: {error}.") from None
+        words = str(error).rstrip(".")
+        raise ModelError(
+            f"{weights}: must be a GGUF model that llama.cpp can load, but: {words}. Check the file and the engine settings."
+        ) from None

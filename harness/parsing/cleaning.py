@@ -15,6 +15,7 @@ _LAYERS = 16
 
 _REASONING = re.compile(r"<(/?)(?:think|thinking|thought|reasoning)>", re.IGNORECASE)
 _ANSWER_TAG = re.compile(r"<(/?)answer>", re.IGNORECASE)
+_BOXED = re.compile(r"\\(?:boxed|text)\{([^{}\n]{0,1000})\}")
 _END_OF_TURN = re.compile(r"<\|(?:im_end|endoftext|end|eot_id|eos|end_of_text)\|>|</s>|<end_of_turn>", re.IGNORECASE)
 
 BULLET = re.compile(
@@ -27,7 +28,7 @@ BULLET = re.compile(
 UNTICKED = re.compile(r"(?:[-*+•]\s+)?(?:\[\s?\]|[☐❌✗✘✖🚫])\ufe0f?\s*(?=\w)")
 """An empty or crossed box before an item: it is denied."""
 
-_LEAD_IN = re.compile(r"(?:and|&|#{1,6}|>)\s+", re.IGNORECASE)
+_LEAD_IN = re.compile(r"(?:(?:and|&)\s+|(?:#{1,6}|>)\s*)", re.IGNORECASE)
 _PAIRS = {'"': '"', "'": "'", "`": "`", "*": "*", "_": "_", "~": "~"}
 _PAIRS |= {"“": "”", "„": "“", "‘": "’", "«": "»", "「": "」"}
 _PAIRS |= {"[": "]", "(": ")", "{": "}", "<": ">", "【": "】", "『": "』"}
@@ -45,7 +46,7 @@ def answer_text(text: str, cut: bool) -> str:
         ParseFailure: Nothing is left: the answer is empty, or the reasoning never came to an end.
     """
     body, thinking = _without_reasoning(text)
-    body = _in_answer_tag(_first_turn(body))
+    body = _BOXED.sub(r"\1", _in_answer_tag(_first_turn(body)))
     if not body.strip().strip(INVISIBLE):
         why = "the reasoning never ends" if thinking else "empty answer"
         if cut:

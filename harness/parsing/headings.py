@@ -7,10 +7,11 @@ from enum import StrEnum
 
 _REACH = 100
 _MOST_WORDS = 12
+_MOST_MARKED_WORDS = 4
 
 _BY_COLON = re.compile(rf"([^:：]{{1,{_REACH}}})[:：]")
 _BY_VERB = re.compile(rf"(.{{1,{_REACH}}}?) (?:is|are|would be) ")
-_BRACKETED = re.compile(r"\([^()]{0,80}\)")
+_BRACKETED = re.compile(r"\([^()]{0,80}(?:\)|$)")
 _MARKED_UP = re.compile(r"#{1,6} |\*\*|__")
 
 
@@ -21,6 +22,10 @@ class Heading(StrEnum):
     LABELS = "labels"
     INPUT = "input"
     ASIDE = "aside"
+
+
+ANNOUNCING = (Heading.ANSWER, Heading.LABELS)
+"""The headings behind which labels stand."""
 
 
 _ANSWER = re.compile(
@@ -77,5 +82,7 @@ def heading_of(head: str) -> Heading | None:
 
 
 def marked_heading(line: str) -> Heading | None:
-    """Return what a line without a colon announces when its markup makes it a heading, as in "## Answer"."""
-    return heading_of(line) if _MARKED_UP.match(line) and len(line.split()) <= 4 else None
+    """Return what a line without a colon announces: one that markup makes a heading, as "## Answer", or a single word."""
+    words = len(line.split())
+    heading = heading_of(line) if words == 1 or (_MARKED_UP.match(line) and words <= _MOST_MARKED_WORDS) else None
+    return None if heading is Heading.INPUT else heading

@@ -145,8 +145,6 @@ class JsonReader:
 
     def _lost(self, said: _Said, value: Value) -> list[str]:
         """Return the labels in quotes that mending left out."""
-        if said.denied:
-            return []
         quoted = {self._space.find(word) for word in _QUOTED_ITEM.findall(value.source)} - {None}
         return [name for name in self._space.names if name in quoted - said.labels]
 

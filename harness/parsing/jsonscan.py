@@ -8,14 +8,17 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-# Broken text beyond these is noise: mending it takes long, and what it would give is no answer.
-_MOST_TO_MEND = 20_000
-_MOST_MENDED = 20
-_DEEPEST = 32
+# Mending takes time that grows with the square of the length, and with the depth: an answer is shorter than this.
+_MOST_TO_MEND = 4_000
+_MOST_MENDED = 8_000
+_MOST_OPENERS = 200
+_DEEPEST = 16
+_MOST_VALUES = 1_000
 
 _SIGN = re.compile(r"\\.|[\"'\[\]{}]", re.DOTALL)
 _STRING_ENDS = re.compile(r"\s*(?:[,:\]}]|\Z)")
 _BEGINS_JSON = re.compile(r"\{|\[\s*(?:[\"'“\[{\]]|\Z)")
+_CHECKBOX = re.compile(r"\[ \]\s*\w")
 _CLOSER = {"[": "]", "{": "}"}
 
 
@@ -107,20 +110,24 @@ def values_of(text: str, brackets: Brackets, cut: bool) -> Iterator[Value]:
     them what only looks like JSON when it is mended: words in square brackets may be prose. Only what `json` cannot read
     is mended, and of that only as much as an answer can be.
     """
-    left_open = [] if cut else [(start, len(text)) for start in brackets.unclosed[:_MOST_MENDED]]
-    spans = [*left_open, *reversed(brackets.spans)]
-    to_mend = _MOST_MENDED if brackets.deepest <= _DEEPEST else 0
+    left_open = [] if cut else [(start, len(text)) for start in brackets.unclosed[:_DEEPEST]]
+    spans = [*left_open, *reversed(brackets.spans[-_MOST_VALUES:])]
+    budget = _MOST_MENDED if brackets.deepest <= _DEEPEST else 0
     for begins in (True, False):
         for start, end in spans:
-            if bool(_BEGINS_JSON.match(text, start)) is not begins:
+            if bool(_BEGINS_JSON.match(text, start)) is not begins or _CHECKBOX.match(text, start):
                 continue
             source = text[start:end]
             value = _load(source)
-            if value is None and to_mend and len(source) <= _MOST_TO_MEND:
-                to_mend -= 1
+            if value is None and len(source) <= min(budget, _MOST_TO_MEND) and _openers(source) <= _MOST_OPENERS:
+                budget -= len(source)
                 value = _mend(source)
             if value is not None:
                 yield value
+
+
+def _openers(source: str) -> int:
+    return sum(map(source.count, "[{("))
 
 
 def _load(source: str) -> Value | None:

@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 
 from harness.parsing.cleaning import BULLET
+from harness.parsing.headings import ANNOUNCING, heading_of
 from harness.parsing.names import Item, Kind, Names
 
 _PROSE_WORDS = 6
@@ -127,5 +128,12 @@ class LineReader:
             item = self._names.exact(run) or self._names.explained(run)
             if item and self._separator not in item.explanation:
                 return [item], count
-        items = self._names.read(pieces[position])
-        return [item for item in items if item.name or item.kind is not Kind.OTHER], 1
+        return self._single(pieces[position]), 1
+
+    def _single(self, piece: str) -> list[Item]:
+        """Return the items of one piece, which may have a heading of its own ("Label: a, Label: b")."""
+        items = self._names.read(piece) if piece.strip() else []
+        first = items[0] if items else None
+        if first and first.kind is Kind.OTHER and first.opener == ":" and heading_of(first.name) in ANNOUNCING:
+            return self._names.read(first.explanation)
+        return [item for item in items if item.name or item.kind is not Kind.OTHER]

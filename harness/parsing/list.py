@@ -66,7 +66,7 @@ class _Lists:
         joint = self.separator if self.separator.isspace() else f"{self.separator.rstrip(' ')} "
         quoted = [f'"{name}"' for name in names]
         plain = [
-            name if self.separator.strip() not in name and self.reads_as(name, [name]) else in_quotes
+            name if self.separator.strip(" ") not in name and self.reads_as(name, [name]) else in_quotes
             for name, in_quotes in zip(names, quoted, strict=True)
         ]
         yield joint.join(plain)
@@ -98,7 +98,7 @@ def _problems(space: LabelSpace, output: Output) -> list[str]:
     if not separator.strip(" ") or _NO_SEPARATOR.search(separator):
         return [f"separator must be a punctuation mark or a line break, got {separator!r}: names are made of the rest."]
     found = none_problems(none, space)
-    if separator.strip() and separator.strip() in none:
+    if separator.strip(" ") in none:
         found.append(f"none must not hold the separator {separator!r}, got {none!r}.")
     return found or [
         f"label '{name}' cannot be read back from a list. Rename it, or use format json."

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from harness.labelspace import NONE_WORD, LabelSpace, normalize
-from harness.parsing.cleaning import UNTICKED, bare, clip, peel
+from harness.parsing.cleaning import BULLET, UNTICKED, bare, clip, peel
 
 _EMPTY_LIST = re.compile(r"\[\s*\][\s\])}`.]*")
-_RULE = re.compile(r"[-=_*~#>|.,:;… ]*")
+_NO_WORD = re.compile(r"[-=_*~#<>|.,:;…\[\](){}\"'` ]*")
 
 # Closed on purpose: these say that no label applies, and nothing else. "None of the other labels" is not among them.
 _NONE_SAID = re.compile(
@@ -22,13 +22,16 @@ _NONE_SAID = re.compile(
 
 _NO = re.compile(
     r"(?:no|false|0|n/?a|none|absent|does(?: not|n't) apply"
-    r"|not (?:mentioned|applicable|present|relevant|applied|discussed|an issue|at all))(?:$|\s*[.,;(–—]| - )"
+    r"|not (?:mentioned|applicable|present|relevant|applied|discussed|an issue|at all))(?:$|\s*(?:\.(?!\d)|[,;(–—])| - )"
     r"|[❌✗✘✖🚫]",
     re.IGNORECASE,
 )
 
+# A score says how much, not whether.
+_SCORE = re.compile(r"\d*\.\d+%?|\d{1,3} ?%|\d{1,3}/\d{1,3}")
+
 _EXPLAINS = re.compile(r":|：| (?:-|–|—|->|=>|→|=) | ?[(（]|。|[.!](?= |$)")
-_OTHER_SEPARATORS = re.compile(r" (?:and|und|et|y|e|en|och|и|plus|&|\+|-) |\s?[,;|/、，،؛；]\s?|和|及|と")
+_OTHER_SEPARATORS = re.compile(r" (?:and|und|et|y|e|en|och|и|plus|&|\+|-) |\s?[,;|/、，،؛；]\s?|\. | (?=#)|和|及|と")
 
 
 class Kind(StrEnum):
@@ -129,14 +132,17 @@ class Names:
         for sign in reversed(heads):
             found = self.exact(core[: sign.start()])
             if found:
+                opener = _opener(sign[0], piece[piece.index(core) + sign.end() :])
                 explanation = core[sign.end() :].strip(" *_`\"'")
+                if opener == ":" and _SCORE.fullmatch(explanation):
+                    return Item(Kind.OTHER, clip(core), opener, explanation)
                 kind = Kind.DENIED if found.kind is Kind.LABEL and _NO.match(explanation) else found.kind
-                return Item(kind, found.name, _opener(sign[0], piece[piece.index(core) + sign.end() :]), explanation)
+                return Item(kind, found.name, opener, explanation)
         return None
 
     def _other(self, piece: str) -> Item:
         core = bare(piece)
-        if _RULE.fullmatch(core):
+        if _NO_WORD.fullmatch(core) or BULLET.fullmatch(core):
             return Item(Kind.OTHER)
         sign = _EXPLAINS.search(core, 1)
         if sign is None:
@@ -149,7 +155,7 @@ class Names:
         for joint in _OTHER_SEPARATORS.finditer(piece):
             ends.append(joint.start())
             starts.append(joint.end())
-        spans = list(zip(starts, [*ends, len(piece)], strict=True))
+        spans = [span for span in zip(starts, [*ends, len(piece)], strict=True) if piece[slice(*span)].strip()]
         return self._cover(piece, spans) if len(spans) > 1 else []
 
     def _cover(self, piece: str, spans: Sequence[tuple[int, int]]) -> list[Item]:
@@ -158,7 +164,7 @@ class Names:
         while position < len(spans):
             for last in range(min(position + self._inner, len(spans) - 1), position - 1, -1):
                 item = self.exact(piece[spans[position][0] : spans[last][1]])
-                if item:
+                if item and item.kind is Kind.LABEL:
                     break
             else:
                 return []

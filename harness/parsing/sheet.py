@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from harness.errors import listing
 from harness.labelspace import normalize
 from harness.parsing.cleaning import BULLET, bare
-from harness.parsing.headings import Heading, by_colon, by_verb, heading_of, marked_heading
+from harness.parsing.headings import ANNOUNCING, Heading, by_colon, by_verb, heading_of, marked_heading
 from harness.parsing.lines import LineReader
 from harness.parsing.names import Item, Kind, Names
 from harness.records import Answer, FailureKind, ParseFailure
@@ -51,6 +51,7 @@ class Sheet:
         self._names = names
         self._reader = reader
         self._found = _Findings()
+        self._headings: dict[str, tuple[Heading | None, str]] = {}  # Models that run on repeat the same lines.
         self._aside = False  # These lines belong to a heading that announced something else than the answer.
         self._skipped = False  # … and one of them was met.
         self._announced = False  # A heading announced labels that were not met yet.
@@ -66,7 +67,9 @@ class Sheet:
         elif self._reader.is_name(line):
             self._add(line)
         elif not _FENCE.fullmatch(line):
-            self._take_announced(*self._heading(line), line)
+            if line not in self._headings:
+                self._headings[line] = self._heading(line)
+            self._take_announced(*self._headings[line], line)
 
     def _take_announced(self, heading: Heading | None, rest: str, line: str) -> None:
         """Read a line that has ``rest`` behind its heading."""
@@ -96,7 +99,7 @@ class Sheet:
         if split:
             head, rest = split
             heading = None if self._reader.names_in(head) else heading_of(head)
-            if heading in (Heading.ANSWER, Heading.LABELS) and self._reader.read(rest).only_answers:
+            if heading in ANNOUNCING and self._reader.read(rest).only_answers:
                 return heading, rest
         heading = marked_heading(line)
         return (heading, "") if heading else (None, line)

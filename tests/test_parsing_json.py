@@ -1,0 +1,327 @@
+"""The format json: what models write as JSON, and how it is read."""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import Any
+
+import pytest
+
+from harness.labelspace import Field, Label, LabelSpace
+from harness.parsing import FORMATS, Output
+from harness.records import Answer, FailureKind, FieldValue, ParseFailure
+
+JSON = FORMATS["json"]
+SPACE = LabelSpace(
+    (Label("shipping"), Label("quality", aliases=("build quality",)), Label("price"), Label("Größe")),
+    (Field("mood", "choice", ("happy", "mad")), Field("item", "text"), Field("vip", "bool")),
+)
+FIELDS = ("mood", "item", "vip")
+
+
+def read(text: str, cut: bool = False, fields: tuple[str, ...] = (), **options: Any) -> Answer:
+    """Return what the json format reads in a text."""
+    return JSON.parse(text, SPACE, Output("json", options, fields), cut)
+
+
+def labels(text: str, cut: bool = False, **options: Any) -> str:
+    """Return the labels that were read, in label-space order, as one word list that is easy to look at."""
+    return " ".join(SPACE.ordered(read(text, cut, **options).labels))
+
+
+def failure(text: str, cut: bool = False, **options: Any) -> ParseFailure:
+    """Return why the json format reads nothing in a text."""
+    with pytest.raises(ParseFailure) as caught:
+        read(text, cut, **options)
+    return caught.value
+
+
+SOUND = {
+    # forms
+    "array-under-key": ('{"labels": ["shipping", "quality"]}', "shipping quality"),
+    "key-in-another-case": ('{"Labels": ["SHIPPING"]}', "shipping"),
+    "string-under-key": ('{"labels": "shipping"}', "shipping"),
+    "joined-string": ('{"labels": "shipping, quality"}', "shipping quality"),
+    "joined-item": ('["shipping and price"]', "shipping price"),
+    "alias": ('{"labels": ["build-quality"]}', "quality"),
+    "flags": ('{"shipping": true, "quality": false, "price": false}', "shipping"),
+    "flags-0-1": ('{"shipping": 1, "quality": 0, "price": 1.0}', "shipping price"),
+    "flags-yes-no": ('{"shipping": "Yes", "quality": "no", "price": "false"}', "shipping"),
+    "flags-under-key": ('{"labels": {"shipping": true, "price": false}}', "shipping"),
+    "flags-with-null": ('{"shipping": true, "quality": null}', "shipping"),
+    "objects-in-array": ('{"labels": [{"label": "shipping", "reason": "late"}, {"name": "price"}]}', "shipping price"),
+    "null-in-array": ('["shipping", null]', "shipping"),
+    "bare-array": ('["shipping", "price"]', "shipping price"),
+    "bare-string": ('"shipping"', "shipping"),
+    "escaped": ('["Gr\\u00f6\\u00dfe"]', "Größe"),
+    "escaped-string": ('"Gr\\u00f6\\u00dfe"', "Größe"),
+    "reason-beside": ('{"reason": "price, [quality] {x}", "labels": ["shipping"]}', "shipping"),
+    # around
+    "fenced": ('```json\n{"labels": ["shipping"]}\n```', "shipping"),
+    "fenced-string": ('```\n"shipping"\n```', "shipping"),
+    "text-around": ('It\'s this: {"labels": ["shipping"]} Hope it helps [1].', "shipping"),
+    "prose-brackets-behind": ('{"labels": ["shipping"]} (not [price])', "shipping"),
+    "open-bracket-behind": ('{"labels": ["shipping"]} see [price', "shipping"),
+    "open-bracket-before": ('I saw [it: {"labels": ["shipping"]}', "shipping"),
+    "stray-closers": (']} {"labels": ["shipping"]} ]', "shipping"),
+    "thinking": ('<think>{"labels": ["price"]}</think>{"labels": ["shipping"]}', "shipping"),
+    "last-answer-wins": ('{"labels": ["price"]} no, {"labels": ["shipping"]}', "shipping"),
+    "answer-before-other-object": ('{"labels": ["shipping"]}\n{"confidence": 0.9}', "shipping"),
+    "answer-before-numbers": ('["shipping"] [1, 2]', "shipping"),
+    "quotes-in-a-string": ('{"reason": "he said \\"no]}\\"", "labels": ["shipping"]}', "shipping"),
+    # the empty set
+    "empty-under-key": ('{"labels": []}', ""),
+    "empty-array": ("[]", ""),
+    "none-item": ('{"labels": ["none"]}', ""),
+    "none-string": ('{"labels": "None"}', ""),
+    "none-flag": ('{"none": true, "shipping": false}', ""),
+    "bare-none": ('"none"', ""),
+    "all-false": ('{"shipping": false, "quality": false, "price": 0, "Größe": "no"}', ""),
+}
+
+MENDED = {
+    "python-dict": ("{'labels': ['shipping', 'quality']}", "shipping quality"),
+    "python-flags": ("{'shipping': True, 'price': False}", "shipping"),
+    "python-empty": ("{'labels': []}", ""),
+    "trailing-comma": ('{"labels": ["shipping",],}', "shipping"),
+    "comment": ('{"labels": ["shipping"] // it\'s late\n}', "shipping"),
+    "bare-keys": ("{labels: [shipping, price]}", "shipping price"),
+    "bare-words": ("[shipping, price]", "shipping price"),
+    "behind-heading": ("Labels: [shipping]", "shipping"),
+    "curly-quotes": ('{"labels": [“shipping”, “price”]}', "shipping price"),
+    "missing-bracket": ('{"labels": ["shipping"}', "shipping"),
+    "missing-end": ('{"labels": ["shipping"', "shipping"),
+    "missing-end-and-prose": ('{"labels": ["shipping"]\n\nThe parcel was late.', "shipping"),
+    "missing-quote": ('{"labels": ["shipping, "quality"]}', "shipping quality"),
+    "unescaped-quotes": ('{"labels": ["shipping"], "reason": "the "price" was high"}', "shipping"),
+    "line-break-in-a-string": ('{"reason": "one\ntwo", "labels": ["shipping"]}', "shipping"),
+    "doubled-braces": ('{{"labels": ["shipping"]}}', "shipping"),
+    "no-json-at-all": ("Shipping", "shipping"),
+    "no-json-list": ("shipping, price.", "shipping price"),
+    "no-json-none": ("none", ""),
+}
+
+
+@pytest.mark.parametrize(("text", "expected"), SOUND.values(), ids=SOUND)
+def test_reads_sound_json(text: str, expected: str) -> None:
+    """Sound JSON is read as it is, in every form that says which labels apply, and is not marked as mended."""
+    assert labels(text) == expected
+    assert not read(text).repaired
+
+
+@pytest.mark.parametrize(("text", "expected"), MENDED.values(), ids=MENDED)
+def test_mends_broken_json(text: str, expected: str) -> None:
+    """Broken JSON that can mean only one thing is read, and marked as mended."""
+    assert labels(text) == expected
+    assert read(text).repaired
+
+
+@pytest.mark.parametrize(
+    ("text", "expected", "off_list"),
+    [
+        pytest.param('{"labels": ["shipping", "delivery"]}', "shipping", ("delivery",), id="array"),
+        pytest.param('["delivery", "delivery", "price"]', "price", ("delivery",), id="once-each"),
+        pytest.param('{"shipping": true, "delivery": true, "cost": false}', "shipping", ("delivery",), id="flags"),
+        pytest.param('{"shipping": true, "delivery": "yes"}', "shipping", ("delivery",), id="yes"),
+        pytest.param('{"shipping": true, "confidence": 1, "reason": "late"}', "shipping", (), id="beside-flags"),
+        pytest.param(
+            '{"labels": ["shipping", 3, true, {"a": 1}, [2]]}', "shipping", ("3", "True", "{…}", "[…]"), id="values"
+        ),
+        pytest.param(
+            '{"labels": ["shipping", "price, delivery"]}', "shipping", ("price, delivery",), id="half-known-parts"
+        ),
+        pytest.param(f'["shipping", "{"x" * 9_000}"]', "shipping", ("x" * 99 + "…",), id="clipped"),
+        pytest.param('["shipping", "\\ud800"]', "shipping", ("?",), id="lone-surrogate"),
+    ],
+)
+def test_off_list_names_are_kept(text: str, expected: str, off_list: tuple[str, ...]) -> None:
+    """Names beside labels that are none are kept as written; what stands beside flags and is no flag is passed over."""
+    assert labels(text) == expected
+    assert read(text).off_list == off_list
+
+
+@pytest.mark.parametrize(
+    ("text", "why", "off_list"),
+    [
+        pytest.param('{"labels": ["delivery"]}', "only off-list labels: delivery", ("delivery",), id="off-list"),
+        pytest.param('["delivery"]', "only off-list labels", ("delivery",), id="off-list-array"),
+        pytest.param('{"delivery": true, "cost": "no"}', "only off-list labels", ("delivery",), id="off-list-flags"),
+        pytest.param('["price"] or {"labels": ["cost"]}', "only off-list labels", ("cost",), id="last-counts"),
+        pytest.param("{}", "no JSON in it is an answer", (), id="empty-object"),
+        pytest.param('{"labels": null}', "neither named nor none", (), id="null"),
+        pytest.param('{"labels": ""}', "neither named nor none", (), id="empty-string"),
+        pytest.param('{"labels": [""]}', "neither named nor none", (), id="array-of-nothing"),
+        pytest.param('{"result": {"labels": ["price"]}}', "no JSON", (), id="another-key"),
+        pytest.param("[true, false, true]", "no JSON", (), id="by-position"),
+        pytest.param("- [ ] price\n- [ ] shipping", "no JSON", (), id="checkboxes"),
+        pytest.param("42", "no JSON", (), id="number"),
+        pytest.param('"It came late"', "no JSON", (), id="sentence-in-quotes"),
+        pytest.param("I think it is shipping", "no JSON", (), id="prose"),
+        pytest.param("The parcel [late] was bad", "no JSON", (), id="prose-with-brackets"),
+        pytest.param('{"labels": ["none", "price"]}', "says none, and price", (), id="none-and-label"),
+        pytest.param('{"none": true, "price": true}', "says none, and price", (), id="none-and-label-flags"),
+        pytest.param('{"price": true, "Price": false}', "both true and false: price", (), id="both"),
+        pytest.param('{"price": 0.9, "shipping": true}', "neither true nor false: price", (), id="score"),
+        pytest.param('{"labels": [...]}', "neither named nor none", (), id="mending-invents-no-empty-set"),
+        pytest.param("[...]", "no JSON", (), id="nor-an-empty-array"),
+        pytest.param('{"labels": [', "neither named nor none", (), id="nor-the-end-of-one"),
+        pytest.param('{"labels": "price", "quality"}', "without losing quality", (), id="mending-loses-nothing"),
+    ],
+)
+def test_what_is_no_answer_is_unparseable(text: str, why: str, off_list: tuple[str, ...]) -> None:
+    """JSON that names no label and no explicit none is unparseable; mending never makes an answer of it."""
+    found = failure(text)
+    assert found.kind is FailureKind.UNPARSEABLE
+    assert why in found.why
+    assert found.off_list == off_list
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        pytest.param('{"labels": ["shipping"]}', "shipping", id="closed"),
+        pytest.param('{"labels": ["shipping"]} because [the', "shipping", id="prose-behind"),
+        pytest.param('"price"', "price", id="string-closed"),
+    ],
+)
+def test_cut_but_complete_json_is_an_answer(text: str, expected: str) -> None:
+    """A cut text whose answer was closed is an answer."""
+    assert labels(text, cut=True) == expected
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        pytest.param("", id="empty"),
+        pytest.param('{"labels": ["shipping"', id="open"),
+        pytest.param('{"labels": ["shipping"], "reason": "the par', id="open-reason"),
+        pytest.param('[{"labels": ["shipping"]}, {"lab', id="open-around-closed"),
+        pytest.param('{"labels": ["price"]}\n{"labels": ["shi', id="second-open"),
+        pytest.param("[shipping, pri", id="open-words"),
+        pytest.param('"shipp', id="open-string"),
+        pytest.param("shipping", id="bare-word"),
+        pytest.param("```json\n", id="fence"),
+        pytest.param("Sure, here is", id="prose"),
+    ],
+)
+def test_cut_and_incomplete_json_is_truncated(text: str) -> None:
+    """A cut text whose JSON is still open is truncated, never mended."""
+    assert failure(text, cut=True).kind is FailureKind.TRUNCATED
+
+
+@pytest.mark.parametrize(
+    ("beside", "expected"),
+    [
+        pytest.param(
+            '"mood": "MAD", "item": " box ", "vip": true', {"mood": "mad", "item": "box", "vip": True}, id="all"
+        ),
+        pytest.param('"fields": {"mood": "mad", "Item": "box"}', {"mood": "mad", "item": "box"}, id="under-fields"),
+        pytest.param('"mood": "furious"', {}, id="unknown-choice"),
+        pytest.param('"mood": null', {}, id="no-choice"),
+        pytest.param('"item": "  "', {"item": None}, id="empty-text"),
+        pytest.param('"item": null', {"item": None}, id="null-text"),
+        pytest.param('"item": 42', {"item": "42"}, id="number-as-text"),
+        pytest.param('"item": ["box"]', {}, id="list-is-no-text"),
+        pytest.param('"item": true', {}, id="bool-is-no-text"),
+        pytest.param('"item": "\\udc00"', {"item": "?"}, id="lone-surrogate"),
+        pytest.param('"vip": "No"', {"vip": False}, id="no"),
+        pytest.param('"vip": "perhaps"', {}, id="perhaps"),
+        pytest.param('"vip": null', {}, id="null-bool"),
+    ],
+)
+def test_fields_beside_labels(beside: str, expected: dict[str, FieldValue]) -> None:
+    """A field is read where it has a value of its type; else it is absent, which is unanswered."""
+    answer = read(f'{{"labels": ["price"], {beside}}}', fields=FIELDS)
+    assert answer.labels == {"price"}
+    assert dict(answer.fields) == expected
+
+
+def test_only_fields_that_are_asked_for_are_read() -> None:
+    """A field of the label space that the output does not ask for is not in the answer."""
+    assert dict(read('{"labels": [], "vip": true, "mood": "mad"}', fields=("vip",)).fields) == {"vip": True}
+
+
+def test_a_field_is_no_flag() -> None:
+    """A bool field beside flags is a field, and not an off-list label that is true."""
+    answer = read('{"price": true, "vip": true}', fields=FIELDS)
+    assert answer == Answer(frozenset({"price"}), (), {"vip": True})
+
+
+def test_options_name_the_key_and_the_none_word() -> None:
+    """The key and the none word of the output are written and read."""
+    output = Output("json", {"labels_key": "themes", "none": "nothing"})
+    assert JSON.render(["price"], {}, SPACE, output) == '{"themes":["price"]}'
+    assert labels('{"themes": ["price"]}', labels_key="themes") == "price"
+    assert labels('{"themes": ["nothing"]}', labels_key="themes", none="nothing") == ""
+
+
+def test_render_is_canonical() -> None:
+    """Labels stand in label-space order, then the fields that are asked for and known; letters stay as they are."""
+    output = Output("json", {}, ("mood", "item"))
+    given: dict[str, FieldValue] = {"item": None, "vip": True}
+    assert JSON.render({"Größe", "shipping"}, given, SPACE, output) == '{"labels":["shipping","Größe"],"item":null}'
+
+
+@pytest.mark.parametrize(
+    ("output", "message"),
+    [
+        (Output("json", {"label_key": "x"}), "format json has no option 'label_key'. It has labels_key, none."),
+        (Output("json", {"labels_key": 1}), "labels_key must be a text, got 1."),
+        (Output("json", {"labels_key": " "}), "labels_key must be visible text, got ' '."),
+        (Output("json", {"labels_key": "Price"}), "labels_key must be no label, but 'Price' names label 'price'."),
+        (Output("json", {"labels_key": "Mood"}, ("mood",)), "labels_key must be no field, but 'mood' is one."),
+        (Output("json", {"none": "price"}), "none must be no label, but 'price' names label 'price'."),
+        (Output("json", {}, ("moood",)), "the label space has no field 'moood'. Did you mean 'mood'?"),
+    ],
+)
+def test_impossible_options_are_told(output: Output, message: str) -> None:
+    """Every impossible option has a message that says what must hold and what was given."""
+    (found,) = JSON.check(output, SPACE)
+    assert message in found
+
+
+def test_sound_options_have_no_problems() -> None:
+    """Defaults and fields of the label space pass the check."""
+    assert JSON.check(Output("json", {}, FIELDS), SPACE) == []
+
+
+NOISE = {
+    "open-arrays": "[" * 100_000,
+    "open-objects": "{" * 100_000,
+    "empty-objects": "{}" * 50_000,
+    "broken-objects": "{x}" * 33_000,
+    "quotes": '{"a": "' + '" ' * 50_000,
+    "spaces": '{"a"' + " " * 100_000 + "x",
+    "backslashes": '["' + "\\" * 100_000,
+    "deep": '{"a":[' * 10_000 + "]}" * 10_000,
+    "round-brackets": '{"a":' + "(" * 3_000 + "}",
+    "quotes-in-braces": "[" + '"{' * 1_900 + "]",
+    "stray-quotes": '{"labels": ["' + 'a" b' * 900 + "]}",
+    "beyond-mending": '{"labels": ["' + 'a" b' * 25_000 + "]}",
+    "digits": "[" + "9" * 9_000 + "]",
+}
+
+
+@pytest.mark.parametrize("text", NOISE.values(), ids=NOISE)
+def test_noise_is_refused_in_linear_time(text: str) -> None:
+    """A hundred thousand characters of brackets take a moment and are no answer."""
+    begin = time.process_time()
+    failure(text)
+    assert time.process_time() - begin < 2.0
+
+
+def test_a_mender_that_fails_is_no_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What even the mending package cannot read is unparseable like any other text."""
+
+    def give_up(*_: object, **__: object) -> None:
+        raise RecursionError
+
+    monkeypatch.setattr("json_repair.loads", give_up)
+    assert failure("{'labels': ['price']}").kind is FailureKind.UNPARSEABLE
+
+
+def test_a_long_reason_does_no_harm() -> None:
+    """An answer stands behind a very long reason just the same."""
+    text = json.dumps({"reason": "it's [late] {" * 8_000, "labels": ["price"]})
+    assert labels(text) == "price"

@@ -1,0 +1,387 @@
+"""The format list: what models write as a list of labels, and how it is read."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from harness.labelspace import Label, LabelSpace
+from harness.parsing import FORMATS, Output
+from harness.records import Answer, FailureKind, ParseFailure
+
+LIST = FORMATS["list"]
+SPACE = LabelSpace(
+    (
+        Label("shipping", "Late, lost or damaged on the way"),
+        Label("packaging", "The box itself is torn"),
+        Label("quality", "Badly made", aliases=("build quality",)),
+        Label("price", "Too dear"),
+        Label("price match", "Cheaper elsewhere"),
+    )
+)
+NASTY = LabelSpace(
+    tuple(
+        Label(name)
+        for name in ("price", "match", "price, match", 'say "hi"', "[urgent]", "a: b", "terms and rules", "rules")
+    )
+)
+
+
+def read(text: str, cut: bool = False, space: LabelSpace = SPACE, **options: Any) -> Answer:
+    """Return what the list format reads in a text."""
+    return LIST.parse(text, space, Output("list", options), cut)
+
+
+def labels(text: str, cut: bool = False, **options: Any) -> str:
+    """Return the labels that were read, in label-space order, as one word list that is easy to look at."""
+    return " ".join(name.replace(" ", "_") for name in SPACE.ordered(read(text, cut, **options).labels))
+
+
+def failure(text: str, cut: bool = False, space: LabelSpace = SPACE, **options: Any) -> ParseFailure:
+    """Return why the list format reads nothing in a text."""
+    with pytest.raises(ParseFailure) as caught:
+        read(text, cut, space, **options)
+    return caught.value
+
+
+READS = {
+    # what was asked for
+    "one": ("shipping", "shipping"),
+    "two": ("shipping, quality", "shipping quality"),
+    "order-does-not-matter": ("quality, shipping", "shipping quality"),
+    "no-space": ("shipping,quality", "shipping quality"),
+    "case": ("Shipping, QUALITY", "shipping quality"),
+    "joiners": ("price-match, build_quality", "quality price_match"),
+    "alias": ("build quality", "quality"),
+    "longest-name": ("price match, price", "price price_match"),
+    "full-stop": ("shipping, quality.", "shipping quality"),
+    "said-twice": ("shipping, shipping", "shipping"),
+    "run-on": ("shipping, " * 400, "shipping"),
+    "run-on-lines": ("shipping\n" * 400, "shipping"),
+    "all-labels": ("shipping, packaging, quality, price, price match", "shipping packaging quality price price_match"),
+    "zero-width": ("\ufeffshipping\u200b, \u200equality", "shipping quality"),
+    "windows-lines": ("shipping\r\nquality\r\n", "shipping quality"),
+    # decoration
+    "lines": ("shipping\nquality", "shipping quality"),
+    "bullets": ("- shipping\n* quality\n• price", "shipping quality price"),
+    "numbers": ("1. shipping\n2) quality\n(3) price", "shipping quality price"),
+    "letters": ("a) shipping\nb) quality", "shipping quality"),
+    "bullets-with-blank-lines": ("- shipping\n\n- quality", "shipping quality"),
+    "quotes": ("\"shipping\", 'quality', `price`, “packaging”", "shipping packaging quality price"),
+    "brackets": ("[shipping, quality]", "shipping quality"),
+    "json-array": ('["shipping", "quality"]', "shipping quality"),
+    "json-lines": ('[\n  "shipping",\n  "quality"\n]', "shipping quality"),
+    "json-object": ('{"labels": ["shipping", "quality"]}', "shipping quality"),
+    "emphasis": ("**shipping**, *quality*, __price__", "shipping quality price"),
+    "fence": ("```\nshipping, quality\n```", "shipping quality"),
+    "fence-with-language": ("```text\nshipping\n```", "shipping"),
+    "rule": ("shipping\n---", "shipping"),
+    "ticked": ("[x] shipping\n- [X] quality\n✅ price", "shipping quality price"),
+    "unticked": ("- [x] shipping\n- [ ] quality\n- [ ] price: fine\n❌ packaging", "shipping"),
+    # joined otherwise
+    "and": ("shipping and quality", "shipping quality"),
+    "oxford-comma": ("shipping, price, and quality", "shipping quality price"),
+    "ampersand": ("shipping & quality", "shipping quality"),
+    "semicolon": ("shipping; quality", "shipping quality"),
+    "slash": ("shipping/quality", "shipping quality"),
+    "dash": ("shipping - quality", "shipping quality"),
+    "full-stops": ("Shipping. Quality. Price.", "shipping quality price"),
+    "table": ("| shipping | quality |", "shipping quality"),
+    "hashtags": ("#shipping #quality", "shipping quality"),
+    "fullwidth-comma": ("shipping，quality、price", "shipping quality price"),
+    # headings
+    "answer": ("Answer: shipping", "shipping"),
+    "labels": ("Labels: shipping, quality.", "shipping quality"),
+    "bold-answer": ("**Answer:** shipping, quality", "shipping quality"),
+    "bold-line": ("**Answer: shipping, quality**", "shipping quality"),
+    "that-apply": ("The labels that apply are: shipping, quality", "shipping quality"),
+    "verb": ("The correct labels are shipping and quality.", "shipping quality"),
+    "numbered-heading": ("1. Label: shipping\n2. Label: quality", "shipping quality"),
+    "heading-for-each": ("Label: shipping, Label: quality", "shipping quality"),
+    "boxed": ("The answer is \\boxed{shipping, quality}", "shipping quality"),
+    "heading-line": ("Labels:\n\nshipping\nquality", "shipping quality"),
+    "markdown-heading": ("## Labels\n- shipping", "shipping"),
+    "german": ("Antwort: shipping", "shipping"),
+    "chinese": ("标签：shipping", "shipping"),
+    "bracketed-hint": ("Answer (no explanation): shipping", "shipping"),
+    "chatty": ("Sure! Here are the labels that apply:\n\n- shipping\n- quality\n\nLet me know!", "shipping quality"),
+    "input-echoed-first": ("Review: came late\nLabels: shipping", "shipping"),
+    # explanations
+    "explained": ("- shipping: it came late\n- price: too much, and quality", "shipping price"),
+    "explained-in-bold": ("* **Shipping**: late\n* **Build Quality**: bad", "shipping quality"),
+    "explained-by-dash": ("shipping - it came late\nquality – it broke", "shipping quality"),
+    "explained-in-brackets": ("shipping (late, lost), quality (bad)", "shipping quality"),
+    "explained-in-open-brackets": ("shipping (late, lost", "shipping"),
+    "explained-in-one-line": ("shipping: late, quality: bad", "shipping quality"),
+    "label-in-an-explanation": ("shipping: the parcel, price, and box were bad", "shipping"),
+    "sentence-behind": ("shipping, quality. The parcel came late, price was fine.", "shipping quality"),
+    "because": ("shipping, because it was late", "shipping"),
+    "prose-behind": ("shipping, quality\n\nExplanation: the parcel was late", "shipping quality"),
+    "prose-next-line": ("shipping\nThe customer says that the parcel came late.", "shipping"),
+    "short-prose-behind": ("shipping\n\nHope this helps", "shipping"),
+    "chinese-explanation": ("shipping。包裹迟到了", "shipping"),
+    "explanation-section": ("shipping\n\nExplanation:\n- shipping: late\n\n- price: it was fine\nquality", "shipping"),
+    "explanation-word": ("shipping\nExplanation\n- price", "shipping"),
+    "reason-for-each": ("Label: shipping\nReason: late\n\nLabel: quality\nReason: bad", "shipping quality"),
+    "reason-bullets": ("- shipping\n  - reason: late\n- quality\n  - Confidence: high", "shipping quality"),
+    "reasons-first": ("Reasoning:\nprice was fine\nprice\n\nshipping", "shipping"),
+    "described": ("shipping: Late, lost or damaged on the way\nquality: Badly made", "shipping quality"),
+    # which labels do not apply
+    "denied": ("- shipping: yes\n- price: no\n- quality: not mentioned.", "shipping"),
+    "denied-by-none": ("- shipping - late\n- price - none", "shipping"),
+    "denied-in-one-line": ("shipping: true, price: false", "shipping"),
+    "others-section": ("Labels that apply:\n- shipping\n\nLabels that do not apply:\n\n- price\nquality", "shipping"),
+    "others-line": ("Labels: shipping\nNot applicable: price, quality", "shipping"),
+    "available": ("Available labels: shipping, price, quality\nAnswer: quality", "quality"),
+    # more than one answer
+    "final-answer-wins": ("- shipping: maybe\n- price: maybe\n\nFinal answer: shipping", "shipping"),
+    "next-input-ends-it": ("shipping\n\nText: too dear\nLabels: price", "shipping"),
+    "numbered-input-ends-it": ("shipping\n\nReview 2: too dear\nprice", "shipping"),
+    # what stands around an answer
+    "thinking": ("<think>price? no</think>\n\nshipping", "shipping"),
+    "thinking-opened-in-the-prompt": ("price? no\n</think>\nshipping", "shipping"),
+    "thinking-behind": ("shipping\n<think>or price", "shipping"),
+    "answer-tag": ("I say <answer>shipping</answer> or price", "shipping"),
+    "answer-tag-open": ("Well: <answer>shipping", "shipping"),
+    "end-of-turn": ("<|endoftext|>shipping<|im_end|>\n<|im_start|>user\nprice", "shipping"),
+    # the empty set
+    "none": ("none", ""),
+    "none-decorated": ("**None.**", ""),
+    "none-explained": ("None: shipping and quality are fine", ""),
+    "none-in-words": ("None of the above labels apply.", ""),
+    "no-labels-apply": ("No labels apply", ""),
+    "none-behind-heading": ("Labels: none", ""),
+    "empty-list": ("[]", ""),
+    "empty-json": ('{"labels": []}', ""),
+    "all-denied": ("shipping: no\npackaging: no\nquality: no\nprice: no\nprice match: no", ""),
+}
+
+
+@pytest.mark.parametrize(("text", "expected"), READS.values(), ids=READS)
+def test_reads_what_models_write(text: str, expected: str) -> None:
+    """What a person reads as the answer is what the parser reads."""
+    assert labels(text) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected", "off_list"),
+    [
+        pytest.param("shipping, delivery", "shipping", ("delivery",), id="beside"),
+        pytest.param(
+            "- shipping\n- Late delivery\n- late delivery", "shipping", ("Late delivery", "late delivery"), id="bullets"
+        ),
+        pytest.param("delivery\nshipping", "shipping", ("delivery",), id="before"),
+        pytest.param("- shipping\n\n- delivery: it came late", "shipping", ("delivery",), id="explained"),
+        pytest.param("shipping, delivery (late)", "shipping", ("delivery",), id="bracketed"),
+        pytest.param("shipping, delivery, delivery", "shipping", ("delivery",), id="once-each"),
+        pytest.param("shipping, ship, pricematch", "shipping", ("ship", "pricematch"), id="nothing-is-guessed"),
+        pytest.param("shipping; delivery, price", "price", ("shipping; delivery",), id="half-known-parts"),
+        pytest.param("none, delivery", "", ("delivery",), id="beside-none"),
+        pytest.param("shipping, " + "x" * 55, "shipping", ("x" * 55,), id="long-word"),
+    ],
+)
+def test_off_list_words_beside_labels_are_kept(text: str, expected: str, off_list: tuple[str, ...]) -> None:
+    """A short item beside labels that is no label is kept as it was written, and never guessed to be one."""
+    answer = read(text)
+    assert labels(text) == expected
+    assert answer.off_list == off_list
+
+
+@pytest.mark.parametrize(
+    ("text", "off_list"),
+    [
+        pytest.param("delivery", ("delivery",), id="one"),
+        pytest.param("delivery, cost", ("delivery", "cost"), id="two"),
+        pytest.param("Labels: delivery\n\n- cost", ("cost", "delivery"), id="behind-heading"),
+        pytest.param("- service issue: rude", ("service issue",), id="bullet"),
+        pytest.param("The parcel came late and it was broken", (), id="sentence"),
+        pytest.param("The customer complains about price, quality and shipping.", (), id="labels-in-a-sentence"),
+        pytest.param("It is about the price.", (), id="label-in-a-short-sentence"),
+        pytest.param("Of all the many labels that I know of I would say now: price", (), id="heading-too-long"),
+        pytest.param("Sure!", (), id="chat"),
+        pytest.param("...", (), id="dots"),
+        pytest.param("Explanation: the price", (), id="only-an-explanation"),
+        pytest.param("()", (), id="brackets"),
+        pytest.param("shipping: no", (), id="only-denied"),
+        pytest.param("shipping: 0.9\nprice: 10%", ("shipping: 0.9", "price: 10%"), id="scores"),
+    ],
+)
+def test_nothing_recognised_is_unparseable(text: str, off_list: tuple[str, ...]) -> None:
+    """A text without a label and without an explicit none is no empty set: it is unparseable, with its off-list words."""
+    found = failure(text)
+    assert found.kind is FailureKind.UNPARSEABLE
+    assert found.off_list == off_list
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        pytest.param("none, shipping", "says none, and shipping", id="none-and-label"),
+        pytest.param("shipping\nnone", "says none, and shipping", id="lines"),
+        pytest.param("shipping: no\nshipping", "both gives and denies shipping", id="denied-and-given"),
+        pytest.param("<think>shipping or price", "the reasoning never ends", id="thinking"),
+        pytest.param("\u200b \n", "empty answer", id="invisible"),
+        pytest.param(
+            "\n".join(f"- {label}: {label.description}" for label in SPACE),
+            "repeats the list of labels",
+            id="prompt-echoed",
+        ),
+    ],
+)
+def test_contradictions_are_unparseable(text: str, why: str) -> None:
+    """What says two things, or repeats the question, is no answer; the failure tells which."""
+    found = failure(text)
+    assert found.kind is FailureKind.UNPARSEABLE
+    assert why in found.why
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        pytest.param("shipping, quality", "shipping quality", id="ends-with-a-label"),
+        pytest.param("price match", "price_match", id="nothing-longer-exists"),
+        pytest.param('"price"', "price", id="quote-closed"),
+        pytest.param("price.", "price", id="full-stop"),
+        pytest.param("price\n", "price", id="line-ended"),
+        pytest.param("shipping\n\nThe par", "shipping", id="prose-after-a-blank-line"),
+        pytest.param("shipping\nThe parcel came late and was bro", "shipping", id="prose"),
+        pytest.param("shipping. The pa", "shipping", id="sentence-behind"),
+        pytest.param("shipping (late)", "shipping", id="brackets-closed"),
+        pytest.param("shipping\n\nExplanation: - pri", "shipping", id="explanation"),
+        pytest.param("```\nshipping\n```", "shipping", id="fence-closed"),
+        pytest.param('["shipping"\n]', "shipping", id="bracket-closed"),
+        pytest.param("price\n\nText: foo", "price", id="next-input"),
+        pytest.param("<answer>price</answer>", "price", id="answer-tag"),
+        pytest.param("none", "", id="none"),
+    ],
+)
+def test_a_cut_but_complete_list_is_an_answer(text: str, expected: str) -> None:
+    """A cut text is an answer when its lines were ended, or when it ends with a label that could not go on."""
+    assert labels(text, cut=True) == expected
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        pytest.param("", id="empty"),
+        pytest.param("<think>price?", id="thinking"),
+        pytest.param("shipping, qual", id="half-a-label"),
+        pytest.param("shipping\nqual", id="half-a-label-on-a-line"),
+        pytest.param("price", id="could-go-on"),
+        pytest.param("shipping and price", id="part-could-go-on"),
+        pytest.param("shipping,", id="separator"),
+        pytest.param("shipping, quality, ", id="separators"),
+        pytest.param("shipping\n-", id="bullet"),
+        pytest.param("shipping\n1.", id="number"),
+        pytest.param("[shipping, quality", id="bracket"),
+        pytest.param("- shipping: it was la", id="explanation"),
+        pytest.param("shipping (it was la", id="explanation-in-brackets"),
+        pytest.param("Answer:", id="heading"),
+        pytest.param("- shipping: maybe\n\nLabels:\n", id="heading-after-labels"),
+        pytest.param("- shipping: maybe\n\nFinal answer:", id="final-heading"),
+        pytest.param("The parcel came late and so I think that", id="prose"),
+    ],
+)
+def test_a_cut_and_incomplete_list_is_truncated(text: str) -> None:
+    """A cut text in which something was still to come is truncated; the same text is never half an answer."""
+    assert failure(text, cut=True).kind is FailureKind.TRUNCATED
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("price, match", {"price, match"}),
+        ("match, price", {"match", "price"}),
+        ('"price", "match"', {"price", "match"}),
+        ('"price, match", rules', {"price, match", "rules"}),
+        ("price, match: it fits", {"price, match"}),
+        ("price (late, match), rules", {"price", "rules"}),
+        ('say "hi", [urgent]', {'say "hi"', "[urgent]"}),
+        ("**[urgent]**", {"[urgent]"}),
+        ("a: b: because", {"a: b"}),
+        ("terms and rules and rules", {"terms and rules", "rules"}),
+    ],
+)
+def test_names_with_signs_in_them(text: str, expected: set[str]) -> None:
+    """The longest run of pieces that is a name wins, and a name's own signs are not taken off it."""
+    assert read(text, space=NASTY).labels == expected
+
+
+@pytest.mark.parametrize(
+    ("names", "written"),
+    [
+        ([], "none"),
+        (["match", "price"], '"price", "match"'),
+        (["price, match"], '"price, match"'),
+        (['say "hi"', "a: b"], 'say "hi", a: b'),
+        (["rules", "[urgent]"], "[urgent], rules"),
+    ],
+)
+def test_render_quotes_only_what_could_be_misread(names: list[str], written: str) -> None:
+    """A rendered list is plain where it reads back so, and quoted where it does not."""
+    assert LIST.render(names, {}, NASTY, Output()) == written
+
+
+def test_render_falls_back_to_lines() -> None:
+    """Where names look like other names in quotes, each stands on its own line."""
+    space = LabelSpace(tuple(Label(name) for name in ("a", "b", "a, b", '"a"', '"b"')))
+    assert LIST.render(["a", "b"], {}, space, Output()) == "a\nb"
+
+
+@pytest.mark.parametrize(
+    ("separator", "written"), [(";", "shipping; price"), ("\n", "shipping\nprice"), (" / ", "shipping / price")]
+)
+def test_render_uses_the_separator(separator: str, written: str) -> None:
+    """The separator of the output stands between the names, and is read again."""
+    assert LIST.render(["price", "shipping"], {}, SPACE, Output("list", {"separator": separator})) == written
+    assert labels(written, separator=separator) == "shipping price"
+
+
+def test_a_none_word_of_ones_own() -> None:
+    """The none option is written and read, and the plain word is understood beside it."""
+    output = Output("list", {"none": "nothing here"})
+    assert LIST.render([], {}, SPACE, output) == "nothing here"
+    assert labels("Nothing here.", none="nothing here") == ""
+    assert labels("none", none="nothing here") == ""
+    assert failure("nothing here").kind is FailureKind.UNPARSEABLE
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"seperator": ";"}, "no option 'seperator'. It has separator, none. Did you mean 'separator'?"),
+        ({"separator": 3}, "separator must be a text, got 3. Put it in quotes."),
+        ({"separator": ""}, "separator must be a punctuation mark or a line break, got ''"),
+        ({"separator": " "}, "separator must be a punctuation mark"),
+        ({"separator": " and "}, "separator must be a punctuation mark"),
+        ({"separator": '"'}, "separator must be a punctuation mark"),
+        ({"none": False}, "none must be a text, got False. Put it in quotes."),
+        ({"none": "-"}, "none must be a word on one line, got '-'."),
+        ({"none": "no\nlabel"}, "none must be a word on one line"),
+        ({"none": "Build-Quality"}, "'Build-Quality' names label 'quality'"),
+        ({"none": "no, nothing"}, "none must not hold the separator ','"),
+    ],
+)
+def test_impossible_options_are_told(options: dict[str, Any], message: str) -> None:
+    """Every impossible option has a message that says what must hold and what was given."""
+    (found,) = LIST.check(Output("list", options), SPACE)
+    assert message in found
+
+
+def test_sound_options_have_no_problems() -> None:
+    """Defaults and usual options pass the check, whatever the names look like."""
+    assert LIST.check(Output(), NASTY) == []
+    assert LIST.check(Output("list", {"separator": "\n", "none": "nothing"}), SPACE) == []
+
+
+def test_fields_need_another_format() -> None:
+    """A list carries no fields."""
+    (found,) = LIST.check(Output("list", fields=("mood",)), SPACE)
+    assert found == "format list carries no fields, but mood is asked for. Use format json."
+
+
+def test_a_label_that_no_list_can_say_is_told() -> None:
+    """A name that is always taken for something else is found before any call is made."""
+    (found,) = LIST.check(Output(), LabelSpace((Label("<think>"), Label("fine"))))
+    assert found == "label '<think>' cannot be read back from a list. Rename it, or use format json."
