@@ -113,7 +113,8 @@ class Run:
         Args:
             label: Only where this label is wrong.
             kind: fp, fn, wrong, call_error, refusal, truncated or unparseable.
-            regressed_from: Name of a run: only samples that were exactly right there.
+            regressed_from: Name of a run: only samples that were exactly right there; with a label, those whose cell
+                of that label was right there.
             sort: order, errors or length.
 
         Raises:
@@ -130,12 +131,23 @@ class Run:
                 )
         if kind is not None and kind not in KINDS:
             raise UsageError(f"--kind '{kind}': must be one of {listing(KINDS)}.{did_you_mean(kind, KINDS)}")
-        among = None
-        if regressed_from is not None:
-            before = find_run(self.project.runs, regressed_from)
-            compared = compare_runs([before, self.stored], self.project)
-            among = {change.sample for change in compared.comparison.diffs[0].regressed}
+        among = None if regressed_from is None else self._regressed(regressed_from, found)
         return find_failures(self.stored, label=found, kind=kind, among=among, sort=sort)
+
+
+    def _regressed(self, name: str, label: str | None) -> set[str]:
+        """Return the ids of the samples that were right in another run: exactly, or in one label."""
+        before = find_run(self.project.runs, name)
+        if label is None:
+            compared = compare_runs([before, self.stored], self.project)
+            return {change.sample for change in compared.comparison.diffs[0].regressed}
+        return {
+            each.sample
+            for each in before.predictions
+            if each.repeat == 0
+            and label not in each.unanswered
+            and (label in each.labels) == (label in (self.stored.gold.get(each.sample) or ()))
+        }
 
 
 class ComparisonResult:

@@ -124,6 +124,8 @@ def _label(name: str, node: Node, section: Section, group: str | None) -> Label:
 def _check_spellings(labels: list[Label], top: Section, problems: Problems) -> None:
     """Refuse a label space in which an answer could mean two things."""
     node = top.take("labels")
+    if node is None:
+        return
     spelling_of: dict[str, tuple[int, str]] = {}
     code_of: dict[str, str] = {}
     for at, label in enumerate(labels):
@@ -143,9 +145,7 @@ def _check_spellings(labels: list[Label], top: Section, problems: Problems) -> N
             problems.add(f"code '{label.code}' of label '{label.name}' is that of '{code_of[label.code]}' too.", line)
 
 
-def _line_of_label(label: Label, at: int, labels: Node | None) -> int | None:
-    if labels is None:
-        return None
+def _line_of_label(label: Label, at: int, labels: Node) -> int:
     node: Node = labels.value[at] if isinstance(labels.value, list) else labels.value[label.name]
     return node.told_line
 

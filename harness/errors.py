@@ -13,6 +13,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar
 
+MOST_TOLD = 50
+"""Problems told of one file; what is wrong more often than that is wrong in one way."""
+
 EXIT_OK = 0
 EXIT_ERROR = 1
 EXIT_USAGE = 2
@@ -54,6 +57,7 @@ class Problem:
 
     where: str
     message: str
+    line: int = 0
 
     def __str__(self) -> str:
         return f"{self.where}: {self.message}"
@@ -69,7 +73,7 @@ class Problems:
     def add(self, message: str, line: int | None = None) -> None:
         """Note a problem; ``line`` counts from 1, None where the problem is the file as a whole."""
         where = str(self.path) if line is None else f"{self.path}:{line}"
-        self.found.append(Problem(where, message))
+        self.found.append(Problem(where, message, line or 0))
 
     @contextmanager
     def before(self) -> Iterator[None]:
@@ -77,12 +81,18 @@ class Problems:
         try:
             yield
         except DataError as error:
-            raise DataError("\n".join([*map(str, self.found), str(error)])) from None
+            raise DataError("\n".join([*self._told(), str(error)])) from None
 
     def raise_if_any(self) -> None:
-        """Raise a `DataError` with every problem found so far, in the order of the file."""
+        """Raise a `DataError` with the problems found so far, in the order of the file, at most `MOST_TOLD` of them."""
         if self.found:
-            raise DataError("\n".join(str(problem) for problem in self.found))
+            raise DataError("\n".join(self._told()))
+
+    def _told(self) -> list[str]:
+        ordered = [str(problem) for problem in sorted(self.found, key=lambda problem: problem.line)]
+        rest = len(ordered) - MOST_TOLD
+        more = [f"{self.path}: … and {rest} more problem{'' if rest == 1 else 's'}."] if rest > 0 else []
+        return ordered[:MOST_TOLD] + more
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:

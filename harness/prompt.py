@@ -75,7 +75,6 @@ class Shots:
     """Worked examples placed in the prompt, in order."""
 
     samples: tuple[Sample, ...]
-    source: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,23 +212,27 @@ def known_names(
     return names if first else names | ANSWER_NAMES
 
 
-def answer_context(so_far: Prediction, raws: Mapping[str, tuple[Prediction, str | None]]) -> dict[str, Any]:
-    """Return the answer so far as template names.
+def answer_context(
+    so_far: Prediction, earlier: Mapping[str, tuple[Prediction, str]], space: LabelSpace
+) -> dict[str, Any]:
+    """Return the answer so far as template names, labels in label-space order.
 
     Args:
         so_far: What the passes up to now say together.
-        raws: For each earlier pass that ran, what stood after it and its raw output.
+        earlier: For each earlier pass, what stood after it and its raw output ("" where it was not asked or no text
+            came back).
+        space: The label space.
     """
     return {
-        "predicted": sorted(so_far.labels),
+        "predicted": space.ordered(so_far.labels),
         "n_predicted": len(so_far.labels),
         "failed": so_far.failed,
         "failure": None if so_far.failure is None else str(so_far.failure),
         "off_list": list(so_far.off_list),
         "fields": dict(so_far.fields),
         "passes": {
-            name: {"predicted": sorted(after.labels), "raw": raw, "fields": dict(after.fields)}
-            for name, (after, raw) in raws.items()
+            name: {"predicted": space.ordered(after.labels), "raw": raw, "fields": dict(after.fields)}
+            for name, (after, raw) in earlier.items()
         },
     }
 
@@ -250,20 +253,35 @@ def render_call(each: Pass, sample: Sample, space: LabelSpace, context: Mapping[
     output format as the question itself; a template that uses `shots` places them itself.
 
     Raises:
-        TemplateError: A template fails on this sample; its line is that of the prompt file.
+        TemplateError: A template fails on this sample; its line is that of the prompt file, 0 where that is unknown.
     """
-    shots = [] if each.shots is None else [_shot(shot, each, space) for shot in each.shots.samples]
-    full = {**context, "shots": shots} if each.shots is not None else dict(context)
-    places_shots = any("shots" in names_used(message.source) for message in each.messages)
-    last_user = max((at for at, message in enumerate(each.messages) if message.role == "user"), default=-1)
+    shots = each.shots.samples if each.shots is not None else ()
+    answers = [_shot_answer(shot, each, space) for shot in shots]
+    if each.shots is not None:
+        placed = [{**shot.inputs, "answer": answer} for shot, answer in zip(shots, answers, strict=True)]
+        context = {**context, "shots": placed}
+    turn = shot_turn(each)
+    # A shot is asked with its own columns alone: what it lacks must not come from the sample.
+    bare = {name: value for name, value in context.items() if name not in ANSWER_NAMES and name not in sample.inputs}
     messages: list[Message] = []
-    for at, message in enumerate(each.messages):
-        if at == last_user and not places_shots:
-            for shot in shots:
-                messages.append({"role": "user", "content": _render(message, {**full, **shot})})
-                messages.append({"role": "assistant", "content": shot["answer"]})
-        messages.append({"role": message.role, "content": _render(message, full)})
+    for message in each.messages:
+        if message is turn:
+            for shot, answer in zip(shots, answers, strict=True):
+                messages.append({"role": "user", "content": _render(message, {**bare, **shot.inputs})})
+                messages.append({"role": "assistant", "content": answer})
+        messages.append({"role": message.role, "content": _render(message, context)})
     return Call(sample.id, each.name, "", repeat, tuple(messages))
+
+
+def shot_turn(each: Pass) -> MessageTemplate | None:
+    """Return the message that asks for the shots too, the last user message; None when a template places them itself.
+
+    Raises:
+        TemplateError: A template is not valid Jinja.
+    """
+    if any("shots" in names_used(message.source) for message in each.messages):
+        return None
+    return next((message for message in reversed(each.messages) if message.role == "user"), None)
 
 
 def base_context(sample: Sample, space: LabelSpace, variables: Mapping[str, str]) -> dict[str, Any]:
@@ -279,14 +297,14 @@ def columns_of(samples: Iterator[Sample] | tuple[Sample, ...]) -> frozenset[str]
     return common or frozenset()
 
 
-def _shot(shot: Sample, each: Pass, space: LabelSpace) -> dict[str, Any]:
+def _shot_answer(shot: Sample, each: Pass, space: LabelSpace) -> str:
+    """Return what a perfect model would answer to a shot, in the pass's output format."""
     fields = {name: shot.fields.get(name) for name in each.output.fields}
-    answer = FORMATS[each.output.format].render(shot.labels or frozenset(), fields, space, each.output)
-    return {**shot.inputs, "answer": answer}
+    return FORMATS[each.output.format].render(shot.labels or frozenset(), fields, space, each.output)
 
 
 def _render(message: MessageTemplate, context: Mapping[str, Any]) -> str:
     try:
         return render(message.source, context)
     except TemplateError as error:
-        raise TemplateError(error.message, error.line + max(message.line - 1, 0)) from None
+        raise TemplateError(error.message, error.line + message.line - 1 if message.line else 0) from None

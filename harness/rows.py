@@ -147,4 +147,5 @@ def _parquet_rows(path: Path) -> list[Row]:
     try:
         return list(enumerate(parquet.read_table(path, partitioning=None).to_pylist(), 1))
     except (OSError, ValueError, pyarrow.ArrowException) as error:
-        raise DataError(f"{path}: must be Parquet, but {shortened(str(error), 200).rstrip('.')}.") from None
+        why = str(error).removeprefix(f"Could not open Parquet input source '{path}': ").partition(". ")[0]
+        raise DataError(f"{path}: must be Parquet, but {shortened(why, 200).rstrip('.')}.") from None

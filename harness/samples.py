@@ -22,9 +22,6 @@ RESERVED = frozenset(
 )
 """Names that templates and expressions give a meaning to; no input column may have one."""
 
-MAX_TOLD = 50
-"""Problems told of one file; what is wrong more often than that is wrong in one way."""
-
 _SEPARATORS = re.compile(r"[,;|\n]")
 _YES, _NO = frozenset({"1", "true", "yes", "x", "1.0"}), frozenset({"0", "false", "no", "", "0.0"})
 
@@ -94,17 +91,8 @@ class _Reader:
                 + (did_you_mean(name, self.space.names) or f" It has {listing(self.space.names)}."),
                 lines[0],
             )
-        self._raise()
-        return SampleSet(self.path, tuple(samples), tuple(self._warnings()))
-
-    def _raise(self) -> None:
-        found = self.problems.found
-        found.sort(key=lambda problem: int(problem.where.rpartition(":")[2]) if problem.where[-1].isdigit() else 0)
-        if len(found) > MAX_TOLD:
-            rest = len(found) - MAX_TOLD
-            del found[MAX_TOLD:]
-            self.problems.add(f"… and {rest} more problem{_s(rest)}.")
         self.problems.raise_if_any()
+        return SampleSet(self.path, tuple(samples), tuple(self._warnings()))
 
     def _label_columns(self, first: Row) -> dict[str, str]:
         """Return label name by column, where the file has one 0/1 column for each label; else nothing."""

@@ -237,8 +237,8 @@ class Section:
 
     @property
     def line(self) -> int:
-        """The line on which the mapping begins."""
-        return self.node.line
+        """The line of the mapping's key, or where it begins when it has none."""
+        return self.node.told_line
 
     def _at(self, key: str) -> str:
         return f"{self.name}.{key}" if self.name else key

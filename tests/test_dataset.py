@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from harness.errors import DataError
 from harness.labelspace import Field, Label, LabelSpace
 from harness.project import Project
 
+TWO_WORDS = "is a choice: its 'values' must be at least two different words."
 SPLITS = "splits: {dev: dev.jsonl}\n"
 
 
@@ -130,7 +132,7 @@ def test_a_dataset_without_labels_is_refused(folder: Path, labels: str) -> None:
 @pytest.mark.parametrize(
     ("labels", "message"),
     [
-        (" 5\n", "3: 'labels' must be a mapping, got a number."),
+        (" 5\n", "2: 'labels' must be a mapping, got a number."),
         (" - a\n - {b: c}\n", "4: 'labels' must be a list of texts, got a mapping in it."),
         (" - a\n - true\n", "4: 'labels' must be a list of texts, got true/false in it."),
         (" a: [x]\n", "3: 'labels.a' must be a text, got a list."),
@@ -181,8 +183,9 @@ def test_control_characters_in_a_label_are_refused(folder: Path, escape: str) ->
 
 def test_labels_in_any_language_are_fine(folder: Path) -> None:
     """Emoji with joiners, accents, right-to-left and Han names are visible text."""
-    names = ["👩‍👧", "Qualität", "משלוח", "价格", "a/b, c;d|e", "~", "x'y"]
-    assert load(folder, f"labels: {names!r}\n{SPLITS}".replace('"x\'y"', '"x\'y"')).space.names == tuple(names)
+    names = ["👩\u200d👧", "Qualität", "משלוח", "价格", "a/b, c;d|e", "~", "it's"]
+    text = json.dumps({"labels": names, "splits": {"dev": "dev.jsonl"}}, ensure_ascii=False)
+    assert load(folder, text).space.names == tuple(names)
 
 
 # --- groups and fields ------------------------------------------------------------------------------------------------
@@ -194,10 +197,10 @@ def test_what_is_wrong_with_groups_is_told_at_the_group(folder: Path) -> None:
         f"{SPLITS}labels: [shipping, price]\ngroups:\n  a: [shiping]\n  b: [price]\n  c:\n    - price\n  d: {{x: y}}\n"
     )
     assert refusal(folder, text) == [
-        "7: 'groups.d' must be a list of texts, got a mapping in it.",
-        "6: 'groups.c' has 'price', which is in 'b' too. A label has one group.",
         "4: 'groups.a' has 'shiping', which is no label. Did you mean 'shipping'?",
-    ] or refusal(folder, text)[0].startswith("8:")
+        "6: 'groups.c' has 'price', which is in 'b' too. A label has one group.",
+        "8: 'groups.d' must be a list of texts, got a mapping in it.",
+    ]
 
 
 def test_groups_that_are_no_mapping_are_told(folder: Path) -> None:
@@ -211,10 +214,13 @@ def test_groups_that_are_no_mapping_are_told(folder: Path) -> None:
         ("mood:", "4: 'fields.mood' needs a type: one of choice, text, bool."),
         ("mood: {}", "4: 'fields.mood' needs a type: one of choice, text, bool."),
         ("mood: text", "4: 'fields.mood' must be a mapping, got a text."),
-        ("mood: {type: chioce, values: [a, b]}", "4: 'fields.mood.type' must be one of choice, text, bool, got 'chioce'. Did you mean 'choice'?"),
-        ("mood: {type: choice}", "4: 'fields.mood' is a choice: its 'values' must be at least two different words."),
-        ("mood: {type: choice, values: [a]}", "4: 'fields.mood' is a choice: its 'values' must be at least two different words."),
-        ("mood: {type: choice, values: [a, b, A]}", "4: 'fields.mood' is a choice: its 'values' must be at least two different words."),
+        (
+            "mood: {type: chioce, values: [a, b]}",
+            "4: 'fields.mood.type' must be one of choice, text, bool, got 'chioce'. Did you mean 'choice'?",
+        ),
+        ("mood: {type: choice}", f"4: 'fields.mood' {TWO_WORDS}"),
+        ("mood: {type: choice, values: [a]}", f"4: 'fields.mood' {TWO_WORDS}"),
+        ("mood: {type: choice, values: [a, b, A]}", f"4: 'fields.mood' {TWO_WORDS}"),
         ("mood: {type: bool, values: [a, b]}", "4: 'fields.mood' is of type bool: 'values' belongs to type choice."),
         ("mood: {type: bool, match: exact}", "4: 'fields.mood' is of type bool: 'match' belongs to type text."),
         ("mood: {type: text, match: fuzzy}", "4: 'fields.mood.match' must be one of exact, normalized, got 'fuzzy'."),
@@ -223,7 +229,7 @@ def test_groups_that_are_no_mapping_are_told(folder: Path) -> None:
         ("text: {type: text}", "4: 'fields.text' has a name that is taken. Rename the field."),
         ("gold: {type: text}", "4: 'fields.gold' has a name that is taken. Rename the field."),
     ],
-)  # fmt: skip
+)
 def test_a_field_that_is_wrong_is_told_with_its_line(folder: Path, field: str, message: str) -> None:
     """A field has a name of its own, a type, and what belongs to that type."""
     assert refusal(folder, f"{SPLITS}labels: [shipping]\nfields:\n  {field}\n") == [message]
@@ -277,11 +283,11 @@ def test_all_problems_of_a_file_are_told_at_once(folder: Path) -> None:
     """Labels, groups, fields, splits and unknown keys are all told in one error."""
     text = "lables: [a]\nlabels: [a, A]\ngroups: {g: [b]}\nfields: {f: {}}\nsplits: {dev: x.jsonl}\n"
     assert refusal(folder, text) == [
+        "1: unknown key 'lables'. Did you mean 'labels'?",
         "2: 'A' of label 'A' reads like 'a' of label 'a'.",
         "3: 'groups.g' has 'b', which is no label.",
         "4: 'fields.f' needs a type: one of choice, text, bool.",
-        "5: 'splits.dev' names a file that is not there: x.jsonl.",
-        "1: unknown key 'lables'. Did you mean 'labels'?",
+        "5: 'splits.dev' names a file that is not there: x.jsonl. Did you mean 'dev.jsonl'?",
     ]
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from strategies_labels import unhurried
 
 from harness import errors
 from harness.errors import DataError, HarnessError, Problems, did_you_mean, listing, shortened
@@ -20,13 +21,27 @@ def test_a_usage_error_has_an_exit_code_of_its_own() -> None:
 
 
 def test_all_problems_of_a_file_are_told_together_with_their_lines() -> None:
-    """`raise_if_any` tells every problem in the order found, each with its place."""
+    """`raise_if_any` tells every problem, each with its place."""
     problems = Problems(Path("a.yaml"))
     problems.add("is odd.", 3)
     problems.add("is empty.")
     with pytest.raises(DataError) as caught:
         problems.raise_if_any()
-    assert str(caught.value) == "a.yaml:3: is odd.\na.yaml: is empty."
+    assert str(caught.value) == "a.yaml: is empty.\na.yaml:3: is odd."
+
+
+def test_problems_come_in_the_order_of_the_file_and_not_without_end() -> None:
+    """Problems are told by line, those of the file as a whole first, and of very many the first with a count."""
+    problems = Problems(Path("a.csv"))
+    for line in range(52, 0, -1):
+        problems.add("is odd.", line)
+    problems.add("is empty.")
+    with pytest.raises(DataError) as caught:
+        problems.raise_if_any()
+    lines = str(caught.value).split("\n")
+    assert lines[:3] == ["a.csv: is empty.", "a.csv:1: is odd.", "a.csv:2: is odd."]
+    assert lines[-2:] == ["a.csv:49: is odd.", "a.csv: … and 3 more problems."]
+    assert len(lines) == errors.MOST_TOLD + 1
 
 
 def test_no_problem_is_no_error() -> None:
@@ -68,6 +83,7 @@ def test_a_listing_is_cut_and_counts_the_rest() -> None:
     assert listing([]) == ""
 
 
+@unhurried
 @given(st.text(), st.integers(1, 80))
 def test_a_shortened_text_keeps_its_beginning(text: str, most: int) -> None:
     """A text that is short enough is itself; of a longer one the beginning and an ellipsis are left."""

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from strategies_labels import unhurried
 
 from harness.identity import call_key, canonical, digest, gold_hash, inputs_hash, space_hash, text_id
 from harness.labelspace import Field, Label, LabelSpace
@@ -44,6 +45,7 @@ def first(**changes: Any) -> tuple[Sample, ...]:
     return (replace(SAMPLES[0], **changes), *SAMPLES[1:])
 
 
+@unhurried
 @given(samples, st.randoms())
 def test_data_hashes_do_not_depend_on_the_order_of_the_samples(rows: list[Sample], random: Any) -> None:
     """The same samples in another order have the same hashes, whatever they hold (lone surrogates too)."""
@@ -52,6 +54,7 @@ def test_data_hashes_do_not_depend_on_the_order_of_the_samples(rows: list[Sample
     assert gold_hash(shuffled) == gold_hash(rows)
 
 
+@unhurried
 @given(st.dictionaries(st.text(), plain_values, max_size=5))
 def test_the_order_of_keys_changes_no_hash(value: dict[str, Any]) -> None:
     """Two mappings with the same content are the same, in whatever order they were filled."""
@@ -166,6 +169,7 @@ def test_keys_and_ids_stay_what_they_are() -> None:
     assert call_key(**CALL) == digest(CALL, 40)
 
 
+@unhurried
 @given(st.text(), st.text())
 def test_texts_have_the_same_id_only_when_they_are_the_same(one: str, other: str) -> None:
     """The id of a text depends on every character of it, lone surrogates included."""

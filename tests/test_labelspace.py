@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from strategies_labels import unhurried
 
 from harness.labelspace import Field, Label, LabelSpace, normalize
 
@@ -87,6 +88,7 @@ def test_a_field_is_found_by_its_exact_name() -> None:
     assert SPACE.field("Item") is None
 
 
+@unhurried
 @given(st.text())
 def test_normalizing_twice_is_normalizing_once(text: str) -> None:
     """The normal form is its own normal form, and has no joiner at either end or twice in a row."""
@@ -96,6 +98,7 @@ def test_normalizing_twice_is_normalizing_once(text: str) -> None:
     assert not {"  ", "_", "-", "\n"} & {form[at : at + width] for at in range(len(form)) for width in (1, 2)}
 
 
+@unhurried
 @given(st.text(st.characters(codec="utf-8")))
 def test_composed_and_decomposed_texts_are_one_spelling(text: str) -> None:
     """How an editor composes its accents makes no other label."""
@@ -116,6 +119,7 @@ def test_a_name_that_is_no_label_is_no_vector() -> None:
         SPACE.vectors([{"shiping"}])
 
 
+@unhurried
 @given(st.permutations(SPACE.labels), st.lists(st.frozensets(st.sampled_from(SPACE.names)), max_size=4))
 def test_vectors_follow_their_label_space(order: list[Label], sets: list[frozenset[str]]) -> None:
     """Another order of the labels permutes the columns and nothing else: a column is what its label says."""
@@ -126,6 +130,7 @@ def test_vectors_follow_their_label_space(order: list[Label], sets: list[frozens
     assert [frozenset(np.array(other.names)[row]) for row in theirs] == sets
 
 
+@unhurried
 @given(spaces)
 def test_a_label_space_goes_to_json_and_back(space: LabelSpace) -> None:
     """`from_json` gives back what `to_json` gave, through JSON text, whatever the names are."""

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from strategies_labels import unhurried
 
 from harness.errors import DataError
 from harness.records import Sample
@@ -90,6 +91,7 @@ def test_a_filter_cannot_change_or_unwrap_gold() -> None:
 # --- --limit ----------------------------------------------------------------------------------------------------------
 
 
+@unhurried
 @given(st.sets(st.text(), min_size=1, max_size=20), st.integers(1, 25), st.integers(1, 25), st.randoms())
 def test_limits_are_nested_and_independent_of_the_order(names: set[str], one: int, other: int, random: Any) -> None:
     """A larger limit holds a smaller one's samples; the order of the set decides nothing; the given order is kept."""

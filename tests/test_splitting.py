@@ -7,8 +7,9 @@ import time
 from collections import Counter
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from strategies_labels import unhurried
 
 from harness.errors import UsageError
 from harness.records import Sample
@@ -18,7 +19,6 @@ sample_sets = st.lists(st.none() | st.frozensets(st.sampled_from("abcd")), max_s
     lambda sets: [Sample(f"s{at}", {"text": ""}, labels) for at, labels in enumerate(sets)]
 )
 share_maps = st.dictionaries(st.sampled_from(["train", "dev", "test"]), st.floats(0.01, 10), min_size=1)
-unhurried = settings(deadline=None)
 
 
 def ordinary(count: int, n_labels: int, seed: int = 1) -> list[Sample]:

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from strategies_labels import unhurried
 
 from harness.errors import DataError
 from harness.labelspace import Label
@@ -53,6 +54,7 @@ def test_a_line_that_holds_a_tag_alone_leaves_no_line() -> None:
     assert render("a\n  {% for label in labels %}\n- {{ label }}\n  {% endfor %}\nb", CONTEXT) == "a\n- shipping\nb"
 
 
+@unhurried
 @given(st.text(), st.text("{}%#'\"\\ \n<>&$"))
 def test_what_is_put_into_a_template_comes_out_unchanged(text: str, signs: str) -> None:
     """Input text is data: Jinja's signs, markup, control characters and lone surrogates in it pass as they are."""

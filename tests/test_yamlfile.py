@@ -11,6 +11,7 @@ import pytest
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
+from strategies_labels import unhurried
 
 from harness.errors import DataError, Problems
 from harness.yamlfile import Node, Section, read_text, read_yaml
@@ -81,6 +82,7 @@ def test_a_byte_order_mark_is_no_part_of_the_text(file: Path) -> None:
     assert read_yaml(file, Problems(file)).node.plain() == {"a": 1, "b": 2}
 
 
+@unhurried
 @given(
     st.recursive(
         st.none() | st.booleans() | st.integers(-(10**9), 10**9) | st.text(st.characters(codec="utf-8")),
@@ -94,6 +96,7 @@ def test_what_a_yaml_writer_writes_is_read_back(tmp_path_factory: pytest.TempPat
     assert plain(file, yaml.safe_dump({"value": value}, allow_unicode=True, default_style='"')) == {"value": value}
 
 
+@unhurried
 @given(st.text(st.characters(codec="utf-8"), max_size=60) | st.text("[]{}:,-&*<>!|#'\"? \nab1", max_size=40))
 def test_any_text_is_read_or_refused_with_a_message(tmp_path_factory: pytest.TempPathFactory, text: str) -> None:
     """No text makes the reader fail in any way but with a `DataError` that names the file."""
@@ -336,6 +339,6 @@ def test_a_problem_with_an_absent_key_stands_at_the_section(file: Path) -> None:
         part.problem("absent", "is missing.")
 
     assert problems_of(file, "\npart:\n  x: 1\n  here: 2\n", take) == [
+        "2: 'part.absent' is missing.",
         "4: 'part.here' is wrong.",
-        "3: 'part.absent' is missing.",
     ]

@@ -38,12 +38,14 @@ def command(
     """List the samples that are not exactly right, with gold, prediction and raw output.
 
     fp is a label too many, fn a label missed, wrong an answer that is not exactly right; the other kinds are reasons
-    why there is no answer. Files hold all failures, whatever --limit says.
+    why there is no answer. --regressed-from asks for samples that were exactly right in the other run, together
+    with --label for those in which this label was right. Files hold all failures, whatever --limit says.
 
     \b
     Examples:
       harness failures v3 --label shipping --kind fn
       harness failures v3 --regressed-from v2
+      harness failures v3 --regressed-from v2 --label price
       harness failures v3 --kind unparseable -o failures.csv
     """
     from rich.text import Text
@@ -71,4 +73,6 @@ def command(
         show(Text(f"{numbers.plural(len(found), 'failure')} written to {output}"))
     else:
         show(failures_report(found, loaded.stored, limit, title))
+        if regressed_from and not label and not found:
+            show(Text("Add --label LABEL to see where one label was right before and is wrong now.", style="dim"))
     return EXIT_OK

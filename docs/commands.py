@@ -1,0 +1,38 @@
+"""Writes docs/commands.md from the commands' own help; a test holds the two equal."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from harness.cli import COMMANDS, group
+
+PAGE = Path(__file__).with_name("commands.md")
+HEAD = """# Commands
+
+Made by `make docs` from the commands' own `--help`.
+
+Results go to standard output; progress, warnings and errors go to standard error. Exit codes: 0 done, 1 a user's or data
+error, 2 wrong usage, 3 the run is incomplete (failed calls remain), 130 interrupted.
+"""
+
+
+def page() -> str:
+    """Return the whole page."""
+    context = click.Context(group, info_name="harness", max_content_width=100, terminal_width=100)
+    parts = [HEAD, _section("harness", group.get_help(context))]
+    for name in COMMANDS:
+        command = group.get_command(context, name)
+        if command is not None:
+            own = click.Context(command, info_name=name, parent=context, max_content_width=100, terminal_width=100)
+            parts.append(_section(f"harness {name}", command.get_help(own)))
+    return "\n".join(parts)
+
+
+def _section(title: str, text: str) -> str:
+    return f"## {title}\n\n```text\n{text.rstrip()}\n```\n"
+
+
+if __name__ == "__main__":
+    PAGE.write_text(page(), encoding="utf-8")
