@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -130,11 +130,6 @@ class Prompt:
                 unique.append(each.model)
         return tuple(unique)
 
-    @property
-    def asked_fields(self) -> tuple[str, ...]:
-        """Names of the fields that some pass asks for, each once."""
-        return tuple(dict.fromkeys(name for each in self.passes for name in each.output.fields))
-
     def with_model(self, name: str | None, base_url: str | None) -> Prompt:
         """Return the prompt with another model name or base URL in every pass, all else kept."""
 
@@ -191,6 +186,13 @@ def _pass_from_json(row: Mapping[str, Any]) -> Pass:
         when=row["when"],
         scope=tuple(row["scope"]),
     )
+
+
+def without_answer(passes: Iterable[Pass], space: LabelSpace) -> list[str]:
+    """Return the labels that no pass without a `when` answers: their cells could stay unanswered without a failure."""
+    always = [each for each in passes if each.when is None]
+    answered = {name for each in always for name in each.scope or space.names}
+    return [name for name in space.names if name not in answered]
 
 
 # What templates and expressions see ---------------------------------------------------------------------------------
@@ -289,7 +291,7 @@ def base_context(sample: Sample, space: LabelSpace, variables: Mapping[str, str]
     return {**variables, **sample.inputs, "labels": space.labels, "groups": space.groups}
 
 
-def columns_of(samples: Iterator[Sample] | tuple[Sample, ...]) -> frozenset[str]:
+def columns_of(samples: Iterable[Sample]) -> frozenset[str]:
     """Return the input columns that every one of the samples has."""
     common: frozenset[str] | None = None
     for sample in samples:

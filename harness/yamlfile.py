@@ -18,7 +18,7 @@ from harness.errors import DataError, Problems, did_you_mean, listing, shortened
 
 _TAG = "tag:yaml.org,2002:"
 MAX_DEPTH = 40
-MAX_NODES = 200_000
+MAX_NODES = 100_000
 """Far above any real file; an alias bomb ("billion laughs") meets it before it fills the memory."""
 
 

@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -53,7 +54,7 @@ def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     async def sleep(seconds: float) -> None:
         waits.append(seconds)
 
-    monkeypatch.setattr("harness.retry.asyncio.sleep", sleep)
+    monkeypatch.setattr("harness.retry.asyncio", SimpleNamespace(sleep=sleep))  # the server's own sleeps are real
     monkeypatch.setattr(random, "uniform", lambda _low, _high: 0.0)
     return waits
 

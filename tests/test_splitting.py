@@ -91,7 +91,7 @@ def test_a_large_set_is_split_in_seconds() -> None:
     samples = ordinary(20_000, 28)
     begun = time.perf_counter()
     stratified_split(samples, {"dev": 0.5, "test": 0.5}, 0)
-    assert time.perf_counter() - begun < 20
+    assert time.perf_counter() - begun < 30
 
 
 @pytest.mark.parametrize(

@@ -196,7 +196,7 @@ def test_an_alias_bomb_is_refused_quickly(file: Path, text: str) -> None:
     begun = time.perf_counter()
     (problem,) = problems_of(file, text)
     assert problem.endswith("must nest less deeply and repeat fewer aliases than this.")
-    assert time.perf_counter() - begun < 10
+    assert time.perf_counter() - begun < 30
 
 
 @pytest.mark.parametrize("text", ["a: " + "[" * 50_000, "".join(" " * n + "a:\n" for n in range(500))], ids=["[", "a:"])
@@ -205,7 +205,7 @@ def test_deep_nesting_is_refused_quickly(file: Path, text: str) -> None:
     begun = time.perf_counter()
     (problem,) = problems_of(file, text)
     assert problem.endswith("must be YAML, but it nests too deep.")
-    assert time.perf_counter() - begun < 10
+    assert time.perf_counter() - begun < 30
 
 
 def test_ordinary_aliases_and_merges_work(file: Path) -> None:
