@@ -50,26 +50,6 @@ class InterruptedRun(HarnessError):  # noqa: N818 - no error of anybody's
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
-    """What a run will do: chosen samples, and who answers.
-
-    Attributes:
-        samples: Already chosen.
-        split: Name of the split, or where unlabelled samples came from.
-    """
-
-    prompt: Prompt
-    space: LabelSpace
-    dataset: str
-    samples: tuple[Sample, ...]
-    split: str
-    default_split: bool
-    selection: Selection
-    repeats: int = 1
-    tag: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class Outlook:
     """What a dry run tells.
 
@@ -88,37 +68,6 @@ class Outlook:
     prompt_tokens: int
     completion_tokens: int | None
     usd: float | None
-
-
-def plan_run(task: Task, split: str | None, selection: Selection, repeats: int, tag: str | None) -> Plan:
-    """Return the plan of a run on labelled samples.
-
-    Raises:
-        DataError: Nothing to score is left, or a shot is among the samples.
-    """
-    chosen = select(task.samples.samples, selection)
-    labelled = tuple(sample for sample in chosen if sample.labels is not None)
-    if not labelled:
-        raise DataError(
-            f"{task.samples.path}: must have labelled samples to score, got {len(chosen)} without labels. "
-            "To label them, type: harness label PROMPT FILE -o OUT"
-        )
-    _refuse_leaks(task.prompt, labelled)
-    name = split or task.dataset.default_split
-    default = name == task.dataset.default_split
-    return Plan(task.prompt, task.dataset.space, task.dataset.name, labelled, name, default, selection, repeats, tag)
-
-
-def _refuse_leaks(prompt: Prompt, samples: Iterable[Sample]) -> None:
-    """Refuse shots that are evaluated too: the prompt would hold their answers."""
-    texts = {sample.inputs.get("text"): sample.id for sample in samples if "text" in sample.inputs}
-    for each in prompt.passes:
-        for shot in each.shots.samples if each.shots else ():
-            if shot.inputs.get("text") in texts:
-                raise DataError(
-                    f"{prompt.path}: the shot {shot.id} is sample {texts[shot.inputs.get('text')]} of the evaluated "
-                    "split: its answer would be in the prompt. Take it out of one of them."
-                )
 
 
 def foresee(plan: Plan, project: Project, *, use_cache: bool = True) -> Outlook:
@@ -339,8 +288,3 @@ def _spent(prompt: Prompt, stored: Iterable[Any], prices: Prices) -> Spent:
 def run_spent(run: StoredRun, prices: Prices) -> Spent:
     """Return what the calls of a run cost; cached calls cost nothing."""
     return _spent(run.manifest.prompt, run.log.latest.values(), prices)
-
-
-def relabel(plan: Plan, path: Path) -> Plan:
-    """Return the plan of labelling a file of unlabelled samples."""
-    return replace(plan, split=f"file:{path.name}", default_split=False)

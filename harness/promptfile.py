@@ -5,33 +5,21 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import get_args
+from typing import Any
 
 from harness.dataset import Dataset, load_dataset
 from harness.errors import DataError, Problems, did_you_mean, listing
 from harness.labelspace import LabelSpace
 from harness.parsing import FORMATS, Output
 from harness.project import Project
-from harness.prompt import (
-    DEFAULT_PASS,
-    TASK_NAMES,
-    Api,
-    Engine,
-    MessageTemplate,
-    Model,
-    Pass,
-    Prompt,
-    Shots,
-    columns_of,
-    known_names,
-)
+from harness.prompt import DEFAULT_PASS, MessageTemplate, Model, Pass, Prompt, Shots, columns_of, without_answer
+from harness.promptmodel import read_model, with_local_params
+from harness.promptnames import check_templates
+from harness.records import Sample
 from harness.samples import RESERVED, SampleSet, read_samples
-from harness.template import check_expression, check_names
 from harness.yamlfile import Node, Section, read_yaml
 
 ROLES = ("system", "developer", "user", "assistant")
-LOCAL_PARAMS: Mapping[str, object] = {"temperature": 0, "max_tokens": 64}
-"""Parameters of the embedded model where the prompt says nothing else: greedy, and no endless rambling."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,18 +56,20 @@ def load_task(
         DataError: The prompt, the dataset or the samples have problems; those of one file come together.
     """
     problems = Problems(path)
-    file = _PromptFile(path, project, problems, model or project.settings.model, overridden=model is not None)
+    file = _PromptFile(path, project, problems, model)
     prompt = file.prompt(variables or {})
     chosen = dataset or prompt.dataset
     if chosen is None:
-        problems.add("'dataset' is missing. Add: dataset: ../datasets/NAME.yaml", 1)
-        raise DataError("\n".join(map(str, problems.found)))
+        if file.names_dataset:
+            problems.raise_if_any()
+        with problems.before():
+            raise DataError(f"{path}:1: 'dataset' is missing. Add: dataset: ../datasets/NAME.yaml")
     with problems.before():
         loaded = load_dataset(chosen, project)
     prompt = file.bind(prompt, loaded.space)
     with problems.before():
         samples = loaded.read(split)
-    file.check_templates(prompt, columns_of(samples.samples))
+    file.check(prompt, columns_of(samples.samples), loaded.space)
     problems.raise_if_any()
     return Task(_placed(prompt, chosen, project).with_model(model, base_url), loaded, samples)
 
@@ -94,30 +84,49 @@ def _placed(prompt: Prompt, dataset: Path, project: Project) -> Prompt:
     return replace(prompt, path=None if prompt.path is None else from_root(prompt.path), dataset=from_root(dataset))
 
 
+@dataclass(frozen=True, slots=True)
+class _ShotFile:
+    """Where the shots of a pass come from, and the section that says so."""
+
+    path: Path
+    count: int | None
+    section: Section
+
+
+@dataclass(frozen=True, slots=True)
+class _Said:
+    """What a mapping, the top or a pass, says of what the top can say for all passes; None where it says nothing."""
+
+    model: Mapping[str, Any]
+    output: tuple[Output, int] | None
+    shots: _ShotFile | None
+
+
 class _PromptFile:
     """Reads one prompt file, collecting its problems."""
 
-    def __init__(
-        self, path: Path, project: Project, problems: Problems, default_model: str | None, *, overridden: bool
-    ) -> None:
+    def __init__(self, path: Path, project: Project, problems: Problems, other_model: str | None) -> None:
         self.path = path
         self.project = project
         self.problems = problems
-        self.default_model = default_model
-        self.overridden = overridden
-        self.shot_files: dict[str, tuple[Path, int | None, int]] = {}
+        self.other_model = other_model
+        self.names_dataset = False
         self.lines: dict[str, int] = {}
+        self.variable_lines: dict[str, int | None] = {}
+        self.when_lines: dict[str, int] = {}
+        self.scope_lines: dict[str, int] = {}
+        self.output_lines: dict[str, int] = {}
+        self.shot_files: dict[str, _ShotFile] = {}
 
     def prompt(self, variables: Mapping[str, str]) -> Prompt:
         """Return the prompt as the file has it; shots and labels are still to be bound."""
         top = read_yaml(self.path, self.problems)
-        own = {name: str(value) for name, value in top.mapping("vars").items()}
-        for name in {**own, **variables}:
-            if name in RESERVED:
-                self.problems.add(f"variable '{name}' has a name that templates use. Rename it.", top.line)
+        own = self._variables(top, variables)
+        self.names_dataset = top.has("dataset")
         dataset = self._inside(top, "dataset")
+        said = self._said(top)
         listed = top.take("passes")
-        passes = self._passes(top, listed) if listed else (self._pass(top, None, DEFAULT_PASS),)
+        passes = self._passes(top, listed, said) if listed else (self._pass(top, DEFAULT_PASS, said),)
         prompt = Prompt(
             version=self.path.stem,
             parent=top.text("parent"),
@@ -130,6 +139,20 @@ class _PromptFile:
         top.finish()
         return prompt
 
+    def _variables(self, top: Section, given: Mapping[str, str]) -> dict[str, str]:
+        """Read `vars`; note the names that a template could not use, those given from outside among them."""
+        own: dict[str, str] = {}
+        if (section := top.section("vars")) is not None:
+            own = {name: section.text(name) or "" for name in section.keys()}  # noqa: SIM118 - a Section is no dict
+            self.variable_lines.update({name: section.node.value[name].told_line for name in own})
+        for name in {**own, **given}:
+            line = self.variable_lines.setdefault(name, None)
+            if name in RESERVED:
+                self.problems.add(f"variable '{name}' has a name that templates use. Rename it.", line)
+            elif not name.isidentifier():
+                self.problems.add(f"variable '{name}' must be a name of letters, digits and '_'. Rename it.", line)
+        return own
+
     def _inside(self, section: Section, key: str) -> Path | None:
         text = section.text(key)
         if text is None:
@@ -140,14 +163,16 @@ class _PromptFile:
             return None
         return path
 
-    def _passes(self, top: Section, listed: Node) -> tuple[Pass, ...]:
+    def _said(self, section: Section) -> _Said:
+        shots = section.section("shots")
+        return _Said(read_model(section), self._output(section), None if shots is None else self._shots(shots))
+
+    def _passes(self, top: Section, listed: Node, said: _Said) -> tuple[Pass, ...]:
         for key in ("template", "messages"):
             if top.take(key) is not None:
                 top.problem(key, "stands beside 'passes'. Move it into a pass.")
-        for key in ("model", "output", "shots"):
-            top.take(key)  # defaults of every pass
         if not isinstance(listed.value, list) or not listed.value:
-            self.problems.add("'passes' must be a list of at least one pass.", listed.line)
+            self.problems.add("'passes' must be a list of at least one pass.", listed.told_line)
             return ()
         passes: list[Pass] = []
         for number, node in enumerate(listed.value, 1):
@@ -157,40 +182,42 @@ class _PromptFile:
             section = Section(node, self.problems, f"passes[{number}]")
             name = section.text("name") or f"pass{number}"
             if name in self.lines:
-                section.problem("name", f"'{name}' is that of an earlier pass too.")
-            passes.append(self._pass(section, top, name))
+                section.problem("name", f"'{name}' is that of an earlier pass too. Names are unique.")
+            passes.append(self._later_pass(section, name, said))
             section.finish()
         if passes and passes[0].when is not None:
-            self.problems.add(
-                "the first pass must not have a 'when': there is no answer yet.", self.lines[passes[0].name]
-            )
+            line = self.when_lines[passes[0].name]
+            self.problems.add("the first pass must not have a 'when': there is no answer yet. Take it out.", line)
         return tuple(passes)
 
-    def _pass(self, section: Section, top: Section | None, name: str) -> Pass:
-        """Read a pass; what it does not say stands at the top."""
-
-        def source(key: str) -> Section:
-            return section if top is None or section.has(key) else top
-
-        self.lines[name] = section.line
-        if (shots := source("shots").section("shots")) is not None:
-            self._shots(shots, name)
-        for key in ("model", "output", "shots"):
-            section.take(key)
-        merge = section.section("merge") if top is not None else None
+    def _later_pass(self, section: Section, name: str, top: _Said) -> Pass:
+        """Read a pass of a list; what it does not say of model, output and shots stands at the top."""
+        own = self._said(section)
+        said = _Said({**top.model, **own.model}, own.output or top.output, own.shots or top.shots)
+        when = section.text("when")
+        if when is not None:
+            self.when_lines[name] = section.node.value["when"].text_line
         scope: tuple[str, ...] = ()
-        if merge is not None:
+        if (merge := section.section("merge")) is not None:
+            self.scope_lines[name] = merge.line
             scope = merge.texts("scope") or ()
             merge.choice("how", ["replace"])
             merge.finish()
-        return Pass(
-            name=name,
-            messages=self._messages(section),
-            model=self._model(source("model")),
-            output=self._output(source("output")),
-            when=section.text("when") if top is not None else None,
-            scope=scope,
-        )
+        return replace(self._pass(section, name, said), when=when, scope=scope)
+
+    def _pass(self, section: Section, name: str, said: _Said) -> Pass:
+        self.lines[name] = section.line
+        output, self.output_lines[name] = said.output or (Output(), section.line)
+        if said.shots is not None:
+            self.shot_files[name] = said.shots
+        return Pass(name, self._messages(section), self._model(said.model, section.line), output)
+
+    def _model(self, said: Mapping[str, Any], line: int) -> Model:
+        default = self.other_model or self.project.settings.model
+        named = {**said, "name": said.get("name") or default or ""}
+        if not named["name"]:
+            self.problems.add("must name a model. Add: model: local/smollm2-135m, or give --model.", line)
+        return with_local_params(Model(**named), self.other_model)
 
     def _messages(self, section: Section) -> tuple[MessageTemplate, ...]:
         template, listed = section.take("template"), section.take("messages")
@@ -203,142 +230,112 @@ class _PromptFile:
             return ()
         nodes = listed.value if isinstance(listed.value, list) else []
         if not nodes or not all(isinstance(each.value, dict) and len(each.value) == 1 for each in nodes):
-            self.problems.add("'messages' must be a list of '- role: text' items.", listed.line)
+            self.problems.add("'messages' must be a list of '- role: text' items.", listed.told_line)
             return ()
-        found = [
+        if not any("user" in each.value for each in nodes):
+            self.problems.add("'messages' must have a user message.", listed.told_line)
+        return tuple(
             message for each in nodes for role, text in each.value.items() for message in self._message(role, text)
-        ]
-        if not any(message.role == "user" for message in found):
-            self.problems.add("'messages' must have a user message.", listed.line)
-        return tuple(found)
+        )
 
     def _message(self, role: str, node: Node) -> list[MessageTemplate]:
         if role not in ROLES:
-            self.problems.add(
-                f"a role must be one of {listing(ROLES)}, got '{role}'.{did_you_mean(role, ROLES)}", node.line
-            )
+            near = did_you_mean(role, ROLES)
+            self.problems.add(f"a role must be one of {listing(ROLES)}, got '{role}'.{near}", node.told_line)
         if not isinstance(node.value, str) or not node.value.strip():
-            self.problems.add(f"the {role} message must be a text, got {node.kind}.", node.line)
+            got = "an empty one" if isinstance(node.value, str) else node.kind
+            self.problems.add(f"the {role} message must be a text, got {got}.", node.told_line)
             return []
         return [MessageTemplate(role, node.value, node.text_line)]
 
-    def _model(self, section: Section) -> Model:
-        node = section.take("model")
-        if node is None or isinstance(node.value, str):
-            name = node.value if node else self.default_model
-            if not name:
-                self.problems.add("'model' is missing. Add: model: local/smollm2-135m, or give --model.", section.line)
-            return _with_defaults(Model(name or ""), self.default_model if self.overridden else None)
-        details = section.section("model")
-        if details is None:
-            return Model("")
-        name = details.text("name") or self.default_model
-        if not name:
-            self.problems.add("'model.name' is missing.", details.line)
-        model = Model(
-            name=name or "",
-            api=details.choice("api", get_args(Api)) or "chat",  # type: ignore[arg-type]
-            base_url=details.text("base_url"),
-            params=details.mapping("params"),
-            engine=_engine(details),
-        )
-        if "messages" in model.params or "model" in model.params:
-            details.problem("params", "must not set 'model' or 'messages': the prompt does.")
-        if model.params.get("stream") or model.params.get("n", 1) != 1:
-            details.problem("params", "must not set 'stream' or 'n': one call has one answer. For more, use --repeat.")
-        details.finish()
-        return _with_defaults(model, self.default_model if self.overridden else None)
-
-    def _output(self, section: Section) -> Output:
+    def _output(self, section: Section) -> tuple[Output, int] | None:
+        """Read how the answer is written, and the line that says so."""
         node = section.take("output")
-        if node is None or isinstance(node.value, str):
-            name = node.value if node else "list"
-            if name not in FORMATS:
-                section.problem(
-                    "output", f"must be one of {listing(FORMATS)}, got '{name}'.{did_you_mean(name, FORMATS)}"
-                )
-                name = "list"
-            return Output(name)
+        if node is None:
+            return None
+        if isinstance(node.value, str):
+            if node.value not in FORMATS:
+                near = did_you_mean(node.value, FORMATS)
+                section.problem("output", f"must be one of {listing(FORMATS)}, got '{node.value}'.{near}")
+                return Output(), node.told_line
+            return Output(node.value), node.told_line
         details = section.section("output")
         if details is None:
-            return Output()
-        name = details.choice("format", FORMATS) or "list"
+            return Output(), node.told_line
         asked = details.texts("fields") or ()
+        name = details.choice("format", FORMATS)
+        if name is None and details.has("format"):
+            return Output(), node.told_line
         options = {key: each.plain() for key, each in details.node.value.items() if key not in ("format", "fields")}
-        return Output(name, options, asked)
+        return Output(name or "list", options, asked), node.told_line
 
-    def _shots(self, section: Section, pass_name: str) -> None:
+    def _shots(self, section: Section) -> _ShotFile | None:
         path = self._inside(section, "from")
         count = section.integer("k", least=1)
         section.choice("select", ["fixed"])
         if not section.has("from"):
             section.problem("from", "is missing. Name a sample file.")
-        if path is not None:
-            self.shot_files[pass_name] = (path, count, section.line)
         section.finish()
+        return None if path is None else _ShotFile(path, count, section)
 
     def bind(self, prompt: Prompt, space: LabelSpace) -> Prompt:
         """Return the prompt with its shots read and everything that names a label checked."""
-        return replace(prompt, passes=tuple(self._bind_pass(each, space) for each in prompt.passes))
+        shots = {id(each): self._read_shots(each, space) for each in self.shot_files.values()}
+        checked: set[int] = set()
+        passes = []
+        for each in prompt.passes:
+            line = self.output_lines[each.name]
+            if line not in checked:  # what stands at the top is told once
+                for message in FORMATS[each.output.format].check(each.output, space):
+                    self.problems.add(f"output: {message}", line)
+            checked.add(line)
+            self._check_scope(each, space)
+            file = self.shot_files.get(each.name)
+            samples = None if file is None else shots[id(file)]
+            if file is not None and samples is not None:
+                self._check_shot_fields(each, samples, file)
+                passes.append(replace(each, shots=Shots(samples)))
+            else:
+                passes.append(each)
+        if passes and (left := without_answer(passes, space)):
+            self.problems.add(
+                f"the passes without 'when' must together answer every label, but none answers {listing(left)}. "
+                "Widen a 'merge.scope'.",
+                self.lines[passes[0].name],
+            )
+        return replace(prompt, passes=tuple(passes))
 
-    def _bind_pass(self, each: Pass, space: LabelSpace) -> Pass:
-        line = self.lines[each.name]
-        for message in FORMATS[each.output.format].check(each.output, space):
-            self.problems.add(f"output: {message}", line)
+    def _check_scope(self, each: Pass, space: LabelSpace) -> None:
         for name in each.scope:
             if name not in space.index:
-                self.problems.add(
-                    f"'merge.scope' names '{name}', which is no label.{did_you_mean(name, space.names)}", line
-                )
-        if each.name not in self.shot_files:
-            return each
-        path, count, shots_line = self.shot_files[each.name]
+                near = did_you_mean(name, space.names)
+                line = self.scope_lines[each.name]
+                self.problems.add(f"'merge.scope' names '{name}', which is no label.{near}", line)
+
+    def _read_shots(self, file: _ShotFile, space: LabelSpace) -> tuple[Sample, ...] | None:
         try:
-            shots = read_samples(path, space).samples
+            shots = read_samples(file.path, space).samples
         except DataError as error:
-            self.problems.add(f"'shots' cannot be used:\n{error}", shots_line)
-            return each
+            self.problems.add(f"'shots' cannot be used:\n{error}", file.section.line)
+            return None
         if unlabelled := [shot.id for shot in shots if shot.labels is None]:
-            self.problems.add(f"'shots.from' must be labelled; {listing(unlabelled, 5)} are not.", shots_line)
-        if count is not None and count > len(shots):
-            self.problems.add(
-                f"'shots.k' must be at most {len(shots)}, the samples of {path.name}; got {count}.", shots_line
+            file.section.problem("from", f"must be labelled, but {listing(unlabelled, 5)} are not. Label them.")
+        if file.count is not None and file.count > len(shots):
+            file.section.problem(
+                "k", f"must be at most {len(shots)}, the samples of {file.path.name}, got {file.count}."
             )
-        return replace(each, shots=Shots(shots[:count], str(path)))
+        return shots[: file.count]
 
-    def check_templates(self, prompt: Prompt, columns: frozenset[str]) -> None:
+    def _check_shot_fields(self, each: Pass, shots: tuple[Sample, ...], file: _ShotFile) -> None:
+        for name in each.output.fields:
+            if lacking := [shot.id for shot in shots if name not in shot.fields]:
+                file.section.problem(
+                    "from", f"must have the field '{name}' of the output, but {listing(lacking, 5)} have not."
+                )
+
+    def check(self, prompt: Prompt, columns: frozenset[str], space: LabelSpace) -> None:
         """Note every name that a template or `when` uses and nobody defines."""
-        variables = frozenset(prompt.variables)
-        if taken := sorted(columns & variables):
-            self.problems.add(f"variable '{taken[0]}' is an input column too. Rename it.", 1)
-        for number, each in enumerate(prompt.passes):
-            names = known_names(each, first=number == 0, columns=columns, variables=variables)
-            for message in each.messages:
-                for error in check_names(message.source, names):
-                    self.problems.add(error.message, message.line + error.line - 1)
-            if each.when is not None:
-                for error in check_expression(each.when, names - TASK_NAMES):
-                    self.problems.add(f"'when' of pass {each.name}: {error.message}", self.lines[each.name])
-
-
-def _with_defaults(model: Model, other: str | None) -> Model:
-    """Return the model with the embedded model's default parameters where it (or what replaces it) is one."""
-    if not (replace(model, name=other) if other else model).is_local:
-        return model
-    return replace(model, params={**LOCAL_PARAMS, **model.params})
-
-
-def _engine(details: Section) -> Engine:
-    section = details.section("engine")
-    if section is None:
-        return Engine()
-    default = Engine()
-    auto = section.take("threads")
-    engine = Engine(
-        slots=section.integer("slots", least=1) or default.slots,
-        threads=None if auto is None or auto.value == "auto" else section.integer("threads", least=1),
-        prefix_reuse=bool(section.boolean("prefix_reuse")),
-        context=section.integer("context", least=128) or default.context,
-    )
-    section.finish()
-    return engine
+        for name in prompt.variables:
+            if name in columns:
+                self.problems.add(f"variable '{name}' is an input column too. Rename it.", self.variable_lines[name])
+        check_templates(prompt, columns, space, self.problems, self.when_lines)

@@ -85,7 +85,9 @@ def _check_shots(each: Pass, variables: frozenset[str], problems: Problems) -> N
     turn = shot_turn(each)
     if turn is None:
         if any("answer" in shot.inputs for shot in shots):
-            message = "the shots have a column 'answer', which in a template is their expected answer. Rename the column."
+            message = (
+                "the shots have a column 'answer', which in a template is their expected answer. Rename the column."
+            )
             problems.add(message, each.messages[0].line)
         return
     has = columns_of(shots) | variables | TASK_NAMES

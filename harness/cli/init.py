@@ -1,0 +1,1 @@
+"""``harness init``: a new project."""

@@ -1,0 +1,80 @@
+"""From a task to a plan: which samples a run asks about, and whether it may."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from harness.errors import DataError, listing
+from harness.identity import canonical
+from harness.labelspace import LabelSpace
+from harness.predict import predict
+from harness.prompt import Prompt
+from harness.promptfile import Task
+from harness.records import Sample
+from harness.selection import Selection, select
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a run will do: chosen samples, and who answers.
+
+    Attributes:
+        samples: Already chosen.
+        split: Name of the split, or where unlabelled samples came from.
+    """
+
+    prompt: Prompt
+    space: LabelSpace
+    dataset: str
+    samples: tuple[Sample, ...]
+    split: str
+    default_split: bool
+    selection: Selection
+    repeats: int = 1
+    tag: str | None = None
+
+
+def plan_run(task: Task, split: str | None, selection: Selection, repeats: int, tag: str | None) -> Plan:
+    """Return the plan of a run on labelled samples.
+
+    Raises:
+        DataError: Nothing to score is left, a shot is among the samples, or the first pass's template fails on one.
+    """
+    chosen = select(task.samples.samples, selection)
+    labelled = tuple(sample for sample in chosen if sample.labels is not None)
+    if not labelled:
+        raise DataError(
+            f"{task.samples.path}: must have labelled samples to score, got {len(chosen)} without labels. "
+            "To label them, type: harness label PROMPT FILE -o OUT"
+        )
+    _refuse_leaks(task.prompt, labelled)
+    for sample in labelled:
+        next(predict(task.prompt, task.dataset.space, sample))  # a template that fails on a sample fails here, unpaid
+    name = split or task.dataset.default_split
+    default = name == task.dataset.default_split
+    return Plan(task.prompt, task.dataset.space, task.dataset.name, labelled, name, default, selection, repeats, tag)
+
+
+def relabel(plan: Plan, path: Path) -> Plan:
+    """Return the plan of labelling a file of unlabelled samples."""
+    return replace(plan, split=f"file:{path.name}", default_split=False)
+
+
+def _refuse_leaks(prompt: Prompt, samples: Iterable[Sample]) -> None:
+    """Refuse shots that are evaluated too: the prompt would hold their answers."""
+    ids = {_content(sample): sample.id for sample in samples}
+    shots = {shot.id: shot for each in prompt.passes if each.shots is not None for shot in each.shots.samples}
+    leaks = [f"{shot.id} (sample {ids[_content(shot)]})" for shot in shots.values() if _content(shot) in ids]
+    if leaks:
+        raise DataError(
+            f"{prompt.path}: shots must not be among the evaluated samples, or the prompt holds their answers, but "
+            f"{listing(leaks, 5)} {'is' if len(leaks) == 1 else 'are'}. Take them out of the shots or of the split."
+        )
+
+
+def _content(sample: Sample) -> str:
+    """Return that by which two samples are the same: the text but for case and spaces; without a text all inputs."""
+    text = sample.inputs.get("text")
+    return " ".join(text.split()).casefold() if isinstance(text, str) else canonical(dict(sample.inputs))
