@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from harness.api import ComparisonResult as ComparisonResult
     from harness.api import Run as Run
     from harness.api import compare as compare
+    from harness.api import label as label
     from harness.api import load as load
     from harness.api import resume as resume
     from harness.api import run as run
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from harness.errors import HarnessError as HarnessError
 
 __version__ = "0.1.0"
-__all__ = ["ComparisonResult", "HarnessError", "Run", "__version__", "compare", "load", "resume", "run", "score"]
+__all__ = ["ComparisonResult", "HarnessError", "Run", "__version__", "compare", "label", "load", "resume", "run", "score"]
 
 
 def __getattr__(name: str) -> Any:

@@ -8,15 +8,15 @@ harness.compare("v2", "v3").labels
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from harness import execution, rescoring
+from harness import execution, planning, rescoring
 from harness.errors import DataError, UsageError, did_you_mean, listing
-from harness.failures import KINDS, Failure, find_failures
+from harness.failures import KINDS, SORTS, Failure, find_failures
 from harness.project import Project, find_project
 from harness.promptfile import load_task
 from harness.records import FailureKind
@@ -27,6 +27,7 @@ from harness.versions import ComparedRuns, compare_runs
 if TYPE_CHECKING:
     import pandas as pd
 
+    from harness.labelling import Labelled
     from harness.runner import Progress
     from harness.scoring import Scores
 
@@ -118,7 +119,7 @@ class Run:
             sort: order, errors or length.
 
         Raises:
-            UsageError: There is no such label or kind.
+            UsageError: There is no such label, kind or order.
         """
         space = self.stored.manifest.space
         found = None
@@ -130,21 +131,24 @@ class Run:
                     f"{did_you_mean(label, space.names)}"
                 )
         if kind is not None and kind not in KINDS:
-            raise UsageError(f"--kind '{kind}': must be one of {listing(KINDS)}.{did_you_mean(kind, KINDS)}")
+            raise _unknown("kind", kind, KINDS)
+        if sort not in SORTS:
+            raise _unknown("sort", sort, SORTS)
         among = None if regressed_from is None else self._regressed(regressed_from, found)
         return find_failures(self.stored, label=found, kind=kind, among=among, sort=sort)
-
 
     def _regressed(self, name: str, label: str | None) -> set[str]:
         """Return the ids of the samples that were right in another run: exactly, or in one label."""
         before = find_run(self.project.runs, name)
+        comparison = compare_runs([before, self.stored], self.project).comparison
         if label is None:
-            compared = compare_runs([before, self.stored], self.project)
-            return {change.sample for change in compared.comparison.diffs[0].regressed}
+            return {change.sample for change in comparison.diffs[0].regressed}
+        common = set(comparison.samples)
         return {
             each.sample
             for each in before.predictions
             if each.repeat == 0
+            and each.sample in common
             and label not in each.unanswered
             and (label in each.labels) == (label in (self.stored.gold.get(each.sample) or ()))
         }
@@ -188,9 +192,9 @@ class ComparisonResult:
                 "run": diff.after,
                 "sample": each.sample,
                 "kind": each.kind,
-                "gold": sorted(each.gold),
-                "before": sorted(each.before.labels),
-                "after": sorted(each.after.labels),
+                "gold": self.compared.comparison.space.ordered(each.gold),
+                "before": self.compared.comparison.space.ordered(each.before.labels),
+                "after": self.compared.comparison.space.ordered(each.after.labels),
             }
             for diff in self.compared.comparison.diffs
             for each in (*diff.regressed, *diff.fixed, *diff.churned)
@@ -266,14 +270,16 @@ def plan_run(
     variables: Mapping[str, str] | None = None,
     warn: Callable[[str], None] = lambda _: None,
     project: Project | None = None,
-) -> tuple[execution.Plan, Project]:
+) -> tuple[planning.Plan, Project]:
     """Return what `run` would do, everything read and checked, and the project it belongs to."""
+    if repeat < 1:
+        raise UsageError(f"--repeat: must be at least 1, got {repeat}.")
     path = Path(prompt)
     where = project or find_project(path)
     task = load_task(path, where, split=split, model=model, base_url=base_url, variables=variables)
     for warning in task.samples.warnings:
         warn(warning)
-    return execution.plan_run(task, split, selection or Selection(), repeat, tag), where
+    return planning.plan_run(task, split, selection or Selection(), repeat, tag), where
 
 
 def resume(
@@ -298,10 +304,14 @@ def resume(
         project: Default: the project around the current folder.
 
     Raises:
+        UsageError: There is no such failure kind.
         HarnessError: There is no such run, another process writes it, or the model cannot be used.
     """
     where = project or find_project()
-    kinds = frozenset(FailureKind(kind) for kind in retry)
+    asked = tuple(retry)
+    if strange := [kind for kind in asked if kind not in list(FailureKind)]:
+        raise _unknown("kind", strange[0], list(FailureKind))
+    kinds = frozenset(FailureKind(kind) for kind in asked)
     stored = execution.resume(
         find_run(where.runs, name, any_state=True),
         where,
@@ -312,6 +322,68 @@ def resume(
         warn=warn,
     )
     return Run(stored, where)
+
+
+def label(
+    prompt: str | Path,
+    file: str | Path,
+    output: str | Path,
+    *,
+    text: str | None = None,
+    id: str | None = None,  # noqa: A002 - the column's word, as on the command line
+    model: str | None = None,
+    base_url: str | None = None,
+    limit: int | None = None,
+    concurrency: int | None = None,
+    cache: bool = True,
+    variables: Mapping[str, str] | None = None,
+    force: bool = False,
+    progress: Callable[[Progress], None] = lambda _: None,
+    warn: Callable[[str], None] = lambda _: None,
+    project: Project | None = None,
+) -> Labelled:
+    """Label the texts of a file with a prompt, and write its rows with the answers beside them.
+
+    Args:
+        prompt: The prompt file; its dataset gives the label space.
+        file: CSV, TSV, JSONL or Parquet. Labels that it may have are never sent.
+        output: The new file; its extension says its format.
+        text: The column of the texts; default: `text`.
+        id: The column of ids; default: `id`.
+        model: Goes before the prompt's own model.
+        base_url: Goes before the prompt's own base URL and OPENAI_BASE_URL.
+        limit: So many rows, drawn by the hash of the id; the others are not in the new file.
+        concurrency: Calls under way at once.
+        cache: False makes every call anew.
+        variables: Template variables.
+        force: Replace the new file where it exists.
+        progress: Called with a `Progress` after every call and prediction.
+        warn: Called with what a person should know.
+        project: Default: the project around the prompt file.
+
+    Raises:
+        HarnessError: A file has problems, or the model cannot be used. What was answered is in the cache.
+    """
+    from harness.labelling import label_file
+
+    path = Path(prompt)
+    return label_file(
+        path,
+        Path(file),
+        Path(output),
+        project or find_project(path),
+        text=text,
+        identity=id,
+        selection=Selection(limit=limit),
+        model=model,
+        base_url=base_url,
+        variables=variables,
+        concurrency=concurrency,
+        use_cache=cache,
+        force=force,
+        progress=progress,
+        warn=warn,
+    )
 
 
 def load(name: str, project: Project | None = None) -> Run:
@@ -342,4 +414,8 @@ def compare(first: str, *others: str, project: Project | None = None) -> Compari
     return ComparisonResult(compare_runs([find_run(where.runs, name) for name in (first, *others)], where))
 
 
-__all__ = ["ComparisonResult", "Run", "compare", "load", "plan_run", "resume", "run", "score"]
+def _unknown(option: str, word: str, known: Sequence[str]) -> UsageError:
+    return UsageError(f"--{option} '{word}': must be one of {listing(known)}.{did_you_mean(word, known)}")
+
+
+__all__ = ["ComparisonResult", "Run", "compare", "label", "load", "plan_run", "resume", "run", "score"]

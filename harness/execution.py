@@ -1,4 +1,4 @@
-"""From a task to a finished run: plan it, make it, resume it. The one place that joins runner, store and scoring."""
+"""From a plan to a finished run: foresee it, make it, resume it. The one place that joins runner, store and scoring."""
 
 from __future__ import annotations
 
@@ -6,32 +6,30 @@ import asyncio
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
-from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 from harness.cache import Cache
 from harness.clients import Client, connect
 from harness.errors import EXIT_INTERRUPTED, DataError, HarnessError
 from harness.identity import call_key, gold_hash, inputs_hash, space_hash
-from harness.labelspace import LabelSpace
+from harness.parsing import read
+from harness.planning import Plan
 from harness.predict import predict
 from harness.pricing import Prices, Spent, spent
 from harness.project import Project
 from harness.prompt import Prompt
-from harness.promptfile import Task
 from harness.provenance import git_state, versions
-from harness.records import FailureKind, Sample
+from harness.records import FailureKind, ParseFailure, Prediction, Usage
 from harness.retry import RetryPolicy
 from harness.runner import Job, Progress, run_job
-from harness.selection import Selection, select
 from harness.store import (
     Manifest,
     RunWriter,
     Slot,
     State,
+    StoredCompletion,
     StoredRun,
     create_run,
     load_run,
@@ -73,27 +71,34 @@ class Outlook:
 def foresee(plan: Plan, project: Project, *, use_cache: bool = True) -> Outlook:
     """Return what a run would do, without a call."""
     clients = _clients(plan.prompt, project)
-    calls = cached = tokens = 0
-    first = plan.prompt.passes[0]
+    known: set[str] = set()
+    cached = 0
+    asked: list[int] = []
     with Cache(project.cache if use_cache and project.cache.exists() else None, lambda _: None) as cache:
         for repeat in range(plan.repeats):
             for sample in plan.samples:
                 for call in next(predict(plan.prompt, plan.space, sample, repeat)):
-                    body = clients[call.pass_name].body(call)
-                    key = call_key(clients[call.pass_name].endpoint, body, repeat)
-                    calls += 1
-                    if cache.get(key) is not None:
+                    client = clients[call.pass_name]
+                    key = call_key(client.endpoint, client.body(call), repeat)
+                    if use_cache and (key in known or cache.get(key) is not None):
                         cached += 1
                     else:
-                        tokens += sum(len(message["content"].encode()) // 4 + 4 for message in call.messages)
-    limits = [each.model.params.get("max_tokens", each.model.params.get("max_completion_tokens")) for each in (first,)]
-    answer = (calls - cached) * limits[0] if isinstance(limits[0], int) else None
+                        asked.append(sum(len(message["content"].encode()) // 4 + 4 for message in call.messages))
+                    known.add(key)  # the second of two identical calls waits for the first one's answer
+    model = plan.prompt.passes[0].model
+    limit = model.params.get("max_tokens", model.params.get("max_completion_tokens"))
     later = (len(plan.prompt.passes) - 1) * len(plan.samples) * plan.repeats
-    price = spent(
-        [(first.model.name, {"prompt_tokens": tokens, "completion_tokens": answer or 0})], project.settings.prices
-    ).usd
-    known = price is not None and not later and (answer is not None or price == 0)
-    return Outlook(calls, cached, later, tokens, answer, price if known else None)
+    most = limit if isinstance(limit, int) else None
+    usages = [Usage(prompt_tokens=tokens, completion_tokens=most or 0) for tokens in asked]
+    usd = spent([(model.name, usage) for usage in usages], project.settings.prices).usd
+    return Outlook(
+        calls=len(asked) + cached,
+        cached=cached,
+        later_calls=later,
+        prompt_tokens=sum(asked),
+        completion_tokens=None if most is None and asked else len(asked) * (most or 0),
+        usd=usd if not later and (most is not None or usd == 0) else None,
+    )
 
 
 def start(
@@ -113,7 +118,7 @@ def start(
     """
     clients = _clients(plan.prompt, project)
     with create_run(project.runs, _manifest(plan, clients, project), plan.samples) as writer:
-        return _execute(writer, clients, project, concurrency, use_cache, progress, warn)
+        return _Execution(writer, clients, project, use_cache, concurrency, progress, warn).run()
 
 
 def resume(
@@ -150,17 +155,28 @@ def resume(
                 f"run {run.manifest.id}: its calls went to {_show(run.manifest.endpoints[name])}, now they would go to "
                 f"{_show(client.endpoint)}. Restore that, or start a new run."
             )
-    redraw = _slots_of(run, retry) if retry else frozenset()
+    # Failed calls are made again in any case, from the cache too, where another run has their answer by now.
+    redraw = _failed_slots(run, retry - {FailureKind.CALL_ERROR})
     with open_run(run) as writer:
-        kinds = sorted({*writer.manifest.redrawn, *(str(kind) for kind in retry - {FailureKind.CALL_ERROR})})
+        kinds = sorted({*writer.manifest.redrawn, *map(str, redraw.values())})
         writer.update(state="running", redrawn=tuple(kinds))
-        return _execute(writer, clients, project, concurrency, use_cache, progress, warn, redraw)
+        slots = frozenset(redraw)
+        return _Execution(writer, clients, project, use_cache, concurrency, progress, warn, slots).run()
 
 
-def _slots_of(run: StoredRun, kinds: frozenset[FailureKind]) -> frozenset[Slot]:
-    """Return the slots of the predictions that failed in one of the ways."""
-    failed = {(each.sample, each.repeat) for each in run.predictions if each.failure in kinds}
-    return frozenset(slot for slot in run.log.latest if (slot[0], slot[3]) in failed)
+def _failed_slots(run: StoredRun, kinds: frozenset[FailureKind]) -> dict[Slot, FailureKind]:
+    """Return the slots whose answer failed in one of the ways and left cells unanswered."""
+    if not kinds:
+        return {}
+    failed = {(each.sample, each.repeat) for each in run.predictions if each.failed}
+    outputs = {each.name: each.output for each in run.manifest.prompt.passes}
+    found: dict[Slot, FailureKind] = {}
+    for slot, stored in run.log.latest.items():
+        if (slot[0], slot[3]) in failed:
+            result = read(stored.completion, run.manifest.space, outputs[slot[1]])
+            if isinstance(result, ParseFailure) and result.kind in kinds:
+                found[slot] = result.kind
+    return found
 
 
 def _show(endpoint: Mapping[str, Any]) -> str:
@@ -203,77 +219,93 @@ def _manifest(plan: Plan, clients: Mapping[str, Client], project: Project) -> Ma
     )
 
 
-def _execute(
-    writer: RunWriter,
-    clients: Mapping[str, Client],
-    project: Project,
-    concurrency: int | None,
-    use_cache: bool,
-    progress: OnProgress,
-    warn: Warn,
-    redraw: frozenset[Slot] = frozenset(),
-) -> StoredRun:
-    """Make the calls of a run that is held, then derive its predictions and scores."""
-    manifest = writer.manifest
-    settings = project.settings
-    began = time.monotonic()
+@dataclass(slots=True)
+class _Execution:
+    """Makes the calls of a run that is held, then derives its predictions and scores."""
 
-    def ended(state: State) -> dict[str, Any]:
-        return {
-            "state": state,
-            "ended": datetime.now(UTC).isoformat(timespec="milliseconds"),
-            "seconds": round(manifest.seconds + time.monotonic() - began, 3),
-            "cost_usd": _spent(manifest.prompt, writer.latest.values(), settings.prices).usd,
-            "served": tuple(dict.fromkeys([*manifest.served, *job.served])),
-        }
+    writer: RunWriter
+    clients: Mapping[str, Client]
+    project: Project
+    use_cache: bool
+    concurrency: int | None
+    progress: OnProgress
+    warn: Warn
+    redraw: frozenset[Slot] = frozenset()
+    served: dict[str, None] = field(default_factory=dict)
+    began: float = field(default_factory=time.monotonic)
 
-    with ExitStack() as stack:
-        job = Job(
-            prompt=manifest.prompt,
-            space=manifest.space,
-            samples=writer.samples,
-            repeats=manifest.repeats,
-            clients=clients,
-            writer=writer,
-            cache=stack.enter_context(Cache(project.cache if use_cache else None, warn)),
-            policy=RetryPolicy(settings.max_attempts, settings.max_retry_s),
-            concurrency=concurrency or settings.concurrency,
-            progress=progress,
-            redraw=redraw,
-        )
+    def run(self) -> StoredRun:
+        """Return the run, finished.
+
+        Raises:
+            HarnessError: As `start` says; the manifest says how far it came.
+        """
         # What the end of the run needs (numpy takes 0.1 s to load) loads while the first calls are out.
         threading.Thread(target=_preload, daemon=True).start()
-        again = f"Go on with: harness run --resume {manifest.id}"
         try:
-            predictions = asyncio.run(run_job(job))
+            predictions = self._ask()
         except KeyboardInterrupt:
-            writer.update(**ended("interrupted"))
-            kept = len(writer.latest)
-            raise InterruptedRun(f"run {manifest.id}: stopped; {kept} completions are kept. {again}") from None
+            self._end("interrupted")
+            raise InterruptedRun(f"run {self.writer.manifest.id}: stopped; {self._kept()}") from None
         except HarnessError as error:
-            writer.update(**ended("stopped"))
-            if writer.latest:
-                raise type(error)(
-                    f"{error}\nrun {manifest.id}: {len(writer.latest)} completions are kept. {again}"
-                ) from None
+            self._end("stopped")
+            if self.writer.latest:
+                raise type(error)(f"{error}\nrun {self.writer.manifest.id}: {self._kept()}") from None
             raise
+        self._derive(predictions)
+        failed_calls = any(each.completion.status == "error" for each in self.writer.latest.values())
+        self._end("incomplete" if failed_calls else "complete")
+        return load_run(self.writer.path)
+
+    def _ask(self) -> list[Prediction]:
+        manifest, settings = self.writer.manifest, self.project.settings
+        with Cache(self.project.cache if self.use_cache else None, self.warn) as cache:
+            job = Job(
+                prompt=manifest.prompt,
+                space=manifest.space,
+                samples=self.writer.samples,
+                repeats=manifest.repeats,
+                clients=self.clients,
+                writer=self.writer,
+                cache=cache,
+                policy=RetryPolicy(settings.max_attempts, settings.max_retry_s),
+                concurrency=self.concurrency or settings.concurrency,
+                progress=self.progress,
+                redraw=self.redraw,
+                served=self.served,
+            )
+            return asyncio.run(run_job(job))
+
+    def _derive(self, predictions: list[Prediction]) -> None:
         from harness.scoring import score
 
-        failed_calls = any(each.completion.status == "error" for each in writer.latest.values())
-        if any(sample.labels is not None for sample in writer.samples):
-            scores = score(manifest.space, writer.samples, predictions).to_json()
-        else:
-            scores = {}
-        writer.derive(predictions, scores)
-        writer.update(**ended("incomplete" if failed_calls else "complete"))
-    return load_run(writer.path)
+        manifest, samples = self.writer.manifest, self.writer.samples
+        labelled = any(sample.labels is not None for sample in samples)
+        self.writer.derive(predictions, score(manifest.space, samples, predictions).to_json() if labelled else {})
+
+    def _end(self, state: State) -> None:
+        manifest = self.writer.manifest
+        self.writer.update(
+            state=state,
+            ended=datetime.now(UTC).isoformat(timespec="milliseconds"),
+            seconds=round(manifest.seconds + time.monotonic() - self.began, 3),
+            cost_usd=_spent(manifest.prompt, self.writer.latest.values(), self.project.settings.prices).usd,
+            served=tuple(dict.fromkeys([*manifest.served, *self.served])),
+        )
+
+    def _kept(self) -> str:
+        kept = len(self.writer.latest)
+        if not kept:
+            return "nothing was answered yet, so nothing is kept."
+        completions = "1 completion is" if kept == 1 else f"{kept} completions are"
+        return f"{completions} kept. Go on with: harness run --resume {self.writer.manifest.id}"
 
 
 def _preload() -> None:
     import harness.scoring  # noqa: F401 - its numpy is what takes time
 
 
-def _spent(prompt: Prompt, stored: Iterable[Any], prices: Prices) -> Spent:
+def _spent(prompt: Prompt, stored: Iterable[StoredCompletion], prices: Prices) -> Spent:
     model_of = {each.name: each.model.name for each in prompt.passes}
     return spent(
         (

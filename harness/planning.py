@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import dataclass
 
 from harness.errors import DataError, listing
 from harness.identity import canonical
@@ -57,16 +56,26 @@ def plan_run(task: Task, split: str | None, selection: Selection, repeats: int, 
     return Plan(task.prompt, task.dataset.space, task.dataset.name, labelled, name, default, selection, repeats, tag)
 
 
-def relabel(plan: Plan, path: Path) -> Plan:
-    """Return the plan of labelling a file of unlabelled samples."""
-    return replace(plan, split=f"file:{path.name}", default_split=False)
+def plan_labels(task: Task, selection: Selection) -> Plan:
+    """Return the plan of labelling the texts of a file: there is no gold, so nothing is scored.
+
+    It is on no split of the dataset, so its run is never what the name of a version means.
+
+    Raises:
+        DataError: Nothing is left, or the first pass's template fails on a sample.
+    """
+    chosen = select(task.samples.samples, selection)
+    for sample in chosen:
+        next(predict(task.prompt, task.dataset.space, sample))
+    split = f"file:{task.samples.path.name}"
+    return Plan(task.prompt, task.dataset.space, task.dataset.name, chosen, split, default_split=False, selection=selection)
 
 
 def _refuse_leaks(prompt: Prompt, samples: Iterable[Sample]) -> None:
     """Refuse shots that are evaluated too: the prompt would hold their answers."""
     ids = {_content(sample): sample.id for sample in samples}
-    shots = {shot.id: shot for each in prompt.passes if each.shots is not None for shot in each.shots.samples}
-    leaks = [f"{shot.id} (sample {ids[_content(shot)]})" for shot in shots.values() if _content(shot) in ids]
+    shots = {_content(shot): shot.id for each in prompt.passes if each.shots is not None for shot in each.shots.samples}
+    leaks = [f"{identity} (sample {ids[content]})" for content, identity in shots.items() if content in ids]
     if leaks:
         raise DataError(
             f"{prompt.path}: shots must not be among the evaluated samples, or the prompt holds their answers, but "

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -40,6 +40,7 @@ def load_task(
     base_url: str | None = None,
     variables: Mapping[str, str] | None = None,
     dataset: Path | None = None,
+    read: Callable[[LabelSpace], SampleSet] | None = None,
 ) -> Task:
     """Return a prompt with its dataset and samples.
 
@@ -51,6 +52,7 @@ def load_task(
         base_url: Goes before the prompt's own base URL.
         variables: Template variables; they go before the prompt's own `vars`.
         dataset: Goes before the prompt's own dataset.
+        read: Returns other samples than those of a split, for the label space.
 
     Raises:
         DataError: The prompt, the dataset or the samples have problems; those of one file come together.
@@ -68,7 +70,7 @@ def load_task(
         loaded = load_dataset(chosen, project)
     prompt = file.bind(prompt, loaded.space)
     with problems.before():
-        samples = loaded.read(split)
+        samples = loaded.read(split) if read is None else read(loaded.space)
     file.check(prompt, columns_of(samples.samples), loaded.space)
     problems.raise_if_any()
     return Task(_placed(prompt, chosen, project).with_model(model, base_url), loaded, samples)
@@ -182,7 +184,7 @@ class _PromptFile:
             section = Section(node, self.problems, f"passes[{number}]")
             name = section.text("name") or f"pass{number}"
             if name in self.lines:
-                section.problem("name", f"'{name}' is that of an earlier pass too. Names are unique.")
+                section.problem("name", f"must be another name than those of earlier passes, got '{name}'.")
             passes.append(self._later_pass(section, name, said))
             section.finish()
         if passes and passes[0].when is not None:
@@ -280,7 +282,8 @@ class _PromptFile:
 
     def bind(self, prompt: Prompt, space: LabelSpace) -> Prompt:
         """Return the prompt with its shots read and everything that names a label checked."""
-        shots = {id(each): self._read_shots(each, space) for each in self.shot_files.values()}
+        files = {id(each): each for each in self.shot_files.values()}  # one that stands at the top is read once
+        shots = {key: self._read_shots(each, space) for key, each in files.items()}
         checked: set[int] = set()
         passes = []
         for each in prompt.passes:
@@ -319,7 +322,7 @@ class _PromptFile:
             self.problems.add(f"'shots' cannot be used:\n{error}", file.section.line)
             return None
         if unlabelled := [shot.id for shot in shots if shot.labels is None]:
-            file.section.problem("from", f"must be labelled, but {listing(unlabelled, 5)} are not. Label them.")
+            file.section.problem("from", f"must be labelled, but these are not: {listing(unlabelled, 5)}.")
         if file.count is not None and file.count > len(shots):
             file.section.problem(
                 "k", f"must be at most {len(shots)}, the samples of {file.path.name}, got {file.count}."
@@ -330,7 +333,7 @@ class _PromptFile:
         for name in each.output.fields:
             if lacking := [shot.id for shot in shots if name not in shot.fields]:
                 file.section.problem(
-                    "from", f"must have the field '{name}' of the output, but {listing(lacking, 5)} have not."
+                    "from", f"must have the field '{name}' of the output, but these have not: {listing(lacking, 5)}."
                 )
 
     def check(self, prompt: Prompt, columns: frozenset[str], space: LabelSpace) -> None:

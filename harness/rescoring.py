@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 from harness.dataset import load_dataset
-from harness.errors import DataError
-from harness.identity import gold_hash
+from harness.errors import DataError, listing
 from harness.labelspace import LabelSpace
-from harness.parsing import Output
-from harness.predict import predict
+from harness.predict import Asking, Reading, predict
 from harness.project import Project
-from harness.prompt import Prompt
+from harness.prompt import Pass, Prompt, without_answer
 from harness.promptfile import load_task
-from harness.records import Completion, FailureKind, Prediction, Sample
-from harness.store import Slot, State, StoredCompletion, StoredRun, load_run, open_run, write_derived
+from harness.records import Call, Completion, Message, Prediction, Sample
+from harness.store import RunWriter, Slot, State, StoredCompletion, StoredRun, load_run, open_run, write_derived
+from harness.versions import has_inputs_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,76 +34,130 @@ class Rescored:
     sources: tuple[str, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class _Today:
+    """What today's files say, where they are still there; else what the run froze."""
+
+    reading: Reading
+    samples: tuple[Sample, ...]
+    sources: tuple[str, ...]
+
+
 def rescore(run: StoredRun, project: Project) -> Rescored:
-    """Parse and score a run again from its stored completions, with today's output format, aliases and gold. No call.
+    """Parse and score a run again from its stored completions, with today's output formats, scopes, aliases and gold.
+
+    What the run froze stays as it is, so that `--resume` and `harness show` still know what was asked. No call is made.
 
     Raises:
         DataError: Today's inputs differ from those that were sent, or the label space has other labels.
+        RunBusyError: Another process is writing the run.
     """
-    manifest = run.manifest
-    outputs, space, samples, sources = _todays(run, project)
-    predictions, missing = replay(manifest.prompt, space, samples, manifest.repeats, run.log.latest, outputs)
     from harness.scoring import score
 
-    before = {(each.sample, each.repeat): each for each in (run.predictions if _has_predictions(run) else ())}
-    changed = sum(before.get((each.sample, each.repeat)) != each for each in predictions)
+    today = _todays(run, project)
+    space, samples = today.reading.space, today.samples
     with open_run(run) as writer:
+        manifest = writer.manifest
+        before = _stored_predictions(run)
+        predictions, missing = replay(
+            manifest.prompt, manifest.space, samples, manifest.repeats, writer.latest, today.reading
+        )
+        changed = sum(before.get((each.sample, each.repeat)) != each for each in predictions)
         gold = {sample.id: sample.labels for sample in samples}
-        write_derived(run.path, space, gold, predictions, score(space, samples, predictions).to_json())
-        incomplete = missing or any(each.failure is FailureKind.CALL_ERROR for each in predictions)
-        state: State = "incomplete" if incomplete else "complete"
-        writer.update(state=state, space=space, hashes={**manifest.hashes, "gold": gold_hash(samples)})
-    return Rescored(load_run(run.path), missing, changed, sources)
+        labelled = any(labels is not None for labels in gold.values())
+        write_derived(
+            run.path, space, gold, predictions, score(space, samples, predictions).to_json() if labelled else {}
+        )
+        writer.update(state=_state(writer, missing))
+    return Rescored(load_run(run.path), missing, changed, today.sources)
 
 
-def _has_predictions(run: StoredRun) -> bool:
-    return (run.path / "predictions.jsonl").is_file()
+def _stored_predictions(run: StoredRun) -> dict[tuple[str, int], Prediction]:
+    """Return the predictions before by sample and repeat; none where there are none, or none that can be read."""
+    try:
+        return {(each.sample, each.repeat): each for each in run.predictions}
+    except DataError:
+        return {}
 
 
-def _todays(
-    run: StoredRun, project: Project
-) -> tuple[Mapping[str, Output], LabelSpace, tuple[Sample, ...], tuple[str, ...]]:
-    """Return output formats by pass, label space and samples as today's files have them, where they are still there."""
+def _state(writer: RunWriter, missing: int) -> State:
+    """Return the state of a run after scoring: how its calls ended does not change, whether they suffice can."""
+    if not missing and not any(each.completion.status == "error" for each in writer.latest.values()):
+        return "complete"
+    before = writer.manifest.state
+    return before if before in ("interrupted", "stopped") else "incomplete"
+
+
+def _todays(run: StoredRun, project: Project) -> _Today:
     prompt = run.manifest.prompt
-    outputs: dict[str, Output] = {}
-    space, samples = run.manifest.space, run.samples
-    sources = []
-    if prompt.path is not None and (project.root / prompt.path).is_file():
-        path = project.root / prompt.path
-        task = load_task(path, project, variables=prompt.variables, model=prompt.passes[0].model.name)
-        outputs = {each.name: each.output for each in task.prompt.passes}
+    path = _file(project, prompt.path)
+    dataset = _file(project, prompt.dataset)
+    loaded = None if dataset is None else load_dataset(dataset, project)
+    space, samples = run.manifest.space if loaded is None else loaded.space, run.samples
+    _refuse(run, set(run.manifest.space.names) ^ set(space.names))
+    sources: list[str] = []
+    passes: dict[str, Pass] = {}
+    if path is not None:
+        passes = _todays_passes(run, path, dataset, project)
         sources.append(f"output format of {path.name}")
-    if prompt.dataset is not None and (project.root / prompt.dataset).is_file():
-        dataset = load_dataset(project.root / prompt.dataset, project)
-        if set(dataset.space.names) != set(space.names):
-            differing = sorted(set(dataset.space.names) ^ set(space.names))
-            raise DataError(
-                f"run {run.manifest.id}: the label space has changed: {', '.join(differing)}. Run it again."
-            )
-        space = dataset.space
-        sources.append(f"aliases of {dataset.path.name}")
-        if run.manifest.split in dataset.splits:
-            samples = todays_gold(run, dataset.read(run.manifest.split).samples)
-            sources.append(f"gold of {dataset.splits[run.manifest.split].name}")
-    return outputs, space, samples, tuple(sources)
+    asked = {name for each in prompt.passes for name in passes.get(each.name, each).output.fields}
+    _refuse(run, asked - {each.name for each in space.fields})
+    if loaded is not None:
+        sources.append(f"aliases of {loaded.path.name}")
+        if run.manifest.split in loaded.splits:
+            samples = todays_gold(run, loaded.read(run.manifest.split).samples)
+            sources.append(f"gold of {loaded.splits[run.manifest.split].name}")
+    return _Today(Reading(space, passes), samples, tuple(sources))
+
+
+def _file(project: Project, path: Path | None) -> Path | None:
+    """Return where a file of a run lies today, None when it is not there."""
+    return project.root / path if path is not None and (project.root / path).is_file() else None
+
+
+def _refuse(run: StoredRun, differing: set[str]) -> None:
+    """Refuse a label space in which the run's answers have no place."""
+    if differing:
+        names = listing(sorted(differing))
+        raise DataError(f"run {run.manifest.id}: the label space has changed: {names}. Run it again.")
+
+
+def _todays_passes(run: StoredRun, path: Path, dataset: Path | None, project: Project) -> dict[str, Pass]:
+    """Return the passes of a run with the output format and the scope that today's prompt file gives them."""
+    prompt = run.manifest.prompt
+    task = load_task(path, project, variables=prompt.variables, model=prompt.passes[0].model.name, dataset=dataset)
+    today = {each.name: each for each in task.prompt.passes}
+    passes = {
+        each.name: replace(each, output=today[each.name].output, scope=today[each.name].scope)
+        for each in prompt.passes
+        if each.name in today
+    }
+    merged = [passes.get(each.name, each) for each in prompt.passes]
+    if left := without_answer(merged, run.manifest.space):
+        raise DataError(
+            f"run {run.manifest.id}: with today's 'merge.scope' none of its passes answers {listing(left)}. Run it again."
+        )
+    return passes
 
 
 def todays_gold(run: StoredRun, samples: Sequence[Sample]) -> tuple[Sample, ...]:
-    """Return the samples of a run with today's gold, by id.
+    """Return the samples of a run with today's gold, by id; input columns that are new since do not matter.
 
     Raises:
         DataError: A sample is gone, or its inputs are not what was sent.
     """
     today = {sample.id: sample for sample in samples}
     gone = [sample.id for sample in run.samples if sample.id not in today]
-    changed = [each.id for each in run.samples if each.id in today and dict(today[each.id].inputs) != dict(each.inputs)]
+    changed = [each.id for each in run.samples if each.id in today and not has_inputs_of(each, today[each.id])]
     for wrong, what in ((gone, "are gone"), (changed, "have other inputs now")):
         if wrong:
             raise DataError(
-                f"run {run.manifest.id}: {len(wrong)} of its samples {what}, {wrong[0]} the first. "
+                f"run {run.manifest.id}: its samples must be as they were sent, but these {what}: {listing(wrong, 5)}. "
                 "Its completions answer the old ones; run it again."
             )
-    return tuple(today[sample.id] for sample in run.samples)
+    return tuple(
+        replace(sample, labels=today[sample.id].labels, fields=today[sample.id].fields) for sample in run.samples
+    )
 
 
 def replay(
@@ -112,26 +166,55 @@ def replay(
     samples: Sequence[Sample],
     repeats: int,
     stored: Mapping[Slot, StoredCompletion],
-    outputs: Mapping[str, Output] | None = None,
+    reading: Reading,
 ) -> tuple[list[Prediction], int]:
     """Return the predictions that stored completions give, and how many calls they would need that were never made.
 
-    A call that was never made counts as a call error.
+    A call that was never made counts as a call error. A later pass's call is another one when its messages are others,
+    because the answer before it is read in another way.
     """
     missing = 0
     predictions = []
     for repeat in range(repeats):
         for sample in samples:
-            asking = predict(prompt, space, sample, repeat, outputs)
-            try:
-                calls = next(asking)
-                while True:
-                    found = [stored.get(call.slot) for call in calls]
-                    missing += found.count(None)
-                    calls = asking.send([_NEVER_MADE if each is None else each.completion for each in found])
-            except StopIteration as end:
-                predictions.append(end.value)
+            made = _made(prompt, space, sample, repeat, stored)
+
+            def find(call: Call, made: Mapping[Slot, tuple[Message, ...]] = made) -> Completion:
+                nonlocal missing
+                if made.get(call.slot) == call.messages:
+                    return stored[call.slot].completion
+                missing += 1
+                return _NEVER_MADE
+
+            predictions.append(_answered(predict(prompt, space, sample, repeat, reading), find))
     return predictions, missing
+
+
+def _made(
+    prompt: Prompt, space: LabelSpace, sample: Sample, repeat: int, stored: Mapping[Slot, StoredCompletion]
+) -> dict[Slot, tuple[Message, ...]]:
+    """Return what the calls of a sample asked that have a completion, rendered as they were."""
+    made: dict[Slot, tuple[Message, ...]] = {}
+
+    def find(call: Call) -> Completion:
+        if call.slot not in stored:
+            return _NEVER_MADE
+        made[call.slot] = call.messages
+        return stored[call.slot].completion
+
+    _answered(predict(prompt, space, sample, repeat), find)
+    return made
+
+
+def _answered(asking: Asking, find: Callable[[Call], Completion]) -> Prediction:
+    """Return the prediction when ``find`` answers every call."""
+    try:
+        calls = next(asking)
+        while True:
+            calls = asking.send([find(call) for call in calls])
+    except StopIteration as end:
+        prediction: Prediction = end.value
+        return prediction
 
 
 _NEVER_MADE = Completion(

@@ -142,8 +142,7 @@ async def _complete(job: Job, progress: Progress, call: Call) -> Completion:
         return stored.completion
     completion = None if redraw else job.cache.get(key)
     if completion is None and key in job.under_way:
-        # Shielded: who waits may be cancelled, the answer is still awaited by who sent the call.
-        completion = replace(await asyncio.shield(job.under_way[key]), cached=True)
+        completion = replace(await job.under_way[key], cached=True)
     if completion is None:
         completion = await _ask(job, key, client, body)
         # No await between the answer and its line in the file: a cancelled run loses only what was in flight.

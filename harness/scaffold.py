@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 
@@ -112,7 +112,7 @@ _SAMPLES: Mapping[str, tuple[tuple[str, str], ...]] = {
         ("Tiny buttons. My thumbs hit the wrong one half the time.", "usability"),
         ("Nice, but not four coffees a month nice.", "price"),
         ("The free version got so small that it is useless, so pay or leave.", "price"),
-        ("The woman at support laughed at my question. Never again.", "support"),
+        ("Got lost between three kinds of lists, and the help chat sent me a smiley.", "usability, support"),
         ("Got a helpful answer within ten minutes, on a Sunday!", "support"),
         ("Paid for premium, premium does not unlock, support sends me in circles.", "bug, price, support"),
         ("I pay for search that finds nothing, not even the exact title.", "bug, price"),
@@ -241,21 +241,16 @@ def write_new(folder: Path, files: Files) -> list[Path]:
         )
     made: list[Path] = []
     try:
-        for path in _written(paths):
-            made.append(path)
+        for path, text in paths.items():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with path.open("x", encoding="utf-8", newline="\n") as file:
+                made.append(path)
+                file.write(text)
     except OSError as error:
-        for path in reversed(made):
+        for path in made:
             with suppress(OSError):
                 path.unlink()
-        where = error.filename or folder
-        raise DataError(f"{where}: cannot be written ({error.strerror}). Name a folder that can be written to.") from None
+        raise DataError(
+            f"{error.filename or folder}: cannot be written ({error.strerror}). Name a folder that can be written to."
+        ) from None
     return made
-
-
-def _written(paths: Mapping[Path, str]) -> Iterator[Path]:
-    """Write file by file; each is told before its content is written, so that a half-written one can be taken away."""
-    for path, text in paths.items():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with path.open("x", encoding="utf-8", newline="\n") as file:
-            yield path
-            file.write(text)

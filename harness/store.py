@@ -6,7 +6,6 @@ what is derived from them: `predictions.jsonl` and `scores.json`.
 
 from __future__ import annotations
 
-import itertools
 import json
 import os
 import re
@@ -368,12 +367,19 @@ def is_held(path: Path) -> bool:
 def _new_folder(runs: Path, wanted: str) -> Path:
     with _writing(runs / wanted, "Check the folder's permissions."):
         runs.mkdir(parents=True, exist_ok=True)
-        for number in itertools.count(1):
-            path = runs / (wanted if number == 1 else f"{wanted}-{number}")
-            with suppress(FileExistsError):
-                path.mkdir()
-                break
+        number, path = 1, runs / wanted
+        while not _made(path):
+            number += 1
+            path = runs / f"{wanted}-{number}"
     return path
+
+
+def _made(path: Path) -> bool:
+    try:
+        path.mkdir()
+    except FileExistsError:
+        return False
+    return True
 
 
 def new_id(version: str, now: datetime) -> str:

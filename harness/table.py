@@ -8,8 +8,9 @@ from __future__ import annotations
 import csv
 import io
 import json
+import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +51,16 @@ class Table:
     def kind(self) -> str:
         """The extension, in lower case."""
         return self.path.suffix.lower()
+
+    def only(self, chosen: Sequence[int]) -> Table:
+        """Return the table with these rows alone, counted from 0."""
+        return replace(
+            self,
+            rows=tuple(self.rows[at] for at in chosen),
+            seen=tuple(self.seen[at] for at in chosen),
+            sources=tuple(self.sources[at] for at in chosen) if self.sources else (),
+            arrow=None if self.arrow is None else self.arrow.take(list(chosen)),
+        )
 
 
 def read_table(path: Path) -> Table:
@@ -181,7 +192,9 @@ def _cell(value: Any) -> str:
         return ""
     if isinstance(value, str):
         return value
-    return json.dumps(value, ensure_ascii=False, default=str) if isinstance(value, list | dict | bool) else str(value)
+    if isinstance(value, list | dict | bool):
+        return json.dumps(_plain(value), ensure_ascii=False, default=str)
+    return str(value)
 
 
 def _to_lines(table: Table, added: Sequence[Added]) -> bytes:
@@ -191,9 +204,18 @@ def _to_lines(table: Table, added: Sequence[Added]) -> bytes:
         if table.sources:  # not a character of the row that was there changes
             own = table.sources[number].removesuffix("}").rstrip()
         else:
-            own = json.dumps(row, ensure_ascii=False, default=str).removesuffix("}")
-        lines.append(f"{own}{', ' if row else ''}{extra.removeprefix('{')}\n")
+            own = json.dumps(_plain(row), ensure_ascii=False, default=str).removesuffix("}")
+        lines.append(f"{own}{', ' if row and added else ''}{extra.removeprefix('{')}\n")
     return "".join(lines).encode("utf-8", "backslashreplace")
+
+
+def _plain(value: Any) -> Any:
+    """Return a value with NaN, which JSON does not have, as null."""
+    if isinstance(value, dict):
+        return {str(key): _plain(each) for key, each in value.items()}
+    if isinstance(value, list):
+        return [_plain(each) for each in value]
+    return None if isinstance(value, float) and math.isnan(value) else value
 
 
 def _to_parquet(path: Path, table: Table, added: Sequence[Added]) -> bytes:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from harness.comparison import Comparison, RunPredictions, compare
 from harness.dataset import load_dataset
-from harness.errors import DataError, listing
+from harness.errors import DataError, RunNameError, listing
+from harness.identity import canonical
+from harness.labelspace import LabelSpace
 from harness.project import Project
 from harness.records import Sample
 from harness.store import Manifest, StoredRun, find_run, list_runs
@@ -33,11 +35,21 @@ def find_baseline(run: StoredRun, project: Project, named: str | None = None) ->
     """Return the run that a run is measured against, None when there is none with samples in common.
 
     It is the named one, else the previous run of this version with another prompt, else the newest run of the parent.
+    The run's own version, named, means the previous run of it.
+
+    Raises:
+        RunNameError: The name means no run, several, or only this one.
     """
-    if named is not None:
-        return find_run(project.runs, named)
     mine = run.manifest
     earlier = [each for each in list_runs(project.runs) if _comparable(each.manifest, mine)]
+    if named is not None:
+        found = find_run(project.runs, named)
+        if found.manifest.id != mine.id:
+            return found
+        previous = next((each for each in earlier if _is(each.manifest, named)), None)
+        if previous is None:
+            raise RunNameError(f"--baseline {named}: must be another run, got {mine.id} itself. See: harness runs")
+        return previous
     same = [
         each for each in earlier if _is(each.manifest, mine.version) and each.manifest.prompt_hash != mine.prompt_hash
     ]
@@ -65,26 +77,35 @@ def compare_runs(runs: Sequence[StoredRun], project: Project) -> ComparedRuns:
     """Return what changed between runs, each later one against the first, all scored against today's gold.
 
     Raises:
-        DataError: Their label spaces differ, a run has no predictions, or no sample is in all of them.
+        DataError: A run is named twice, their label spaces differ, one has no predictions, or no sample is in all.
     """
     first = runs[0].manifest
+    ids = [run.manifest.id for run in runs]
+    if twice := [identity for identity in dict.fromkeys(ids) if ids.count(identity) > 1]:
+        raise DataError(
+            f"{listing(twice)}: must be compared with other runs, got the same run twice. See: harness runs"
+        )
     for run in runs[1:]:
         if set(run.manifest.space.names) != set(first.space.names):
-            differing = sorted(set(run.manifest.space.names) ^ set(first.space.names))
+            others = sorted(set(run.manifest.space.names) ^ set(first.space.names))
             raise DataError(
                 f"{first.id} and {run.manifest.id}: must have the same labels to be compared, but differ in "
-                f"{listing(differing)}."
+                f"{listing(others)}. Run the older prompt again."
             )
     names = _names(runs)
     gold, notes = _gold(runs, project)
-    alike = _alike(runs)
-    kept = [sample for sample in gold if sample.id in alike]
+    differing = _differing(runs)
+    kept = [sample for sample in gold if sample.id not in differing]
     comparison = compare(
-        first.space, kept, [RunPredictions(name, run.predictions) for name, run in zip(names, runs, strict=True)]
+        _space(runs), kept, [RunPredictions(name, run.predictions) for name, run in zip(names, runs, strict=True)]
     )
     if not comparison.n_common:
-        raise DataError(f"{listing(names)}: must have samples in common to be compared, but have none.")
-    return ComparedRuns(tuple(runs), names, comparison, (*_differences(runs, names), *notes, *_left_out(comparison)))
+        raise DataError(
+            f"{listing(names)}: must have labelled samples in common to be compared, but have none. "
+            "Run them on the same split."
+        )
+    left_out = _left_out(runs, comparison, differing)
+    return ComparedRuns(tuple(runs), names, comparison, (*_differences(runs, names), *notes, *left_out))
 
 
 def _names(runs: Sequence[StoredRun]) -> tuple[str, ...]:
@@ -92,33 +113,74 @@ def _names(runs: Sequence[StoredRun]) -> tuple[str, ...]:
     return tuple(run.manifest.version if versions.count(run.manifest.version) == 1 else run.manifest.id for run in runs)
 
 
-def _gold(runs: Sequence[StoredRun], project: Project) -> tuple[tuple[Sample, ...], list[str]]:
-    """Return the samples with the gold that all runs are scored against: today's file, else that of the newest run."""
-    newest = max(runs, key=lambda run: run.manifest.started)
-    own = {sample.id: sample for run in runs for sample in run.samples}
-    manifest = newest.manifest
-    path = manifest.prompt.dataset
+def _space(runs: Sequence[StoredRun]) -> LabelSpace:
+    """Return the first run's label space with the fields of all: a field may be newer than a run."""
+    fields = {each.name: each for run in reversed(runs) for each in run.manifest.space.fields}
+    return replace(runs[0].manifest.space, fields=tuple(fields.values()))
+
+
+def _gold(runs: Sequence[StoredRun], project: Project) -> tuple[list[Sample], list[str]]:
+    """Return the samples with the gold that all runs are scored against: today's file, else that of the newest run.
+
+    Where a sample's inputs are others today, so may its gold be: there the runs' own counts too.
+    """
+    by_age = sorted(runs, key=lambda run: run.manifest.started)
+    own = {sample.id: sample for run in by_age for sample in run.samples}
+    newest = by_age[-1].manifest
     try:
-        if path is None:
-            raise DataError("")
-        dataset = load_dataset(project.root / path, project)
-        today = dataset.read(manifest.split).samples
+        today = _todays_samples(newest, project)
     except DataError:
-        return tuple(own.values()), [f"gold: as run {manifest.id} had it; today's dataset cannot be read"]
-    changed = sum(sample.id in own and own[sample.id].labels != sample.labels for sample in today)
-    notes = [f"gold: today's; {changed} samples were labelled otherwise when they were run"] if changed else []
-    return today, notes
+        return list(own.values()), [f"gold: as run {newest.id} had it; today's dataset cannot be read"]
+    if today is None:
+        return list(own.values()), [f"gold: as run {newest.id} had it; today's label space is another"]
+    rewritten = {each.id for each in today if each.id in own and not has_inputs_of(own[each.id], each)}
+    gold = {each.id: own[each.id] if each.id in rewritten else each for each in today}
+    relabelled = {
+        sample.id
+        for run in runs
+        for sample in run.samples
+        if sample.id in gold and gold[sample.id].labels != sample.labels
+    }
+    notes = []
+    if relabelled:
+        notes.append(f"gold: today's; samples that had other labels when they were run: {len(relabelled)}")
+    if rewritten:
+        notes.append(f"gold: as it was run for samples that have other inputs today: {len(rewritten)}")
+    return list(gold.values()), notes
 
 
-def _alike(runs: Sequence[StoredRun]) -> set[str]:
-    """Return the ids whose inputs are the same in every run that has them."""
-    seen: dict[str, Any] = {}
-    different: set[str] = set()
+def _todays_samples(manifest: Manifest, project: Project) -> tuple[Sample, ...] | None:
+    """Return the samples of a run's split as today's files have them, None when their labels are others.
+
+    Raises:
+        DataError: The files are gone or cannot be read.
+    """
+    if manifest.prompt.dataset is None:
+        raise DataError(f"run {manifest.id}: names no dataset.")
+    dataset = load_dataset(project.root / manifest.prompt.dataset, project)
+    if set(dataset.space.names) != set(manifest.space.names):
+        return None
+    return dataset.read(manifest.split).samples
+
+
+def has_inputs_of(sent: Sample, other: Sample) -> bool:
+    """Return whether a sample has all the inputs that were sent; columns that are new since do not matter."""
+    return all(
+        name in other.inputs and canonical(other.inputs[name]) == canonical(value)
+        for name, value in sent.inputs.items()
+    )
+
+
+def _differing(runs: Sequence[StoredRun]) -> set[str]:
+    """Return the ids under which two runs have other inputs; a column that one of them lacks does not count."""
+    seen: dict[str, Sample] = {}
+    differing: set[str] = set()
     for run in runs:
         for sample in run.samples:
-            if seen.setdefault(sample.id, sample.inputs) != sample.inputs:
-                different.add(sample.id)
-    return set(seen) - different
+            first = seen.setdefault(sample.id, sample)
+            if not (has_inputs_of(first, sample) or has_inputs_of(sample, first)):
+                differing.add(sample.id)
+    return differing
 
 
 def _differences(runs: Sequence[StoredRun], names: Sequence[str]) -> list[str]:
@@ -136,14 +198,24 @@ def _differences(runs: Sequence[StoredRun], names: Sequence[str]) -> list[str]:
         of("split", lambda manifest: manifest.split),
         of("output format", lambda manifest: " + ".join(each.output.format for each in manifest.prompt.passes)),
         of("repeats", lambda manifest: manifest.repeats),
+        of("answers drawn again", lambda manifest: " + ".join(manifest.redrawn) or "none"),
     ]
     return [each for each in found if each is not None]
 
 
 def _params(manifest: Manifest) -> str:
-    return str({key: value for model in manifest.prompt.models for key, value in model.params.items()})
+    return " + ".join(canonical(dict(each.model.params)) for each in manifest.prompt.passes)
 
 
-def _left_out(comparison: Comparison) -> list[str]:
-    dropped = [f"{run.n_dropped} of {run.name}" for run in comparison.runs if run.n_dropped]
-    return [f"left out, because not every run has them: {listing(dropped)}"] if dropped else []
+def _left_out(runs: Sequence[StoredRun], comparison: Comparison, differing: set[str]) -> list[str]:
+    notes = []
+    dropped = []
+    for stored, run in zip(runs, comparison.runs, strict=True):
+        others = run.n_dropped - len(differing & {sample.id for sample in stored.samples})
+        if others > 0:
+            dropped.append(f"{others} of {run.name}")
+    if dropped:
+        notes.append(f"left out, because not every run or today's gold has them: {listing(dropped)}")
+    if differing:
+        notes.append(f"left out, because their inputs differ between the runs: {listing(sorted(differing), 5)}")
+    return notes

@@ -135,7 +135,9 @@ def test_an_error_in_place_of_choices_is_told() -> None:
 @pytest.mark.parametrize("data", [None, "<html>Welcome</html>", [1], 5])
 def test_an_answer_that_is_no_object_hints_at_the_url(data: Any) -> None:
     """A page in place of an answer is quoted, with the usual cause."""
-    with pytest.raises(ValueError, match=r"^the answer must be a JSON object, got '.*'\. Is the base URL that of an API"):
+    with pytest.raises(
+        ValueError, match=r"^the answer must be a JSON object, got '.*'\. Is the base URL that of an API"
+    ):
         chat.read(data)
 
 

@@ -192,7 +192,9 @@ async def test_a_proxy_is_asked_about_other_machines(monkeypatch: pytest.MonkeyP
     with ScriptedServer("from the proxy") as server:
         monkeypatch.setenv("HTTP_PROXY", server.base_url.removesuffix("/v1"))
         async with client_of("http://models.invalid/v1") as client:
-            with pytest.raises(ModelError, match=r"not found \(404\): Unknown request URL: POST http://models\.invalid"):
+            with pytest.raises(
+                ModelError, match=r"not found \(404\): Unknown request URL: POST http://models\.invalid"
+            ):
                 await client.send(client.body(call()))
 
 
@@ -307,9 +309,17 @@ async def test_content_in_parts_is_joined() -> None:
             "bad_response",
             "the answer must be a JSON object, got '<html>hello</html>'. Is the base URL that of an API?",
         ),
-        (Reply(raw_body=b"no gzip", headers={"content-encoding": "gzip"}), "connection", "Error -3 while decompressing"),
+        (
+            Reply(raw_body=b"no gzip", headers={"content-encoding": "gzip"}),
+            "connection",
+            "Error -3 while decompressing",
+        ),
         (drop(), "connection", "Server disconnected"),
-        (Reply("x" * 1000, truncate_body=True), "connection", "400, message: Not enough data to satisfy content length"),
+        (
+            Reply("x" * 1000, truncate_body=True),
+            "connection",
+            "400, message: Not enough data to satisfy content length",
+        ),
     ],
     ids=["broken", "empty object", "no choices", "deep", "encoding", "page", "gzip", "drop", "truncated"],
 )

@@ -24,10 +24,12 @@ class Clock:
     jitter_bounds: list[tuple[float, float]] = field(default_factory=list)
 
     async def sleep(self, seconds: float) -> None:
+        """Wait in no time."""
         self.waits.append(seconds)
         self.now += seconds
 
     def longest(self, low: float, high: float) -> float:
+        """Draw the longest wait."""
         self.jitter_bounds.append((low, high))
         return high
 

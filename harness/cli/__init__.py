@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import importlib
+import io
 import os
 import sys
+from contextlib import suppress
 from typing import Any
 
 import click
 
 from harness import __version__
-from harness.errors import EXIT_INTERRUPTED, HarnessError
+from harness.errors import EXIT_ERROR, EXIT_INTERRUPTED, EXIT_OK, HarnessError, did_you_mean
 
 COMMANDS = {
     "init": "harness.cli.init",
@@ -41,8 +43,6 @@ class _Commands(click.Group):
 
     def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
         if args and args[0] not in COMMANDS and not args[0].startswith("-"):
-            from harness.errors import did_you_mean
-
             ctx.fail(f"no command '{args[0]}'.{did_you_mean(args[0], COMMANDS)}")
         return super().resolve_command(ctx, args)
 
@@ -65,23 +65,49 @@ def group() -> None:
 
 def main() -> None:
     """Run the command line; a user's mistake ends in a message and an exit code, never in a traceback."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a terminal that lacks a character must not end a run
+    try:
+        code = _result()
+    except BrokenPipeError:
+        _drop_output()  # the reader (`| head`) has gone
+        code = EXIT_OK
+    except OSError as error:
+        _drop_output()
+        code = _tell(f"standard output: cannot be written ({error.strerror or error}). Make room, or write elsewhere.")
+    sys.exit(code)
+
+
+def _result() -> int:
+    """Run the command, with all its output written, and return the exit code."""
     try:
         code = group(standalone_mode=False)
-    except click.exceptions.Abort:
-        code = EXIT_INTERRUPTED
-    except click.ClickException as error:
+        sys.stdout.flush()
+    except click.exceptions.NoArgsIsHelpError as error:
         error.show()
-        code = error.exit_code
+        return error.exit_code
+    except click.UsageError as error:
+        command = error.ctx.command_path if error.ctx is not None else "harness"
+        return _tell(f"{error.format_message()} See: {command} --help", error.exit_code)
+    except click.ClickException as error:
+        return _tell(error.format_message(), error.exit_code)
     except HarnessError as error:
-        from harness.report.text import visible
+        return _tell(str(error), error.exit_code)
+    except (click.exceptions.Abort, KeyboardInterrupt):
+        return _tell("interrupted", EXIT_INTERRUPTED)
+    return code if isinstance(code, int) else EXIT_OK
 
-        click.echo(f"error: {visible(str(error))}", err=True)
-        code = error.exit_code
-    except KeyboardInterrupt:
-        click.echo("interrupted", err=True)
-        code = EXIT_INTERRUPTED
-    except BrokenPipeError:
-        # The reader (`| head`) has gone. Python would complain once more when it flushes standard output.
+
+def _tell(message: str, code: int = EXIT_ERROR) -> int:
+    """Tell an error on standard error and return its exit code."""
+    from harness.report.text import visible
+
+    click.echo(f"error: {visible(message)}", err=True)
+    return code
+
+
+def _drop_output() -> None:
+    """Let go of what standard output still holds; Python would complain once more when it flushes it at the end."""
+    with suppress(OSError, ValueError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        code = 0
-    sys.exit(code if isinstance(code, int) else 0)

@@ -36,7 +36,8 @@ def command(
 
     paths = list(prompts)
     if not paths:
-        folder = find_project().root / "prompts"
+        project = find_project()
+        folder = Path(project.show(project.root / "prompts"))  # as a person here would type it
         paths = sorted([*folder.glob("*.yaml"), *folder.glob("*.yml")])
         if not paths:
             raise DataError(f"{folder}: must hold at least one prompt, got none. Type: harness init")

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import json
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
+
+from harness.errors import HarnessError
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
@@ -26,7 +28,10 @@ def complete_run(ctx: click.Context, param: click.Parameter, incomplete: str) ->
     from harness.project import find_project
     from harness.store import list_runs
 
-    runs = list_runs(find_project().runs)
+    try:
+        runs = list_runs(find_project().runs)
+    except HarnessError:  # a shell that completes has no place for a message
+        return []
     names = dict.fromkeys(["latest", *(run.manifest.version for run in runs), *(run.manifest.id for run in runs)])
     return [CompletionItem(name) for name in names if name.startswith(incomplete)]
 
@@ -64,23 +69,33 @@ def say(message: str) -> None:
 
 def show(*parts: RenderableType) -> None:
     """Print results to standard output."""
-    from harness.report.terminal import console
+    from harness.report.terminal import rendered
 
-    out = console()
-    for part in parts:
-        out.print(part)
+    sys.stdout.write(rendered(parts))
 
 
 def show_json(value: Any) -> None:
     """Print a result as JSON to standard output."""
-    click.echo(json.dumps(value, indent=1, ensure_ascii=False, default=str).encode("utf-8", "backslashreplace"))
+    from harness.report.text import json_text
+
+    sys.stdout.write(json_text(value, indent=1) + "\n")
+
+
+def note_written(path: Path, as_json: bool) -> None:
+    """Say where a result was written; beside JSON on standard output it is said on standard error."""
+    from rich.text import Text
+
+    from harness.report.text import visible
+
+    if as_json:
+        click.echo(visible(f"written to {path}"), err=True)
+    else:
+        show(Text(f"written to {path}", no_wrap=True, overflow="ignore"))
 
 
 @contextmanager
 def progress_bar(title: str) -> Iterator[Callable[[Progress], None]]:
     """Show how far a run is on standard error, when that is a terminal; yields what the runner tells."""
-    import sys
-
     if not sys.stderr.isatty():
         yield lambda _: None
         return
@@ -89,18 +104,21 @@ def progress_bar(title: str) -> Iterator[Callable[[Progress], None]]:
     from rich.progress import Progress as Bar
 
     from harness.report import numbers
+    from harness.report.text import one_line
 
+    def column(field: str) -> TextColumn:
+        return TextColumn(f"{{task.{field}}}", markup=False)
+
+    console = Console(stderr=True, highlight=False, markup=False)
     columns = (
-        TextColumn("{task.description}"),
+        column("description"),
         BarColumn(bar_width=24),
         MofNCompleteColumn(),
-        TextColumn("{task.fields[rate]}"),
-        TextColumn("{task.fields[failed]}"),
-        TextColumn("{task.fields[tokens]}"),
+        *(column(f"fields[{name}]") for name in ("rate", "failed", "tokens")),
         TimeRemainingColumn(compact=True),
     )
-    with Bar(*columns, console=Console(stderr=True, highlight=False), transient=True, refresh_per_second=8) as bar:
-        task = bar.add_task(title, total=None, rate="", failed="", tokens="")
+    with Bar(*columns, console=console, transient=True, refresh_per_second=8) as bar:
+        task = bar.add_task(one_line(title, 40), total=None, rate="", failed="", tokens="")
 
         def tell(progress: Progress) -> None:
             speed = bar.tasks[0].speed

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from harness.cli.common import json_option, limit_option, output_option, run_argument, show, show_json
+from harness.cli.common import json_option, limit_option, note_written, output_option, run_argument, show, show_json
 from harness.errors import EXIT_OK
 
 
@@ -28,10 +28,9 @@ def command(runs: tuple[str, ...], limit: int, output: Path | None, as_json: boo
     """
     from dataclasses import asdict
 
-    from rich.text import Text
-
     from harness import api
     from harness.report import changes, files
+    from harness.scoring import to_plain
 
     if len(runs) < 2:
         raise click.UsageError("name at least two runs: the baseline first. Type 'harness runs' to see them.")
@@ -39,12 +38,12 @@ def command(runs: tuple[str, ...], limit: int, output: Path | None, as_json: boo
         files.check_output(output)
     compared = api.compare(*runs).compared
     value = {"runs": list(compared.names), "notes": list(compared.notes), **compared.comparison.to_json()}
+    if as_json:
+        show_json(value)
+    elif output is None:
+        show(changes.comparison_report(compared, limit))
     if output is not None:
         rows = [{"run": diff.after, **asdict(label)} for diff in compared.comparison.diffs for label in diff.labels]
-        files.write_result(output, value, rows, lambda: changes.comparison_markdown(compared))
-        show(Text(f"written to {output}"))
-    elif as_json:
-        show_json(value)
-    else:
-        show(changes.comparison_report(compared, limit))
+        files.write_result(output, value, to_plain(rows), lambda: changes.comparison_markdown(compared))
+        note_written(output, as_json)
     return EXIT_OK

@@ -6,7 +6,16 @@ from pathlib import Path
 
 import click
 
-from harness.cli.common import complete_run, json_option, limit_option, output_option, run_argument, show, show_json
+from harness.cli.common import (
+    complete_run,
+    json_option,
+    limit_option,
+    note_written,
+    output_option,
+    run_argument,
+    show,
+    show_json,
+)
 from harness.errors import EXIT_OK
 
 
@@ -59,20 +68,19 @@ def command(
     loaded = api.load(run)
     found = loaded.find(label, kind, regressed_from, sort)
     rows = [failure_row(each) for each in found]
-    what = [f"label {label}"] if label else []
+    what = [f"label {loaded.stored.manifest.space.find(label)}"] if label else []
     what += [kind] if kind else []
     what += [f"regressed from {regressed_from}"] if regressed_from else []
     total = loaded.stored.manifest.n_samples * loaded.stored.manifest.repeats
     title = f"{loaded.id}: {len(found)} of {numbers.plural(total, 'prediction')} not exactly right"
     title += f" ({', '.join(what)})" if what else ""
-    if output is not None:
-        files.write_result(output, rows, rows, lambda: files.rows_markdown(title, rows))
     if as_json:
         show_json(rows)
-    elif output is not None:
-        show(Text(f"{numbers.plural(len(found), 'failure')} written to {output}"))
-    else:
+    elif output is None:
         show(failures_report(found, loaded.stored, limit, title))
         if regressed_from and not label and not found:
             show(Text("Add --label LABEL to see where one label was right before and is wrong now.", style="dim"))
+    if output is not None:
+        files.write_result(output, rows, rows, lambda: files.rows_markdown(title, rows))
+        note_written(output, as_json)
     return EXIT_OK

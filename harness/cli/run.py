@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
 from harness.cli.common import (
     complete_run,
     json_option,
     model_options,
+    note_written,
     output_option,
     progress_bar,
     say,
@@ -23,10 +26,15 @@ from harness.errors import EXIT_INCOMPLETE, EXIT_OK
 
 if TYPE_CHECKING:
     from harness.api import Run
-    from harness.comparison import Diff
+    from harness.planning import Plan
+    from harness.project import Project
+    from harness.store import StoredRun
     from harness.versions import ComparedRuns
 
 CHANGES_SHOWN = 5
+FROZEN = ("model", "base_url", "variables", "split", "limit", "filter_", "samples", "repeat", "tag", "dry_run")
+"""Options that say what a new run asks, or that none is made."""
+
 RETRY_KINDS = ("call_error", "refusal", "truncated", "unparseable")
 
 
@@ -55,7 +63,9 @@ RETRY_KINDS = ("call_error", "refusal", "truncated", "unparseable")
 )
 @output_option("scores as .json or .md, predictions as .csv")
 @json_option
+@click.pass_context
 def command(
+    ctx: click.Context,
     prompts: tuple[Path, ...],
     model: str | None,
     base_url: str | None,
@@ -94,20 +104,17 @@ def command(
     from harness.report.files import check_output
     from harness.selection import Selection, read_ids
 
-    continued = resume or retry_failures
-    if bool(prompts) == bool(continued):
+    if bool(prompts) + bool(resume) + bool(retry_failures) != 1:
         raise click.UsageError("name a prompt file, or --resume or --retry-failures a run: one of them.")
     if kinds and not retry_failures:
         raise click.UsageError("--kind goes with --retry-failures.")
     if output is not None:
         check_output(output, (".json", ".csv", ".md"))
-    if continued:
+    how: dict[str, Any] = {"concurrency": concurrency, "use_cache": not no_cache}
+    if continued := resume or retry_failures:
+        _refuse_frozen(ctx, "--resume" if resume else "--retry-failures")
         retry = kinds or ("call_error",) if retry_failures else ()
-        with progress_bar(continued) as tell:
-            run = api.resume(
-                continued, concurrency=concurrency, cache=not no_cache, retry=retry, progress=tell, warn=say
-            )
-        return _finish([run], baseline, output, as_json)
+        return _finish([_continue(continued, retry, baseline, **how)], baseline, output, as_json)
     selection = Selection(filter_, None if samples is None else read_ids(samples), limit)
     options: dict[str, Any] = {
         "model": model,
@@ -118,19 +125,56 @@ def command(
         "tag": tag,
         "variables": variables_of(variables),
     }
+    plans = [api.plan_run(path, warn=say, **options) for path in prompts]
     if dry_run:
-        return _dry_run(prompts, options, not no_cache, as_json)
-    return _finish(_run_all(prompts, options, concurrency, not no_cache, quiet=as_json), baseline, output, as_json)
+        return _dry_run(plans, not no_cache, as_json)
+    against = _resolved(baseline, plans)
+    return _finish(_run_all(plans, quiet=as_json, **how), against, output, as_json)
 
 
-def _run_all(
-    prompts: tuple[Path, ...], options: dict[str, Any], concurrency: int | None, use_cache: bool, *, quiet: bool
-) -> list[Run]:
-    """Run prompts one after the other; all of them are checked before the first call is made."""
+def _refuse_frozen(ctx: click.Context, goes_on: str) -> None:
+    """Refuse options that say what a new run asks: a run that goes on keeps what it froze."""
+    for parameter in ctx.command.params:
+        given = ctx.get_parameter_source(parameter.name or "") is ParameterSource.COMMANDLINE
+        if given and parameter.name in FROZEN:
+            raise click.UsageError(f"{parameter.opts[0]}: does not go with {goes_on}, which keeps what the run froze.")
+
+
+def _continue(
+    name: str, retry: tuple[str, ...], baseline: str | None, *, concurrency: int | None, use_cache: bool
+) -> Run:
+    """Go on with a run."""
+    from harness import api
+    from harness.project import find_project
+    from harness.store import find_run
+
+    if baseline is not None:
+        find_run(find_project().runs, baseline)  # a name that means none is told before any call
+    with progress_bar(name) as tell:
+        return api.resume(name, concurrency=concurrency, cache=use_cache, retry=retry, progress=tell, warn=say)
+
+
+def _resolved(baseline: str | None, plans: list[tuple[Plan, Project]]) -> str | None:
+    """Return the id of the baseline before the new runs are there; a name that means none is told before any call."""
+    from harness.errors import RunNameError
+    from harness.store import find_run
+
+    if baseline is None:
+        return None
+    try:
+        return find_run(plans[-1][1].runs, baseline).manifest.id
+    except RunNameError:
+        if baseline in [plan.prompt.version for plan, _ in plans[:-1]]:
+            return baseline
+        raise
+
+
+def _run_all(plans: list[tuple[Plan, Project]], *, concurrency: int | None, use_cache: bool, quiet: bool) -> list[Run]:
+    """Run prompts one after the other."""
     from harness import api, execution
     from harness.report.terminal import headline_line
 
-    plans = [api.plan_run(path, warn=say, **options) for path in prompts]
+    width = max(len(plan.prompt.version) for plan, _ in plans)
     runs = []
     for plan, project in plans:
         with progress_bar(plan.prompt.version) as tell:
@@ -139,17 +183,18 @@ def _run_all(
             )
         runs.append(api.Run(stored, project))
         if len(plans) > 1 and not quiet:
-            show(headline_line(stored.manifest, runs[-1].result))
+            show(headline_line(stored.manifest, runs[-1].result, width))
+    if len(plans) > 1 and not quiet:
+        show("")
     return runs
 
 
-def _dry_run(prompts: tuple[Path, ...], options: dict[str, Any], use_cache: bool, as_json: bool) -> int:
-    from harness import api, execution
+def _dry_run(plans: list[tuple[Plan, Project]], use_cache: bool, as_json: bool) -> int:
+    from harness import execution
     from harness.report.listing import outlook_table
 
     rows = []
-    for path in prompts:
-        plan, project = api.plan_run(path, warn=say, **options)
+    for plan, project in plans:
         outlook = execution.foresee(plan, project, use_cache=use_cache)
         rows.append({"version": plan.prompt.version, "samples": len(plan.samples), **asdict(outlook)})
     if as_json:
@@ -160,8 +205,8 @@ def _dry_run(prompts: tuple[Path, ...], options: dict[str, Any], use_cache: bool
 
 
 def _finish(runs: list[Run], baseline: str | None, output: Path | None, as_json: bool) -> int:
-    """Tell the last run's results, against its baseline."""
-    from harness.report import changes, files, terminal
+    """Tell the last run's results, against its baseline; then write them, so that a full disk hides nothing."""
+    from harness.report import files
     from harness.versions import compare_runs, find_baseline
 
     last = runs[-1]
@@ -174,49 +219,69 @@ def _finish(runs: list[Run], baseline: str | None, output: Path | None, as_json:
         "scores": last.result.to_json(),
         "comparison": compared.comparison.to_json() if compared else None,
     }
-    if output is not None:
-        files.write_result(
-            output, value, files.prediction_rows(stored), lambda: files.run_markdown(stored, last.result, diff)
-        )
     if as_json:
         show_json(value)
     else:
-        n_common = compared.comparison.n_common if compared else None
-        from harness.execution import run_spent
-
-        spent = run_spent(stored, project.settings.prices)
-        show("", terminal.run_report(stored.manifest, last.result, spent, diff, n_common))
-        if compared is not None and diff is not None:
-            samples = {sample.id: sample for sample in stored.samples}
-            notes = [changes.note(each) for each in compared.notes]
-            space = stored.manifest.space
-            show("", *notes, *changes.diff_report(diff, space, samples, CHANGES_SHOWN))
-        show(terminal.next_steps(_next(runs, compared)))
+        _tell(runs, compared)
+    if output is not None:
+        rows = files.prediction_rows(stored)
+        files.write_result(output, value, rows, lambda: files.run_markdown(stored, last.result, diff))
+        note_written(output, as_json)
     return EXIT_OK if stored.manifest.state == "complete" else EXIT_INCOMPLETE
+
+
+def _tell(runs: list[Run], compared: ComparedRuns | None) -> None:
+    """Show the last run's scores, what changed from its baseline, and what to type next."""
+    from harness.execution import run_spent
+    from harness.report import changes, terminal
+
+    last = runs[-1]
+    stored, space = last.stored, last.stored.manifest.space
+    spent = run_spent(stored, last.project.settings.prices)
+    if compared is None:
+        show(terminal.run_report(stored.manifest, last.result, spent, None, None))
+    else:
+        diff, n_common = compared.comparison.diffs[0], compared.comparison.n_common
+        show(terminal.run_report(stored.manifest, last.result, spent, diff, n_common))
+        samples = {sample.id: sample for run in compared.runs for sample in run.samples}
+        notes = [changes.note(each) for each in compared.notes]
+        show("", *notes, *changes.diff_report(diff, space, samples, CHANGES_SHOWN, "harness compare lists them"))
+    show(terminal.next_steps(_next(runs, compared)))
 
 
 def _next(runs: list[Run], compared: ComparedRuns | None) -> list[str]:
     """Return the commands that a person will want to type after a run."""
     last = runs[-1]
     manifest = last.stored.manifest
-    name = manifest.version if manifest.default_split and manifest.state == "complete" else manifest.id
+    name = _typed(last.stored, last.project)
     commands = []
     if manifest.state != "complete":
-        commands.append(f"harness run --retry-failures {manifest.id}")
+        commands.append(f"harness run --retry-failures {name}")
     if compared is not None:
-        diff: Diff = compared.comparison.diffs[0]
-        before = compared.names[0]
-        names = [each.version for each in runs] if len(runs) > 2 else [before, name]
-        commands.append(f"harness compare {' '.join(names)}")
-        if diff.regressed:
+        before = _typed(compared.runs[0], last.project)
+        several = [_typed(each.stored, last.project) for each in runs] if len(runs) > 2 else [before, name]
+        commands.append(f"harness compare {' '.join(several)}")
+        if compared.comparison.diffs[0].regressed:
             commands.append(f"harness failures {name} --regressed-from {before}")
     weakest = min(
         (row for row in last.result.labels if row.support), key=lambda row: (row.f1, -row.support), default=None
     )
     if weakest is not None and weakest.f1 < 1:
-        label = weakest.label if weakest.label.isidentifier() else f'"{weakest.label}"'
-        commands.append(f"harness failures {name} --label {label}")
-    if manifest.prompt.path is not None and last.result.failures and sum(last.result.failures.values()):
+        commands.append(f"harness failures {name} --label {shlex.quote(weakest.label)}")
+    if sum(last.result.failures.values()):
         kind = max(last.result.failures, key=lambda each: last.result.failures[each])
         commands.append(f"harness failures {name} --kind {kind}")
     return commands
+
+
+def _typed(run: StoredRun, project: Project) -> str:
+    """Return what to type to mean a run: its version where that means this very run, else its id."""
+    from harness.errors import RunNameError
+    from harness.store import find_run
+
+    version = run.manifest.version
+    try:
+        means_it = find_run(project.runs, version).manifest.id == run.manifest.id
+    except RunNameError:
+        means_it = False
+    return shlex.quote(version if means_it else run.manifest.id)

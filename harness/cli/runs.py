@@ -39,5 +39,5 @@ def command(limit: int, as_json: bool) -> int:
     else:
         show(runs_table(rows))
         if len(every) > limit:
-            show(Text(f"and {len(every) - limit} older: --limit shows them", style="dim"))
+            show(Text(f"and {len(every) - limit} older: see --limit", style="dim"))
     return EXIT_OK

@@ -45,6 +45,6 @@ def command(run: str, as_json: bool) -> int:
     else:
         spent = run_spent(rescored.run, project.settings.prices)
         show(run_report(rescored.run.manifest, loaded.result, spent, None, None))
-        taken = ", ".join(rescored.sources) or "the run itself: today's files are gone"
-        show(Text(f"{plural(rescored.changed, 'prediction')} changed. Taken from {taken}.", style="dim"))
+        taken = ", ".join(rescored.sources) or "nothing, they are gone"
+        show(Text(f"{plural(rescored.changed, 'prediction')} changed. Taken from today's files: {taken}.", style="dim"))
     return EXIT_INCOMPLETE if rescored.missing else EXIT_OK

@@ -29,6 +29,10 @@ def command(run: str, sample: str | None, repeat: int, as_json: bool) -> int:
     if sample is not None:
         return _show_sample(loaded, sample, repeat, as_json)
     stored = loaded.stored
+    if not stored.scores:
+        raise DataError(
+            f"run {loaded.id}: has no scores, because its samples are unlabelled. Show one: harness show RUN ID"
+        )
     if as_json:
         show_json({"run": stored.manifest.to_json(), "scores": loaded.result.to_json()})
         return EXIT_OK
@@ -42,7 +46,7 @@ def command(run: str, sample: str | None, repeat: int, as_json: bool) -> int:
 
 def _show_sample(loaded: Any, identity: str, repeat: int, as_json: bool) -> int:
     from harness.failures import describe
-    from harness.report.listing import failure_row, sample_report
+    from harness.report.listing import sample_report, sample_row
 
     stored = loaded.stored
     samples = {sample.id: sample for sample in stored.samples}
@@ -50,13 +54,16 @@ def _show_sample(loaded: Any, identity: str, repeat: int, as_json: bool) -> int:
         raise DataError(f"run {loaded.id}: has no sample '{identity}'.{did_you_mean(identity, samples)}")
     prediction = next((each for each in stored.predictions if (each.sample, each.repeat) == (identity, repeat)), None)
     if prediction is None:
-        raise DataError(f"run {loaded.id}: has {stored.manifest.repeats} repeats, got --repeat {repeat}.")
-    found = describe(stored, samples[identity], prediction, stored.gold[identity] or frozenset())
+        raise DataError(
+            f"--repeat: must be below {stored.manifest.repeats}, the repeats of run {loaded.id}, got {repeat}."
+        )
+    gold = stored.gold[identity]
+    found = describe(stored, samples[identity], prediction, gold or frozenset())
     requests = _requests(stored, samples[identity], repeat)
     if as_json:
-        show_json({**failure_row(found), "calls": requests})
+        show_json({**sample_row(found, gold), "calls": requests})
     else:
-        show(sample_report(found, stored, requests))
+        show(sample_report(found, gold, stored, requests))
     return EXIT_OK
 
 

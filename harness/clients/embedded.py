@@ -184,11 +184,16 @@ def start_server(weights: Path, engine: Engine, threads: int, key: str) -> Any:
     params.port = 0
     params.api_keys = [key]
     params.ui = False
+    params.endpoint_metrics = True
     params.verbosity = -1  # its log goes to file descriptor 2, where the progress bar is
     try:
-        return xllamacpp.Server(params)
+        server = xllamacpp.Server(params)
     except Exception as error:
         words = str(error).rstrip(".")
         raise ModelError(
             f"{weights}: must be a GGUF model that llama.cpp can load, but: {words}. Check the file and the engine settings."
         ) from None
+    # Its loop answers this, so that it runs from here on: a server that is told to stop before its loop runs (Ctrl-C
+    # while it starts) misses that, and its destructor waits for ever.
+    server.handle_metrics()
+    return server

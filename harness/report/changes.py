@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 
 from rich.console import Group, RenderableType
@@ -13,9 +15,23 @@ from harness.labelspace import LabelSpace
 from harness.records import Prediction, Sample
 from harness.report import numbers
 from harness.report.files import markdown_cell, markdown_table
-from harness.report.terminal import BAD, GOOD, QUIET, change, table
+from harness.report.terminal import (
+    BAD,
+    GOOD,
+    LONGEST_NAME,
+    QUIET,
+    WITHOUT_GOLD,
+    captioned,
+    change,
+    clipped,
+    named,
+    table,
+)
 from harness.report.text import one_line
 from harness.versions import ComparedRuns
+
+MOST_WITH_CHANGE = 5
+"""Runs that are shown with a change beside every F1; of more there is no room for it."""
 
 STYLES = {"regressed": BAD, "fixed": GOOD, "churned": "yellow"}
 
@@ -28,7 +44,7 @@ def comparison_report(compared: ComparedRuns, limit: int) -> RenderableType:
     parts += [note(each) for each in compared.notes]
     parts += [Text(""), versions_table(compared), Text(""), labels_table(comparison)]
     for diff in comparison.diffs:
-        parts += [Text(""), *diff_report(diff, comparison.space, samples, limit)]
+        parts += [Text(""), *diff_report(diff, comparison.space, samples, limit, "see --limit")]
     return Group(*parts)
 
 
@@ -48,7 +64,8 @@ def _title(compared: ComparedRuns) -> Text:
 def versions_table(compared: ComparedRuns) -> Table:
     """Return one row a run: its headline scores, each with the change against the first."""
     comparison = compared.comparison
-    made = table("run", "macro F1", "Δ", "micro F1", "Δ", "subset acc.", "Δ", "coverage", "time", "cost", left=("run",))
+    columns = ("run", "macro\nF1", "Δ", "micro\nF1", "Δ", "subset\nacc.", "Δ", "coverage", "time", "cost")
+    made = table(*columns, left=("run",), gives_way=("run",))
     diffs: Sequence[Diff | None] = (None, *comparison.diffs)
     for run, stored, diff in zip(comparison.runs, compared.runs, diffs, strict=True):
         scores, manifest = run.scores, stored.manifest
@@ -57,7 +74,7 @@ def versions_table(compared: ComparedRuns) -> Table:
             cells.append(Text(numbers.score(scores.headline[name]), style="bold"))
             cells.append(change(diff.headline[name]) if diff else "")
         made.add_row(
-            Text(one_line(run.name, 24), style="bold"),
+            named(run.name),
             *cells,
             numbers.percent(scores.coverage),
             numbers.seconds(manifest.seconds),
@@ -66,46 +83,67 @@ def versions_table(compared: ComparedRuns) -> Table:
     return made
 
 
-def labels_table(comparison: Comparison) -> Table:
-    """Return F1 by label for every run, each later one with its change; then cells that changed, for two runs."""
-    two = len(comparison.runs) == 2
-    columns = ["label", "support", comparison.runs[0].name]
-    for run in comparison.runs[1:]:
-        columns += [run.name, "Δ"]
-    made = table(*columns, *(["cells lost", "cells won"] if two else []), left=("label",))
-    for at, first in enumerate(comparison.runs[0].scores.labels):
-        row: list[str | Text] = [Text(one_line(first.label, 32)), numbers.count(first.support), numbers.score(first.f1)]
-        for run, diff in zip(comparison.runs[1:], comparison.diffs, strict=True):
-            row += [numbers.score(run.scores.labels[at].f1), change(diff.labels[at].delta)]
-        if two:
-            label = comparison.diffs[0].labels[at]
-            row += [_tally(label.regressed, BAD), _tally(label.fixed, GOOD)]
-        made.add_row(*row)
+def labels_table(comparison: Comparison) -> RenderableType:
+    """Return F1 by label for every run, each later one with its change; then cells that changed, for two runs.
+
+    Labels without support stand apart: an F1 of theirs would say nothing.
+    """
+    first, *later = comparison.runs
+    two, with_change = len(later) == 1, len(later) < MOST_WITH_CHANGE
+    columns = ["label", "support", _stacked(first.name)]
+    for run in later:
+        columns += [_stacked(run.name), "Δ"] if with_change else [_stacked(run.name)]
+    made = table(*columns, *(["lost", "won"] if two else []), left=("label",), gives_way=("label",))
+
+    def row(before: float, after: Sequence[float]) -> list[str | Text]:
+        cells: list[str | Text] = [numbers.score(before)]
+        for value in after:
+            cells += [numbers.score(value), change(value - before)] if with_change else [numbers.score(value)]
+        return cells
+
+    lonely = []
+    for at, label in enumerate(first.scores.labels):
+        f1 = [run.scores.labels[at].f1 for run in later]
+        tally = [_tally(label.label, diff) for diff in comparison.diffs[:1]] if two else [()]
+        if label.support:
+            made.add_row(named(label.label), numbers.count(label.support), *row(label.f1, f1), *tally[0])
+        else:
+            lonely.append((named(label.label), "0", *row(math.nan, [math.nan] * len(f1)), *tally[0]))
     made.add_section()
     for name in ("macro_f1", "micro_f1", "weighted_f1", "samples_f1"):
-        row = [Text(name.replace("_f1", " average"), style=QUIET), ""]
-        before = getattr(comparison.runs[0].scores.averages, name)
-        row.append(numbers.score(before))
-        for run in comparison.runs[1:]:
-            after = getattr(run.scores.averages, name)
-            row += [numbers.score(after), change(after - before)]
-        made.add_row(*row)
-    made.caption = "F1 by label" + ("; cells lost: right before, wrong now" if two else "")
-    made.caption_style = QUIET
-    made.caption_justify = "left"
-    return made
+        averages = [getattr(run.scores.averages, name) for run in comparison.runs]
+        made.add_row(Text(name.replace("_f1", " average"), style=QUIET), "", *row(averages[0], averages[1:]))
+    made.add_section()
+    for cells in lonely:
+        made.add_row(*cells)
+    caption = "F1 by label" + ("; lost: cells that were right and are wrong now, won: the reverse" if two else "")
+    return captioned(made, caption, *([WITHOUT_GOLD] if lonely else []))
 
 
-def _tally(number: int, style: str) -> Text:
-    return Text(str(number), style=style if number else QUIET)
+def _stacked(name: str) -> str:
+    """Return a name as a narrow header: a run's id breaks at its hyphens."""
+    return "\n".join(textwrap.wrap(one_line(name, LONGEST_NAME), 9))
+
+
+def _tally(label: str, diff: Diff) -> tuple[Text, Text]:
+    found = next(each for each in diff.labels if each.label == label)
+    lost, won = found.regressed, found.fixed
+    return Text(str(lost), style=BAD if lost else QUIET), Text(str(won), style=GOOD if won else QUIET)
 
 
 def diff_report(
-    diff: Diff, space: LabelSpace, samples: Mapping[str, Sample], limit: int, *, titled: bool = True
+    diff: Diff, space: LabelSpace, samples: Mapping[str, Sample], limit: int, more: str
 ) -> Iterator[RenderableType]:
-    """Tell what changed between two runs: counts, where a change of F1 comes from, and the samples."""
-    if titled:
-        yield Text.assemble((f"{diff.before} → {diff.after}", "bold"))
+    """Tell what changed between two runs: counts, where a change of F1 comes from, and the samples.
+
+    Args:
+        diff: What changed.
+        space: Orders the labels.
+        samples: By id, all that `diff` tells of.
+        limit: How many samples of a kind are listed.
+        more: What to type to see the others.
+    """
+    yield Text(f"{diff.before} → {diff.after}", style="bold")
     yield (
         Text("  ")
         .join(
@@ -116,9 +154,9 @@ def diff_report(
     )
     if diff.cells["answer→failure"] or diff.cells["failure→answer"]:
         for name, split in (("macro F1", diff.macro_f1), ("micro F1", diff.micro_f1)):
-            yield _split(name, split, diff.n_answered_by_both)
+            yield _split(name, split, diff)
     for kind in ("regressed", "fixed"):
-        yield from sample_changes(getattr(diff, kind), kind, space, samples, limit)
+        yield from sample_changes(getattr(diff, kind), kind, space, samples, limit, more)
 
 
 def _flips(diff: Diff) -> str:
@@ -126,40 +164,43 @@ def _flips(diff: Diff) -> str:
     return "cells: " + ", ".join(flips) if flips else "no cell changed"
 
 
-def _split(name: str, split: F1Change, n_both: int) -> Text:
+def _split(name: str, split: F1Change, diff: Diff) -> Text:
     """Say how much of a change of F1 comes from other answers, and how much from failures that came or went."""
     text = Text(f"{name} ").append(change(split.total)).append(" = ").append(change(split.answered_by_both))
-    text.append(f" on the {numbers.plural(n_both, 'sample')} answered by both, ").append(change(split.failures))
+    text.append(f" on the {numbers.plural(diff.n_answered_by_both, 'sample')} answered by both, ").append(
+        change(split.failures)
+    )
     text.append(" from failures")
     if split.total > 0 and not split.answered_by_both > 0:
-        text.append(": it rose because more went unanswered, not because answers got better", style=BAD)
+        more = diff.cells["answer→failure"] > diff.cells["failure→answer"]
+        reason = "more went unanswered" if more else "more is answered now"
+        text.append(f": it rose because {reason}, not because answers got better", style=BAD if more else QUIET)
     return text
 
 
 def sample_changes(
-    changes: Sequence[SampleChange], kind: str, space: LabelSpace, samples: Mapping[str, Sample], limit: int
+    changes: Sequence[SampleChange],
+    kind: str,
+    space: LabelSpace,
+    samples: Mapping[str, Sample],
+    limit: int,
+    more: str,
 ) -> Iterator[RenderableType]:
-    """List samples that changed in one way: id, text, gold, before and after."""
+    """List samples that regressed or were fixed: id, what was said and is said now (one of them is gold), and text."""
     if not changes or not limit:
         return
-    made = table(kind, "text", "gold", "before", "after", left=(kind, "text", "gold", "before", "after"))
+    then, now = ("before = gold", "now") if kind == "regressed" else ("before", "now = gold")
+    columns = (kind, then, now, "text")
+    made = table(*columns, left=columns, gives_way=columns)
     made.columns[0].header_style = f"bold {STYLES[kind]}"
-    for column, width in zip(made.columns, (10, 34, 16, 16, 16), strict=True):
-        column.max_width = width
+    for column in made.columns[1:3]:
+        column.max_width = 30
     for each in changes[:limit]:
-        made.add_row(
-            Text(one_line(each.sample, 16)),
-            Text(one_line(text_of(samples[each.sample]), 80)),
-            Text(label_list(space.ordered(each.gold))),
-            Text(said(each.before, space)),
-            Text(said(each.after, space)),
-        )
-    if len(changes) > limit:
-        made.caption = f"and {len(changes) - limit} more: --limit shows them"
-        made.caption_style = QUIET
-        made.caption_justify = "left"
+        text = clipped(text_of(samples[each.sample]), 80)
+        made.add_row(named(each.sample), Text(said(each.before, space)), Text(said(each.after, space)), text)
+    rest = len(changes) - limit
     yield Text("")
-    yield made
+    yield captioned(made, f"and {rest} more: {more}") if rest > 0 else made
 
 
 def text_of(sample: Sample) -> str:
@@ -201,7 +242,7 @@ def comparison_markdown(compared: ComparedRuns) -> str:
         [
             first.label,
             numbers.count(first.support),
-            *(numbers.score(run.scores.labels[at].f1) for run in comparison.runs),
+            *(numbers.score(run.scores.labels[at].f1 if first.support else math.nan) for run in comparison.runs),
         ]
         for at, first in enumerate(comparison.runs[0].scores.labels)
     ]

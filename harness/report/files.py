@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,7 @@ from typing import Any
 from harness.comparison import Diff
 from harness.errors import UsageError, did_you_mean, listing
 from harness.report import numbers
-from harness.report.text import csv_safe, visible
+from harness.report.text import csv_safe, json_text, visible
 from harness.scoring import Scores
 from harness.store import StoredRun, write_bytes
 
@@ -44,9 +43,9 @@ def write_result(path: Path, value: Any, rows: Rows, markdown: Callable[[], str]
     """
     kind = path.suffix.lower()
     if kind == ".json":
-        text = json.dumps(value, indent=1, ensure_ascii=False, default=str) + "\n"
+        text = json_text(value, indent=1) + "\n"
     elif kind == ".jsonl":
-        text = "".join(json.dumps(row, ensure_ascii=False, default=str) + "\n" for row in rows)
+        text = "".join(json_text(row) + "\n" for row in rows)
     elif kind == ".csv":
         text = to_csv(rows)
     else:
@@ -58,7 +57,7 @@ def to_csv(rows: Rows) -> str:
     """Return rows as CSV; lists are joined by ``; ``, and no cell is taken for a formula."""
     columns = list(dict.fromkeys(column for row in rows for column in row))
     out = io.StringIO(newline="")
-    writer = csv.writer(out, lineterminator="\n")
+    writer = csv.writer(out, lineterminator="\r\n")  # RFC 4180; else a cell with a carriage return is not quoted
     writer.writerow([csv_safe(column) for column in columns])
     for row in rows:
         writer.writerow([_cell(row.get(column)) for column in columns])
@@ -69,21 +68,21 @@ def _cell(value: Any) -> Any:
     if isinstance(value, list | tuple):
         value = "; ".join(str(each) for each in value)
     elif isinstance(value, Mapping):
-        value = json.dumps(value, ensure_ascii=False, default=str)
+        value = json_text(value)
     return csv_safe(value.replace("\x00", "\\x00")) if isinstance(value, str) else value
 
 
 def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]], left: int = 1) -> str:
     """Return a Markdown table; the first ``left`` columns are left-aligned."""
     rule = ["---" if at < left else "---:" for at in range(len(header))]
-    lines = [header, rule, *([markdown_cell(cell) for cell in row] for row in rows)]
+    lines = [[markdown_cell(cell) for cell in header], rule, *([markdown_cell(cell) for cell in row] for row in rows)]
     return "\n".join("| " + " | ".join(line) + " |" for line in lines) + "\n"
 
 
 def markdown_cell(text: str) -> str:
-    """Return outside text for a Markdown table: no markup of its own, one line."""
+    """Return outside text for Markdown: no markup of its own, one line."""
     flat = " ".join(visible(text).split())
-    for character in "\\`*_[]<>|~#":
+    for character in "\\`*_[]<>|~#$&!":
         flat = flat.replace(character, f"\\{character}")
     return flat
 
@@ -101,12 +100,11 @@ def prediction_rows(run: StoredRun) -> list[dict[str, Any]]:
 def run_markdown(run: StoredRun, scores: Scores, diff: Diff | None) -> str:
     """Return a run's scores as Markdown."""
     manifest = run.manifest
-    parts = [f"## {manifest.version} on {manifest.dataset} {manifest.split}\n"]
-    parts.append(
-        f"{numbers.plural(scores.n_samples, 'sample')}, {' + '.join(manifest.models)}, run `{manifest.id}`"
-        + (f", {manifest.state}" if manifest.state != "complete" else "")
-        + "\n"
-    )
+    about = [numbers.plural(scores.n_samples, "sample"), " + ".join(manifest.models), f"run {manifest.id}"]
+    about += [f"mean of {manifest.repeats} repeats"] if manifest.repeats > 1 else []
+    about += [manifest.state] if manifest.state != "complete" else []
+    title = f"{manifest.version} on {manifest.dataset} {manifest.split}"
+    parts = [f"## {markdown_cell(title)}\n", markdown_cell(", ".join(about)) + "\n"]
     header = ["", "macro F1", "micro F1", "subset accuracy", "coverage"]
     rows = [["all samples", *(numbers.score(value) for value in list(scores.headline.values())[:3])]]
     rows[0].append(numbers.percent(scores.coverage))
@@ -133,4 +131,4 @@ def rows_markdown(title: str, rows: Rows) -> str:
     """Return rows as a Markdown table under a title."""
     columns = list(dict.fromkeys(column for row in rows for column in row))
     cells = [[str(_cell(row.get(column))) for column in columns] for row in rows]
-    return f"## {title}\n\n" + (markdown_table(columns, cells, left=len(columns)) if rows else "None.\n")
+    return f"## {markdown_cell(title)}\n\n" + (markdown_table(columns, cells, left=len(columns)) if rows else "None.\n")

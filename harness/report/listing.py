@@ -11,49 +11,54 @@ from rich.table import Table
 from rich.text import Text
 
 from harness.failures import Failure
+from harness.records import FieldValue
 from harness.report import numbers
 from harness.report.changes import label_list, said, text_of
-from harness.report.terminal import BAD, GOOD, QUIET, table
-from harness.report.text import one_line, visible
+from harness.report.terminal import BAD, GOOD, QUIET, clipped, named, table
+from harness.report.text import json_text, one_line, visible
 from harness.store import StoredRun
+
+LONGEST_ID = 40
+"""Characters of a run's id that have room on one line; a longer one goes on in the next."""
 
 
 def runs_table(rows: Sequence[Mapping[str, Any]]) -> Table:
-    """Return one row a run, newest first."""
-    left = ("run", "state", "data", "model")
-    made = table("run", "state", "samples", "macro F1", "micro F1", "coverage", "data", "model", "cost", left=left)
+    """Return one row a run, newest first. What is typed, the id, stands first and whole."""
+    columns = ("run", "state", "samples", "macro\nF1", "micro\nF1", "coverage", "cost", "data", "model")
+    folds = ("run",) if any(len(row["id"]) > LONGEST_ID for row in rows) else ()
+    made = table(*columns, left=("run", "state", "data", "model"), gives_way=(*folds, "data", "model"))
     for row in rows:
-        style = QUIET if row["state"] != "complete" else ""
         scores = [numbers.DASH if row[name] is None else numbers.score(row[name]) for name in ("macro_f1", "micro_f1")]
+        samples = numbers.count(row["samples"]) + (f"×{row['repeats']}" if row["repeats"] > 1 else "")
         made.add_row(
-            Text(row["id"]),
+            named(row["id"]),
             row["state"],
-            numbers.count(row["samples"]),
+            samples,
             *scores,
             numbers.DASH if row["coverage"] is None else numbers.percent(row["coverage"]),
-            Text(one_line(f"{row['dataset']} {row['split']}" + (f" · {row['tag']}" if row["tag"] else ""), 24)),
-            Text(one_line(row["model"], 24)),
             numbers.usd(row["cost_usd"]),
-            style=style,
+            clipped(f"{row['dataset']} {row['split']}" + (f" · {row['tag']}" if row["tag"] else ""), 40),
+            clipped(row["model"], 40),
+            style=QUIET if row["state"] != "complete" else "",
         )
     return made
 
 
 def outlook_table(rows: Sequence[Mapping[str, Any]]) -> Table:
     """Return what dry runs tell: calls, tokens and price, one row a prompt."""
-    left = ("prompt",)
-    made = table("prompt", "samples", "calls", "cached", "prompt tokens", "answer tokens", "cost", left=left)
+    columns = ("prompt", "samples", "calls", "from the\ncache", "prompt\ntokens", "answer\ntokens", "cost")
+    made = table(*columns, left=("prompt",), gives_way=("prompt",))
     for row in rows:
         later = f" + up to {numbers.count(row['later_calls'])}" if row["later_calls"] else ""
-        answer = row["completion_tokens"]
+        answer, usd = row["completion_tokens"], row["usd"]
         made.add_row(
-            Text(row["version"]),
+            named(row["version"]),
             numbers.count(row["samples"]),
             numbers.count(row["calls"] - row["cached"]) + later,
             numbers.count(row["cached"]),
             f"~{numbers.short_count(row['prompt_tokens'])}",
             "no limit" if answer is None else f"≤{numbers.short_count(answer)}",
-            numbers.usd(row["usd"]) if not row["usd"] else f"≤{numbers.usd(row['usd'])}",
+            f"≤{numbers.usd(usd)}" if usd else numbers.usd(usd),
         )
     return made
 
@@ -91,29 +96,30 @@ def failures_report(failures: Sequence[Failure], run: StoredRun, limit: int, tit
     for failure in failures[:limit]:
         parts += [Text(""), *_failure(failure, run)]
     if len(failures) > limit:
-        parts += [Text(""), Text(f"and {len(failures) - limit} more: --limit shows them", style=QUIET)]
+        parts += [Text(""), Text(f"and {len(failures) - limit} more: see --limit", style=QUIET)]
     return Group(*parts)
 
 
 def _failure(failure: Failure, run: StoredRun) -> Iterator[RenderableType]:
     prediction = failure.prediction
     repeat = f" · repeat {prediction.repeat}" if run.manifest.repeats > 1 else ""
-    yield Text.assemble((one_line(failure.sample.id, 60), "bold"), (repeat, QUIET), "  ", _verdict(failure))
+    yield Text.assemble(named(failure.sample.id, "bold"), (repeat, QUIET), "  ", _verdict(failure))
     yield Padding(Text(one_line(text_of(failure.sample), 400)), (0, 0, 0, 2))
     yield Text.assemble(
-        "  gold ", (label_list(failure.gold), GOOD), "  predicted ", said(prediction, run.manifest.space)
+        "  gold: ", (label_list(failure.gold), GOOD), "  predicted: ", said(prediction, run.manifest.space)
     )
     for name, raw in failure.raws.items():
-        label = "raw" if len(failure.raws) == 1 else f"raw {name}"
+        label = "raw" if len(failure.raws) == 1 else f"raw, pass {one_line(name, 40)}"
         shown = "(nothing came back)" if raw is None else one_line(raw, 300) or "(empty)"
-        yield Padding(Text(f"{label} {shown}", style=QUIET), (0, 0, 0, 2))
+        yield Padding(Text(f"{label}: {shown}", style=QUIET), (0, 0, 0, 2))
 
 
 def _verdict(failure: Failure) -> Text:
+    """Return what is wrong with a prediction; empty when nothing is."""
     if failure.prediction.failure is not None:
-        return Text(f"{failure.prediction.failure}: {one_line(failure.prediction.why or '', 80)}", style=BAD)
-    parts = [f"missed {label_list(failure.missed)}"] if failure.missed else []
-    parts += [f"too much {label_list(failure.extra)}"] if failure.extra else []
+        return Text(f"{failure.prediction.failure}: {one_line(failure.prediction.why or '', 120)}", style=BAD)
+    parts = [f"missed: {label_list(failure.missed)}"] if failure.missed else []
+    parts += [f"too much: {label_list(failure.extra)}"] if failure.extra else []
     return Text(" · ".join(parts), style=BAD)
 
 
@@ -135,45 +141,68 @@ def failure_row(failure: Failure) -> dict[str, Any]:
     }
 
 
-def sample_report(failure: Failure, run: StoredRun, requests: Sequence[Mapping[str, Any]]) -> RenderableType:
+def sample_row(failure: Failure, gold: frozenset[str] | None) -> dict[str, Any]:
+    """Return any prediction as plain values: like a failure, but it can be right, or without gold to say so."""
+    row = failure_row(failure)
+    if gold is None:
+        return {**row, "kind": "unlabelled", "gold": None, "missed": None, "extra": None}
+    right = not (failure.missed or failure.extra or failure.prediction.failed)
+    return {**row, "kind": "right"} if right else row
+
+
+def sample_report(
+    failure: Failure, gold: frozenset[str] | None, run: StoredRun, requests: Sequence[Mapping[str, Any]]
+) -> RenderableType:
     """Return one sample in full: inputs, gold, prediction, and for each call what was sent and what came back."""
     prediction, sample = failure.prediction, failure.sample
-    parts: list[RenderableType] = [
-        Text.assemble((one_line(sample.id, 80), "bold"), (f"  in {run.manifest.id}", QUIET)),
-        *_block("text" if "text" in sample.inputs else "inputs", text_of(sample)),
-    ]
+    repeat = f", repeat {prediction.repeat}" if run.manifest.repeats > 1 else ""
+    parts: list[RenderableType] = [Text.assemble(named(sample.id, "bold"), (f"  in {run.manifest.id}{repeat}", QUIET))]
     for name, value in sample.inputs.items():
-        if name != "text":
-            parts.append(Text(f"{one_line(name, 30)}: {one_line(str(value), 200)}", style=QUIET))
-    parts += [
-        Text(""),
-        Text.assemble("gold       ", (label_list(failure.gold), GOOD)),
-        Text.assemble("predicted  ", said(prediction, run.manifest.space), "  ", _verdict(failure)),
-    ]
+        parts += _input(one_line(name, 60), value if isinstance(value, str) else json_text(value))
+    parts += [Text(""), _fact("gold", "(unlabelled)" if gold is None else label_list(failure.gold), GOOD)]
+    parts.append(_fact("predicted", said(prediction, run.manifest.space)))
+    if (verdict := _verdict(failure)) and (prediction.failed or gold is not None):
+        parts.append(_fact("", verdict))
     if prediction.off_list:
-        parts.append(Text(f"off list   {', '.join(one_line(each, 60) for each in prediction.off_list)}"))
+        parts.append(_fact("off list", ", ".join(one_line(each, 60) for each in prediction.off_list)))
     for name in prediction.asked_fields:
-        gold, got = sample.fields.get(name), prediction.fields.get(name, "(unanswered)")
-        parts.append(Text(f"{name}: gold {one_line(str(gold), 60)!r}, predicted {one_line(str(got), 60)!r}"))
+        wanted, got = sample.fields.get(name), prediction.fields.get(name, "(unanswered)")
+        parts.append(_fact(name, f"{_value(got)} (gold: {_value(wanted)})"))
     for request in requests:
         parts += [Text(""), *_exchange(request)]
     return Group(*parts)
 
 
+def _input(name: str, value: str) -> Iterator[RenderableType]:
+    """Return an input column: on one line where it is short, but the text always as a block of its own."""
+    if name == "text" or "\n" in value or len(value) > 80:
+        return _block(name, value)
+    return iter([Text.assemble((f"{name}: ", QUIET), visible(value))])
+
+
+def _fact(name: str, value: str | Text, style: str = "") -> Text:
+    return Text.assemble(f"{one_line(name, 40):<11}", (value, style) if isinstance(value, str) else value)
+
+
+def _value(value: FieldValue) -> str:
+    """Return a field's value; that there is none is said like an empty label set."""
+    return "none" if value is None else one_line(str(value), 200)
+
+
 def rendered_call(call: Mapping[str, Any]) -> Iterator[RenderableType]:
     """Return a call as it would be sent, message by message."""
-    yield Text.assemble(("  sample ", QUIET), (one_line(call["sample"], 60), "bold"), (f"  pass {call['pass']}", QUIET))
+    yield Text.assemble(("  sample ", QUIET), named(call["sample"], "bold"), (f"  pass {call['pass']}", QUIET))
     for message in call["messages"]:
         yield from (Padding(part, (0, 0, 0, 2)) for part in _block(message["role"], message["content"]))
 
 
 def _exchange(request: Mapping[str, Any]) -> Iterator[RenderableType]:
     completion = request["completion"]
-    yield Text.assemble(
-        (f"pass {request['pass']}", "bold"),
-        (f"  {request['model']} · {numbers.seconds(completion['latency_s'])} · {completion['finish_reason']}", QUIET),
-        (" · from the cache" if completion["cached"] else "", QUIET),
-    )
+    about = [request["model"], numbers.seconds(completion["latency_s"])]
+    about += [completion["finish_reason"]] if completion["finish_reason"] else []
+    about += [f"{completion['attempt']} attempts"] if completion["attempt"] > 1 else []
+    about += ["from the cache"] if completion["cached"] else []
+    yield Text.assemble((f"pass {request['pass']}", "bold"), ("  " + " · ".join(about), QUIET))
     for message in request["messages"]:
         yield from _block(f"sent as {message['role']}", message["content"])
     if completion["error"] is not None:
@@ -184,4 +213,4 @@ def _exchange(request: Mapping[str, Any]) -> Iterator[RenderableType]:
 
 def _block(title: str, content: str) -> Iterator[RenderableType]:
     yield Text(f"{title}:", style=QUIET)
-    yield Padding(Text(visible(content.rstrip())), (0, 0, 0, 2))
+    yield Padding(Text(visible(content.strip("\n"))), (0, 0, 0, 2))

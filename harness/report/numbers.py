@@ -24,11 +24,19 @@ def delta(value: float) -> str:
 
 
 def percent(value: float) -> str:
-    """Return a share as a percentage with one decimal; 100 % only when it is all of it."""
+    """Return a share as a percentage with one decimal; 100 % only when it is all of it, 0 % only when it is nothing."""
     if math.isnan(value):
         return DASH
-    shown = f"{value * 100:.1f} %"
-    return "99.9 %" if shown == "100.0 %" and value < 1 else shown
+    least, most = (0.1 if value > 0 else 0.0), (99.9 if value < 1 else 100.0)
+    return f"{min(max(value * 100, least), most):.1f} %"
+
+
+def points(value: float) -> str:
+    """Return a signed difference of shares in percentage points; what rounds to zero has no sign."""
+    if math.isnan(value):
+        return DASH
+    text = f"{abs(value) * 100:.1f} pp"
+    return text if text == "0.0 pp" else f"{'+' if value > 0 else MINUS}{text}"
 
 
 def count(value: float) -> str:
@@ -38,17 +46,20 @@ def count(value: float) -> str:
 
 def short_count(value: int) -> str:
     """Return a large count in few characters."""
-    for limit, unit in ((1_000_000_000, "G"), (1_000_000, "M"), (10_000, "k")):
-        if value >= limit:
-            return f"{value / (1000 if unit == 'k' else limit):.1f}{unit}"
-    return f"{value:,}"
+    if value < 10_000:
+        return f"{value:,}"
+    for size, unit in ((1e3, "k"), (1e6, "M")):
+        text = f"{value / size:.1f}"
+        if float(text) < 1000:
+            return text + unit
+    return f"{value / 1e9:,.1f}G"
 
 
 def seconds(value: float) -> str:
     """Return a duration."""
-    if value < 10:
+    if round(value, 1) < 10:
         return f"{value:.1f} s"
-    if value < 100:
+    if round(value) < 100:
         return f"{value:.0f} s"
     minutes, rest = divmod(round(value), 60)
     hours, minutes = divmod(minutes, 60)
@@ -56,11 +67,13 @@ def seconds(value: float) -> str:
 
 
 def usd(value: float | None) -> str:
-    """Return a price; None is said to be unknown, never guessed."""
+    """Return a price; None is said to be unknown, never guessed, and only what costs nothing is $0."""
     if value is None:
         return "unknown"
     if value == 0:
         return "$0"
+    if value < 0.0001:
+        return "<$0.0001"
     return f"${value:.4f}" if value < 1 else f"${value:,.2f}"
 
 

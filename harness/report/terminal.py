@@ -5,13 +5,14 @@ from __future__ import annotations
 import difflib
 import math
 import os
+import re
 import sys
 from collections.abc import Iterable, Iterator, Sequence
-from typing import IO
+from typing import IO, Literal
 
 from rich.box import SIMPLE_HEAD
-from rich.console import Console, Group, RenderableType
-from rich.padding import Padding
+from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
+from rich.segment import Segment
 from rich.table import Table
 from rich.text import Text
 
@@ -19,9 +20,11 @@ from harness.comparison import Diff
 from harness.labelspace import LabelSpace
 from harness.pricing import Spent
 from harness.report import numbers
-from harness.report.text import one_line
+from harness.report.text import one_line, visible
 from harness.scoring import Scores
 from harness.store import Manifest
+
+WITHOUT_GOLD = "Labels without gold are in no macro average; every prediction of one is wrong."
 
 BAR = 16
 """Characters of the F1 bar at 1.0."""
@@ -29,6 +32,9 @@ BAR = 16
 GOOD, BAD, QUIET = "green", "red", "dim"
 NARROW = 100
 """Width when the output is no terminal."""
+
+LONGEST_NAME = 200
+"""Characters of a label, run or sample id that are shown."""
 
 
 def console(stream: IO[str] | None = None) -> Console:
@@ -38,12 +44,59 @@ def console(stream: IO[str] | None = None) -> Console:
     return Console(file=out, width=width, highlight=False, soft_wrap=False, markup=False, emoji=False)
 
 
-def table(*columns: str, left: Sequence[str] = ()) -> Table:
-    """Return an empty table in the house style; columns are right-aligned but for those in ``left``."""
-    made = Table(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1), header_style="bold", show_edge=False)
+class _Safe:
+    """What is shown, with every control character in it escaped: the last gate before the terminal."""
+
+    def __init__(self, renderable: RenderableType) -> None:
+        self.renderable = renderable
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        for segment in console.render(self.renderable, options):
+            yield segment if segment.control else Segment(visible(segment.text), segment.style)
+
+
+def rendered(parts: Iterable[RenderableType], stream: IO[str] | None = None) -> str:
+    """Return what is to be written to a stream: control characters escaped, no spaces at the ends of lines."""
+    out = console(stream)
+    with out.capture() as captured:
+        for part in parts:
+            # What is wider than the terminal was meant so: a command must stay whole to be copied.
+            out.print(_Safe(Text(part) if isinstance(part, str) else part), crop=False)
+    return re.sub(" +$", "", captured.get(), flags=re.MULTILINE)
+
+
+def table(*columns: str, left: Sequence[str] = (), gives_way: Sequence[str] = ()) -> Table:
+    """Return an empty table in the house style.
+
+    Args:
+        columns: Headers; a line break in one makes it two lines high.
+        left: Those that are left-aligned.
+        gives_way: Those that get narrower when the terminal is: their cells go on in the next line, or are cut with an
+            ellipsis where they are `clipped`. Numbers and what is typed are never cut for them.
+    """
+    made = Table(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold", show_edge=False)
+    height = max((name.count("\n") for name in columns), default=0)
     for name in columns:
-        made.add_column(name, justify="left" if name in left else "right", no_wrap=True, overflow="ellipsis")
+        header = Text("\n" * (height - name.count("\n")) + name)
+        justify: Literal["left", "right"] = "left" if name in left else "right"
+        gives = name in gives_way
+        made.add_column(header, justify=justify, no_wrap=not gives, overflow="fold" if gives else "ellipsis")
     return made
+
+
+def clipped(text: str, width: int, style: str = "") -> Text:
+    """Return outside text for a cell of one line that is cut where the column ends."""
+    return Text(one_line(text, width), style=style, no_wrap=True, overflow="ellipsis")
+
+
+def captioned(made: Table, *lines: str) -> RenderableType:
+    """Return the table with quiet lines below it, which may be wider than it is."""
+    return Group(made, *(Text(line, style=QUIET) for line in lines))
+
+
+def named(text: str, style: str = "") -> Text:
+    """Return a name that a person may want to type: on one line and whole, unless it is longer than any name."""
+    return Text(one_line(text, LONGEST_NAME), style=style)
 
 
 def change(value: float, *, good_is_up: bool = True) -> Text:
@@ -75,7 +128,7 @@ def run_report(
         label_table(scores, diff),
     ]
     parts += [Text(""), field_table(scores)] if scores.fields else []
-    parts += [Text(""), *failure_lines(scores, manifest.space)]
+    parts += [Text(""), *failure_lines(scores, manifest.space, manifest.id)]
     parts += [_cost(manifest, spent)]
     return Group(*parts)
 
@@ -92,20 +145,20 @@ def _title(manifest: Manifest, scores: Scores) -> Text:
     return text.append(" · " + " · ".join(details)).append(f" · {manifest.id}", style=QUIET)
 
 
-def headline_line(manifest: Manifest, scores: Scores) -> Text:
-    """Return a run in one line, for when others follow."""
-    text = Text.assemble((f"{manifest.version:<12}", "bold"))
-    for name, value in zip(("macro F1", "micro F1", "subset accuracy"), _three(scores), strict=True):
-        text.append(f" {name} ").append(numbers.score(value), style="bold")
-    text.append(f" coverage {numbers.percent(scores.coverage)}")
-    return text.append(
-        f" · {numbers.plural(scores.n_samples, 'sample')} · {numbers.seconds(manifest.seconds)}", style=QUIET
-    )
+def headline_line(manifest: Manifest, scores: Scores, width: int = 0) -> Text:
+    """Return a run in one line, for when others follow; ``width`` is that of the longest version."""
+    text = Text.assemble((f"{one_line(manifest.version, LONGEST_NAME):<{width}}", "bold"))
+    for name, value in zip(("macro F1", "micro F1", "subset acc."), _three(scores), strict=True):
+        text.append(f"  {name} ").append(numbers.score(value), style="bold")
+    text.append(f"  coverage {numbers.percent(scores.coverage)}")
+    text.append(f"  {numbers.seconds(manifest.seconds)}", style=QUIET)
+    text.no_wrap, text.overflow = True, "ignore"
+    return text
 
 
 def headline(scores: Scores, diff: Diff | None, n_common: int | None) -> Table:
     """Return the headline scores, with what they are over and the change against the baseline."""
-    made = table("", "macro F1", "micro F1", "subset accuracy", "coverage", "", left=("",))
+    made = table("", "macro F1", "micro F1", "subset accuracy", "coverage", " ", left=("", " "), gives_way=("", " "))
     averages, answered = scores.averages, scores.answered
     made.add_row(
         Text("all samples", style="bold"),
@@ -126,86 +179,87 @@ def headline(scores: Scores, diff: Diff | None, n_common: int | None) -> Table:
             "worst case",
             *(numbers.score(each) for each in (worst.macro_f1, worst.micro_f1, worst.subset_accuracy)),
             "",
-            Text("unanswered = the opposite of gold", style=QUIET),
+            Text("all unanswered cells wrong", style=QUIET),
         )
     if diff is not None:
         made.add_row(
-            f"change against {diff.before}",
-            *(change(diff.headline[name]) for name in ("macro_f1", "micro_f1", "subset_accuracy", "coverage")),
+            Text(f"change from {one_line(diff.before, LONGEST_NAME)}"),
+            *(change(diff.headline[name]) for name in ("macro_f1", "micro_f1", "subset_accuracy")),
+            _points(diff.headline["coverage"]),
             Text(f"on {numbers.plural(n_common or 0, 'common sample')}", style=QUIET),
         )
     return made
+
+
+def _points(value: float) -> Text:
+    """Return a change of coverage in the unit that coverage is shown in."""
+    return Text(numbers.points(value), style=change(value).style)
 
 
 def _three(scores: Scores) -> tuple[float, float, float]:
     return scores.averages.macro_f1, scores.averages.micro_f1, scores.averages.subset_accuracy
 
 
-def label_table(scores: Scores, diff: Diff | None) -> Table:
+def label_table(scores: Scores, diff: Diff | None) -> RenderableType:
     """Return one row a label, in label-space order, with the averages below; labels without support stand apart."""
     names = ["label", "support", "predicted", "P", "R", "F1", " "]
     deltas = {each.label: each.delta for each in diff.labels} if diff else {}
-    made = table(*names, *(["Δ F1"] if diff else []), left=("label", " "))
-    supported = [row for row in scores.labels if row.support]
-    for row in supported:
+    made = table(*names, *(["Δ F1"] if diff else []), left=("label", " "), gives_way=("label",))
+    for row in (row for row in scores.labels if row.support):
         cells = [numbers.score(value) for value in (row.precision, row.recall, row.f1)]
         extra = [change(deltas[row.label])] if diff else []
         counts = (numbers.count(row.support), numbers.count(row.predicted))
-        made.add_row(Text(one_line(row.label, 32)), *counts, *cells, bar(row.f1), *extra)
+        made.add_row(named(row.label), *counts, *cells, bar(row.f1), *extra)
     made.add_section()
     for name in ("macro", "micro", "weighted", "samples"):
         cells = [numbers.score(getattr(scores.averages, f"{name}_{what}")) for what in ("precision", "recall", "f1")]
         made.add_row(Text(f"{name} average", style=QUIET), "", "", *cells)
     lonely = [row for row in scores.labels if not row.support]
-    if lonely:
-        made.add_section()
+    made.add_section()
     for row in lonely:
-        note = Text("no gold: in no macro average", style=QUIET)
-        made.add_row(
-            Text(one_line(row.label, 32)), "0", numbers.count(row.predicted), numbers.DASH, numbers.DASH, "", note
-        )
-    return made
+        made.add_row(named(row.label), "0", numbers.count(row.predicted), *[numbers.DASH] * 3)
+    return captioned(made, WITHOUT_GOLD) if lonely else made
 
 
 def field_table(scores: Scores) -> Table:
     """Return one row a field that was asked for."""
-    made = table("field", "support", "answered", "accuracy", "exact", "normalized", left=("field",))
+    columns = ("field", "support", "answered", "accuracy", "exact", "normalized")
+    made = table(*columns, left=("field",), gives_way=("field",))
     for row in scores.fields:
         made.add_row(
-            Text(one_line(row.field, 32)),
+            named(row.field),
             numbers.count(row.support),
             numbers.count(row.answered),
-            numbers.score(row.accuracy),
-            numbers.score(row.exact),
-            numbers.score(row.normalized),
+            *(numbers.score(each) for each in (row.accuracy, row.exact, row.normalized)),
         )
     return made
 
 
-def failure_lines(scores: Scores, space: LabelSpace) -> Iterator[RenderableType]:
+def failure_lines(scores: Scores, space: LabelSpace, run: str) -> Iterator[RenderableType]:
     """Say what was not answered and what was answered off the list, and which aliases may be missing."""
     total = sum(scores.failures.values())
     if total:
         kinds = ", ".join(f"{n} {kind}" for kind, n in scores.failures.items() if n)
-        yield Text.assemble((f"{total} without an answer", BAD), f" (counted as wrong): {kinds}")
+        asked = numbers.count(scores.n_samples * scores.n_repeats)
+        yield Text.assemble((f"{total} of {asked} without an answer", BAD), f", counted as wrong: {kinds}")
     else:
         yield Text("Every sample was answered.", style=QUIET)
     averages = scores.averages
-    yield Text.assemble(
-        "Labels per sample: ",
-        f"{averages.cardinality_predicted:.2f} predicted, {averages.cardinality_gold:.2f} gold",
-        f" · Hamming loss {numbers.score(averages.hamming_loss)} · Jaccard {numbers.score(averages.jaccard)}",
-        (f" · {scores.repaired} answers were mended" if scores.repaired else ""),
+    yield Text(
+        f"Labels per sample: {averages.cardinality_predicted:.2f} predicted, {averages.cardinality_gold:.2f} gold"
+        f" · Hamming loss {numbers.score(averages.hamming_loss)} · Jaccard {numbers.score(averages.jaccard)}"
+        + (f" · {numbers.plural(scores.repaired, 'answer')} mended" if scores.repaired else "")
     )
     if scores.off_list:
-        most = [f"{one_line(text, 24)!r} {n}" for text, n in list(scores.off_list.items())[:5]]
+        most = [f"'{one_line(text, 24)}' {n}" for text, n in list(scores.off_list.items())[:5]]
         rest = len(scores.off_list) - 5
-        text = f"Off-list answers in {numbers.plural(scores.off_list_samples, 'sample')}: {', '.join(most)}"
-        yield Text(text + (f" and {rest} others" if rest > 0 else ""))
+        samples = numbers.plural(scores.off_list_samples, "sample" if scores.n_repeats == 1 else "answer")
+        yield Text(f"Off-list labels in {samples}: {', '.join(most)}" + (f" and {rest} others" if rest > 0 else ""))
         for label, spelling in near_misses(space, scores.off_list):
-            yield Text(
-                f"  if {spelling!r} means {label}: add it to the aliases of {label}, then: harness score", style=QUIET
+            told = (
+                f"  if '{one_line(spelling, 40)}' means {label}: make it an alias of {label}, then: harness score {run}"
             )
+            yield Text(told, style=QUIET, no_wrap=True, overflow="ignore")
 
 
 def near_misses(space: LabelSpace, off_list: Iterable[str], most: int = 3) -> list[tuple[str, str]]:
@@ -220,13 +274,13 @@ def near_misses(space: LabelSpace, off_list: Iterable[str], most: int = 3) -> li
 
 def _cost(manifest: Manifest, spent: Spent) -> Text:
     tokens = numbers.short_count(spent.prompt_tokens + spent.completion_tokens)
-    calls = f"{numbers.plural(spent.calls, 'call')} made" if spent.calls else "no call made, all completions were there"
+    calls = f"{numbers.plural(spent.calls, 'call')} made" if spent.calls else "no call made: every completion was there"
     return Text(
         f"{calls} · {tokens} tokens · cost {numbers.usd(spent.usd)} · {numbers.seconds(manifest.seconds)}", style=QUIET
     )
 
 
 def next_steps(commands: Sequence[str]) -> RenderableType:
-    """Return the commands that a person will want to type next."""
-    lines = Text("\n").join(Text(command, style="bold") for command in commands)
-    return Group(Text(""), Text("Next:"), Padding(lines, (0, 0, 0, 2)))
+    """Return the commands that a person will want to type next, each on one line to be copied."""
+    lines = [Text(f"  {command}", style="bold", no_wrap=True, overflow="ignore") for command in commands]
+    return Group(Text(""), Text("Next:"), *lines)

@@ -1,0 +1,20 @@
+"""What every test starts from: a key that is none, no server of the environment's, and a small project."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from projects import KEY, Folder
+
+
+@pytest.fixture(autouse=True)
+def _environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", KEY)
+    monkeypatch.delenv("OPENAI_BASE_URL", raising=False)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Folder:
+    """Return a project with a dataset of three labels and six samples, and the prompt `v1`."""
+    return Folder(tmp_path / "project").filled()

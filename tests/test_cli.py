@@ -1,0 +1,357 @@
+"""The command line as a whole: what goes where, in which colours, and what a shell can complete."""
+
+from __future__ import annotations
+
+import io
+import os
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import cli_project
+import click
+import pytest
+from cli_project import ANSWERS, Cli, answer_of, call_error, stored_run, write
+from click.shell_completion import ShellComplete
+from scripted_server import ScriptedServer, answering
+
+from harness.cli import COMMANDS, common, group
+
+project, cli = cli_project.project, cli_project.cli
+
+
+def typed(*arguments: str, **options: object) -> subprocess.CompletedProcess[bytes]:
+    """Run the command line in a process of its own."""
+    command = [sys.executable, "-m", "harness", *arguments]
+    return subprocess.run(command, check=False, **{"capture_output": True, **options})  # type: ignore[call-overload, no-any-return]
+
+
+def test_help_lists_the_commands_in_the_order_of_the_loop(cli: Cli) -> None:
+    """Help names every command, in the order in which a person uses them, and exits 0."""
+    told = cli("--help")
+    assert told.code == 0
+    listed = [line.split()[0] for line in told.out.partition("Commands:")[2].splitlines() if line.strip()]
+    assert [each for each in listed if each in COMMANDS] == list(COMMANDS)
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_has_help_with_an_example(cli: Cli, name: str) -> None:
+    """Every command says in its help what to type."""
+    told = cli(name, "--help")
+    assert told.code == 0
+    assert f"  harness {name}" in told.out
+
+
+def test_the_version_is_told(cli: Cli) -> None:
+    """`--version` prints the package's version."""
+    from harness import __version__
+
+    assert cli("--version").out == f"harness, version {__version__}\n"
+
+
+def test_nothing_typed_shows_the_help(cli: Cli) -> None:
+    """`harness` alone is wrong usage and shows what there is."""
+    told = cli()
+    assert (told.code, told.out) == (2, "")
+    assert "Commands:" in told.err
+
+
+def test_results_go_to_stdout_and_warnings_to_stderr(project: Path, cli: Cli) -> None:
+    """Warnings stand on standard error alone, so that a result can be piped."""
+    write(project / "datasets/reviews.test.jsonl", '{"text": "Late.", "labels": []}\n' * 2)
+    told = cli("check", "prompts/v1.yaml", "--split", "test")
+    assert told.err.startswith("warning: ")
+    assert "texts that repeat an earlier one: 1 (line 2)" in told.err
+    assert told.out == "ok prompts/v1.yaml: reviews, 4 labels, 2 samples, scripted\n"
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("runs",),
+        ("show", "v2"),
+        ("show", "v2", "r01"),
+        ("compare", "v1", "v2"),
+        ("failures", "v2"),
+        ("failures", "v2", "--kind", "refusal"),
+        ("score", "v2"),
+        ("check",),
+        ("run", "prompts/v1.yaml", "--dry-run", "--base-url", "http://127.0.0.1:9/v1"),
+        ("run", "--resume", "v2"),
+    ],
+)
+def test_json_is_all_that_is_printed(project: Path, cli: Cli, arguments: tuple[str, ...]) -> None:
+    """With --json standard output is one JSON value and nothing else."""
+    with ScriptedServer(answering(answer_of)) as server:
+        for version in ("v1", "v2"):
+            assert cli("run", f"prompts/{version}.yaml", "--base-url", server.base_url).code == 0
+    told = cli(*arguments, "--json")
+    assert told.code == 0, told.err
+    assert isinstance(told.json, dict | list)
+
+
+def test_json_of_no_runs_is_an_empty_list(project: Path, cli: Cli) -> None:
+    """A listing of nothing is an empty list as JSON, and a sentence with the next step for people."""
+    assert cli("runs", "--json").json == []
+    assert cli("runs").out == "No runs in runs yet. Type: harness run prompts/YOURS.yaml\n"
+
+
+# --- colours ----------------------------------------------------------------------------------------------------------
+
+
+def on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let standard output be taken for a terminal of 100 columns."""
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    monkeypatch.setenv("COLUMNS", "100")
+    monkeypatch.setenv("TERM", "xterm-256color")
+
+
+def test_no_colour_codes_where_there_is_no_terminal(project: Path, cli: Cli) -> None:
+    """In a pipe there is no escape sequence."""
+    stored_run(project, "v3")
+    assert "\x1b" not in cli("show", "v3").out
+
+
+def test_colours_on_a_terminal(project: Path, cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a terminal failures are red."""
+    stored_run(project, "v3")
+    on_a_terminal(monkeypatch)
+    assert "\x1b[31m2 of 10 without an answer\x1b[0m" in cli("show", "v3").out
+
+
+def test_no_color_is_respected(project: Path, cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With NO_COLOR there is no colour on a terminal either."""
+    stored_run(project, "v3")
+    on_a_terminal(monkeypatch)
+    monkeypatch.setenv("NO_COLOR", "1")
+    assert not {f"\x1b[{code}m" for code in (31, 32, 33, 36)} & set(cli("show", "v3").out.split("2 of"))
+    assert "\x1b[3" not in cli("show", "v3").out
+
+
+def test_a_terminal_that_lacks_a_character_ends_nothing(project: Path) -> None:
+    """Where the output's encoding has no dash or bar, they are escapes; the result is told all the same."""
+    stored_run(project, "v1")
+    done = typed("show", "v1", env={**os.environ, "PYTHONIOENCODING": "ascii"})
+    assert done.returncode == 0
+    assert b"\\u2013" in done.stdout
+    assert done.stderr == b""
+
+
+# --- the progress bar -------------------------------------------------------------------------------------------------
+
+
+def test_progress_goes_to_a_terminal_alone(project: Path, cli: Cli) -> None:
+    """Where standard error is no terminal, no progress is written to it."""
+    with ScriptedServer(answering(answer_of)) as server:
+        told = cli("run", "prompts/v1.yaml", "--base-url", server.base_url)
+    assert told.err == ""
+
+
+def test_progress_tells_how_far_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The bar on standard error tells what is done, failed and spent, and takes no title for markup."""
+    screen = io.StringIO()
+    monkeypatch.setattr(screen, "isatty", lambda: True, raising=False)
+    monkeypatch.setattr(sys, "stderr", screen)
+    monkeypatch.setenv("COLUMNS", "120")
+    with common.progress_bar("[bold]v1\x1b[2J") as tell:
+        tell(SimpleNamespace(total=40, done=10, failed=3, tokens=12_345))  # type: ignore[arg-type]
+    shown = screen.getvalue()
+    assert "[bold]v1\\x1b[2J" in shown
+    assert "10/40" in shown
+    assert "3 failed" in shown
+    assert "12.3k tokens" in shown
+
+
+# --- completion -------------------------------------------------------------------------------------------------------
+
+
+def completed(*words: str, incomplete: str = "") -> list[str]:
+    """Return what a shell would offer after the words."""
+    return [
+        each.value
+        for each in ShellComplete(group, {}, "harness", "_HARNESS_COMPLETE").get_completions(list(words), incomplete)
+    ]
+
+
+@pytest.mark.parametrize("words", [("show",), ("compare", "v1"), ("failures", "v1", "--regressed-from"), ("score",)])
+def test_run_names_are_completed(project: Path, words: tuple[str, ...]) -> None:
+    """A shell offers versions and run ids wherever a run is named."""
+    stored_run(project, "v1")
+    stored_run(project, "v2")
+    assert completed(*words) == ["latest", "v2", "v1", "v2-20260104-030405", "v1-20260103-030405"]
+    assert completed(*words, incomplete="v2-") == ["v2-20260104-030405"]
+
+
+def test_commands_are_completed() -> None:
+    """A shell offers the commands."""
+    assert completed(incomplete="c") == ["check", "compare", "completion"]
+
+
+def test_a_broken_project_completes_nothing(project: Path) -> None:
+    """While the shell completes there is no place for a message: a project that cannot be read offers nothing."""
+    write(project / "harness.toml", "= broken")
+    assert completed("show") == []
+
+
+@pytest.mark.parametrize("shell", ["zsh", "fish"])
+def test_the_completion_script_is_printed(cli: Cli, shell: str) -> None:
+    """`harness completion` prints a script for the shell."""
+    told = cli("completion", shell)
+    assert told.code == 0
+    assert "_HARNESS_COMPLETE" in told.out
+
+
+# --- ends that are no result --------------------------------------------------------------------------------------------
+
+
+def test_a_reader_that_leaves_ends_quietly(project: Path) -> None:
+    """`harness show | head` ends without a word when the reader has gone."""
+    stored_run(project, "v1")
+    reading, writing = os.pipe()
+    os.close(reading)
+    done = typed("show", "v1", "--json", capture_output=False, stdout=writing, stderr=subprocess.PIPE)
+    os.close(writing)
+    assert (done.returncode, done.stderr) == (0, b"")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+@pytest.mark.parametrize("arguments", [("show", "v1"), ("show", "v1", "--json"), ("--help",)])
+def test_a_full_disk_under_stdout_is_told(project: Path, arguments: tuple[str, ...]) -> None:
+    """When standard output cannot be written, the error says so, and nothing is lost."""
+    run = stored_run(project, "v1")
+    with Path("/dev/full").open("wb") as full:
+        done = typed(*arguments, capture_output=False, stdout=full, stderr=subprocess.PIPE)
+    assert done.returncode == 1
+    assert done.stderr.decode() == (
+        "error: standard output: cannot be written (No space left on device). Make room, or write elsewhere.\n"
+    )
+    assert (run.path / "completions.jsonl").stat().st_size > 0
+
+
+@pytest.mark.parametrize("stop", [KeyboardInterrupt, click.exceptions.Abort])
+def test_ctrl_c_exits_130(cli: Cli, monkeypatch: pytest.MonkeyPatch, project: Path, stop: type[BaseException]) -> None:
+    """Ctrl-C ends any command with one word and exit code 130."""
+
+    def interrupt(_: object) -> None:
+        raise stop
+
+    monkeypatch.setattr("harness.store.list_runs", interrupt)
+    told = cli("runs")
+    assert (told.code, told.err) == (130, "error: interrupted\n")
+
+
+def test_the_package_runs_as_a_module(project: Path) -> None:
+    """`python -m harness` is the command line."""
+    done = typed("runs", "--json")
+    assert (done.returncode, done.stdout, done.stderr) == (0, b"[]\n", b"")
+
+
+# --- check ------------------------------------------------------------------------------------------------------------
+
+
+def test_check_without_a_file_checks_every_prompt(project: Path, cli: Cli) -> None:
+    """Without a file all prompts of the project are checked, and one that is bad makes the exit code 1."""
+    write(project / "prompts/v2.yml", "dataset: ../datasets/reviews.yaml\nmodel: m\ntemplate: '{{ texx }}'\n")
+    told = cli("check")
+    assert told.code == 1
+    assert told.out.splitlines()[0] == "ok prompts/v1.yaml: reviews, 4 labels, 10 samples, scripted"
+    assert "bad prompts/v2.yml" in told.out
+    assert "  prompts/v2.yml:3: 'texx' is not defined. Did you mean 'text'?" in told.out
+
+
+def test_check_shows_what_would_be_sent(project: Path, cli: Cli) -> None:
+    """`--show N` prints N rendered calls, message by message."""
+    told = cli("check", "prompts/v1.yaml", "--show", "2")
+    assert told.out == (
+        "ok prompts/v1.yaml: reviews, 4 labels, 10 samples, scripted\n"
+        "  sample r01  pass main\n"
+        "  user:\n    [v1] Labels: shipping, quality, price, gift wrap.\n\n    Arrived three weeks late.\n"
+        "  sample r02  pass main\n"
+        "  user:\n    [v1] Labels: shipping, quality, price, gift wrap.\n\n    The handle broke on day two.\n"
+    )
+
+
+def test_check_takes_variables(project: Path, cli: Cli) -> None:
+    """`--var` sets a variable of the template."""
+    write(
+        project / "prompts/v1.yaml",
+        (project / "prompts/v1.yaml").read_text().replace("[v1]", "{{ tone }}") + "variables: {tone: mild}\n",
+    )
+    assert "    stern Labels:" in cli("check", "prompts/v1.yaml", "--show", "1", "--var", "tone=stern").out
+    assert "    mild Labels:" in cli("check", "prompts/v1.yaml", "--show", "1").out
+
+
+# --- compare, failures, show, score --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("extension", ["json", "jsonl", "csv", "md"])
+def test_a_result_goes_to_a_file(project: Path, cli: Cli, extension: str) -> None:
+    """`-o` writes the result and says where; beside --json that is said on standard error."""
+    stored_run(project, "v1")
+    stored_run(project, "v2")
+    for command in (("compare", "v1", "v2"), ("failures", "v2")):
+        told = cli(*command, "-o", f"out.{extension}")
+        assert (told.code, told.out, told.err) == (0, f"written to out.{extension}\n", "")
+        told = cli(*command, "-o", f"out.{extension}", "--json")
+        assert told.err == f"written to out.{extension}\n"
+        assert told.json
+    assert Path(f"out.{extension}").stat().st_size > 0
+
+
+def test_failures_that_regressed(project: Path, cli: Cli) -> None:
+    """`--regressed-from` lists what was exactly right in the other run; without any it says what else to ask."""
+    stored_run(project, "v1")
+    stored_run(project, "v2")
+    told = cli("failures", "v2", "--regressed-from", "v1")
+    assert told.out.startswith("v2-20260104-030405: 2 of 10 predictions not exactly right (regressed from v1)\n\nr04")
+    stored_run(project, "v3", ANSWERS["v1"])
+    told = cli("failures", "v3", "--regressed-from", "v1")
+    assert told.out.endswith("\nAdd --label LABEL to see where one label was right before and is wrong now.\n")
+
+
+def test_failures_of_a_label_found_by_an_alias(project: Path, cli: Cli) -> None:
+    """A label may be named by an alias; the title has its name."""
+    stored_run(project, "v1")
+    told = cli("failures", "v1", "--label", "delivery", "--kind", "fn", "--sort", "length")
+    assert told.out.startswith("v1-20260103-030405: 1 of 10 predictions not exactly right (label shipping, fn)\n\nr05")
+
+
+def test_score_reads_today_s_files(project: Path, cli: Cli) -> None:
+    """An alias that is added later changes predictions without a call, and the report says from where."""
+    stored_run(project, "v1")
+    dataset = project / "datasets/reviews.yaml"
+    dataset.write_text(dataset.read_text().replace("[delivery]", "[delivery, shiping]"))
+    told = cli("score", "v1")
+    assert told.code == 0
+    assert "1 prediction changed. Taken from today's files:" in told.out
+    assert cli("score", "v1", "--json").json["changed"] == 0
+
+
+def test_score_without_today_s_files(project: Path, cli: Cli) -> None:
+    """A run can be scored when prompt and dataset are gone; it says so."""
+    stored_run(project, "v1")
+    (project / "prompts/v1.yaml").unlink()
+    (project / "datasets/reviews.yaml").unlink()
+    assert cli("score", "v1").out.endswith("0 predictions changed. Taken from today's files: nothing, they are gone.\n")
+
+
+def test_score_that_misses_calls_exits_3(project: Path, cli: Cli) -> None:
+    """Calls that were never made count as call errors: exit code 3, and what to type."""
+    run = stored_run(project, "v1", {**ANSWERS["v1"], "r10": call_error()})
+    lines = (run.path / "completions.jsonl").read_bytes().splitlines(keepends=True)
+    (run.path / "completions.jsonl").write_bytes(b"".join(lines[:-1]))
+    told = cli("score", run.manifest.id)
+    assert told.code == 3
+    assert told.err == (
+        "warning: 1 call would now be needed that never were made; they count as call errors. "
+        "Type: harness run --resume v1-20260103-030405\n"
+    )
+
+
+def test_show_of_a_run_is_its_report(project: Path, cli: Cli) -> None:
+    """`show RUN` prints the scores again, by version, id or the beginning of an id."""
+    stored_run(project, "v1")
+    stored_run(project, "v2")
+    assert cli("show", "v1").out == cli("show", "v1-20260103-030405").out == cli("show", "v1-2026").out
+    assert cli("show", "latest").out == cli("show", "v2").out

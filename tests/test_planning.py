@@ -1,0 +1,103 @@
+"""Plans: which samples a run asks about, and what it may not."""
+
+from __future__ import annotations
+
+import pytest
+from projects import DEV, HEAD, PROMPT, Folder, jsonl
+
+from harness.errors import DataError
+from harness.planning import plan_labels, plan_run
+from harness.selection import Selection
+
+SHOTS = PROMPT + "shots: {from: ../datasets/shots.jsonl}\n"
+
+
+def refusal(folder: Folder, version: str, selection: Selection | None = None) -> str:
+    """Return the message with which a plan is refused."""
+    with pytest.raises(DataError) as caught:
+        plan_run(folder.task(version), None, selection or Selection(), 1, None)
+    return str(caught.value)
+
+
+def test_a_plan_holds_the_labelled_samples_of_the_split(folder: Folder) -> None:
+    """The plan is on the labelled samples, in their order, and knows whether the split is the default one."""
+    rows = jsonl(DEV) + '{"id": "u", "text": "Unlabelled."}\n'
+    folder.write("datasets/reviews.dev.jsonl", rows)
+    plan = plan_run(folder.task(), None, Selection(), 2, "night")
+    assert [sample.id for sample in plan.samples] == list(DEV)
+    assert (plan.dataset, plan.split, plan.default_split, plan.repeats, plan.tag) == (
+        "reviews",
+        "dev",
+        True,
+        2,
+        "night",
+    )
+    other = plan_run(folder.task(split="test"), "test", Selection(), 1, None)
+    assert (other.split, other.default_split) == ("test", False)
+    assert plan_run(folder.task(split="dev"), "dev", Selection(), 1, None).default_split
+
+
+def test_a_selection_chooses_among_them(folder: Folder) -> None:
+    """Filter, ids and limit choose the samples of the plan, and the plan keeps what was chosen by."""
+    plan = plan_run(folder.task(), None, Selection(ids=("s2", "s4")), 1, None)
+    assert [sample.id for sample in plan.samples] == ["s2", "s4"]
+    assert plan.selection == Selection(ids=("s2", "s4"))
+
+
+def test_without_labelled_samples_there_is_nothing_to_score(folder: Folder) -> None:
+    """Samples without labels cannot be scored; the message says what can be done with them."""
+    path = folder.write("datasets/reviews.dev.jsonl", '{"id": "u", "text": "Unlabelled."}\n')
+    assert refusal(folder, "v1") == (
+        f"{path.parent.parent}/prompts/../datasets/reviews.dev.jsonl: must have labelled samples to score, got 1 without "
+        "labels. To label them, type: harness label PROMPT FILE -o OUT"
+    )
+
+
+def test_a_shot_among_the_evaluated_samples_is_refused(folder: Folder) -> None:
+    """A shot whose text is evaluated, whatever its id, case and spaces, would put the answer into the prompt."""
+    folder.prompt("v2", SHOTS)
+    leak = {"w1": ("  the PARCEL came\ntwo weeks late. ", ["shipping"]), "w2": ("New.", [])}
+    folder.write("datasets/shots.jsonl", jsonl(leak))
+    assert refusal(folder, "v2") == (
+        "prompts/v2.yaml: shots must not be among the evaluated samples, or the prompt holds their answers, but "
+        "w1 (sample s1) is. Take them out of the shots or of the split."
+    )
+    folder.write("datasets/shots.jsonl", jsonl({**leak, "w2": (DEV["s2"][0], ["quality"])}))
+    assert "w1 (sample s1), w2 (sample s2) are." in refusal(folder, "v2")
+
+
+def test_a_shot_that_is_not_evaluated_is_fine(folder: Folder) -> None:
+    """What counts are the samples of this run: a shot that the selection leaves out is none of them."""
+    folder.prompt("v2", SHOTS)
+    folder.write("datasets/shots.jsonl", jsonl({"w1": DEV["s1"]}))
+    plan = plan_run(folder.task("v2"), None, Selection(ids=("s2",)), 1, None)
+    assert [sample.id for sample in plan.samples] == ["s2"]
+
+
+def test_samples_without_a_text_are_compared_by_all_columns(folder: Folder) -> None:
+    """Where samples have other input columns than a text, a shot leaks when all of them are the same."""
+    folder.prompt("v2", HEAD + "template: '{{ title }} {{ body }}'\nshots: {from: ../datasets/shots.jsonl}\n")
+    folder.write("datasets/reviews.dev.jsonl", '{"id": "a", "title": "T", "body": "B", "labels": []}\n')
+    folder.write("datasets/shots.jsonl", '{"id": "w", "title": "T", "body": "C", "labels": []}\n')
+    assert len(plan_run(folder.task("v2"), None, Selection(), 1, None).samples) == 1
+    folder.write("datasets/shots.jsonl", '{"id": "w", "body": "B", "title": "T", "labels": []}\n')
+    assert "w (sample a) is." in refusal(folder, "v2")
+
+
+def test_a_template_that_fails_on_a_sample_fails_in_the_plan(folder: Folder) -> None:
+    """Every sample's first call is rendered before any is paid for."""
+    folder.prompt("v2", PROMPT.replace("{{ text }}", "{{ 1 / (text | length - 10) }}"))
+    folder.write("datasets/reviews.dev.jsonl", jsonl({"a": ("fine", []), "b": ("ten letter", [])}))
+    assert refusal(folder, "v2") == ("prompts/v2.yaml:6: sample b, pass main: ZeroDivisionError: division by zero.")
+
+
+def test_a_plan_of_labelling_takes_every_sample(folder: Folder) -> None:
+    """To label is to ask about all samples, labelled or not, on no split of the dataset."""
+    rows = '{"id": "u", "text": "Unlabelled."}\n' + jsonl(DEV)
+    folder.write("datasets/reviews.dev.jsonl", rows)
+    plan = plan_labels(folder.task(), Selection())
+    assert [sample.id for sample in plan.samples] == ["u", *DEV]
+    assert (plan.split, plan.default_split) == ("file:reviews.dev.jsonl", False)
+    folder.prompt("v2", PROMPT.replace("{{ text }}", "{{ 1 / 0 }}"))
+    with pytest.raises(DataError, match="sample u, pass main: ZeroDivisionError"):
+        plan_labels(folder.task("v2"), Selection())

@@ -1,0 +1,157 @@
+"""Names in templates: whatever nobody defines is told before any call, with its line and the nearest name."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from harness.errors import Problems
+from harness.labelspace import Field, Label, LabelSpace
+from harness.parsing import Output
+from harness.prompt import MessageTemplate, Model, Pass, Prompt, Shots
+from harness.promptnames import check_templates
+from harness.records import Sample
+
+SPACE = LabelSpace((Label("shipping"), Label("price")), (Field("mood", "text"),))
+NO_SCORES = "needs a source of probabilities, and no pass has one."
+
+
+def asking(name: str, *templates: str, when: str | None = None, shots: Shots | None = None) -> Pass:
+    """Return a pass whose messages begin on the lines 10, 20 and so on."""
+    messages = tuple(MessageTemplate("user", text, 10 * at) for at, text in enumerate(templates, 1))
+    return Pass(name, messages, Model("m"), Output(), shots, when)
+
+
+def told(*passes: Pass) -> list[str]:
+    """Return what is wrong in the templates of a prompt; every `when` stands on line 5."""
+    problems = Problems(Path("p.yaml"))
+    prompt = Prompt("p", passes, variables={"tone": "calm"})
+    check_templates(prompt, frozenset({"text", "lang"}), SPACE, problems, {each.name: 5 for each in passes})
+    return [str(each).removeprefix("p.yaml:") for each in problems.found]
+
+
+FIRST = asking("first", "{{ text }} {{ lang }} {{ tone }} {{ labels | length }} {{ groups | length }}")
+
+
+def test_columns_variables_and_the_label_space_are_there() -> None:
+    """The first pass may use columns, variables, `labels` and `groups`."""
+    assert told(FIRST) == []
+
+
+@pytest.mark.parametrize("name", ["predicted", "n_predicted", "failed", "failure", "off_list", "fields", "passes"])
+def test_the_answer_so_far_is_there_after_the_first_pass(name: str) -> None:
+    """A later pass may use the answer so far, in templates and `when`; the first pass may not."""
+    assert told(FIRST, asking("second", f"{{{{ {name} }}}}", when=name)) == []
+    (problem,) = told(asking("first", f"a\n{{{{ {name} }}}}"))
+    assert problem.startswith(f"11: '{name}' is not defined.")
+
+
+def test_every_message_is_checked_at_its_line() -> None:
+    """Unknown names are told for every message, in the file's lines, with the nearest known name."""
+    assert told(asking("first", "{{ txt }}", "\n\n{{ lng }}")) == [
+        "10: 'txt' is not defined. Did you mean 'text'? Here there is: groups, labels, lang, text, tone.",
+        "22: 'lng' is not defined. Did you mean 'lang'? Here there is: groups, labels, lang, text, tone.",
+    ]
+
+
+def test_shots_are_there_only_with_shots() -> None:
+    """`shots` is a name of passes that have shots."""
+    assert told(asking("first", "{{ shots }}", shots=Shots(()))) == []
+    assert told(asking("first", "{{ shots }}"))[0].startswith("10: 'shots' is not defined.")
+
+
+@pytest.mark.parametrize("name", ["scores", "confidence"])
+def test_probabilities_need_a_source(name: str) -> None:
+    """A `when` or template with `scores` or `confidence` is told that no pass has a source of probabilities."""
+    assert told(FIRST, asking("second", "{{ text }}", when=f"{name} < 0.5")) == [
+        f"5: 'when' of pass second: '{name}' {NO_SCORES}"
+    ]
+    assert told(FIRST, asking("second", f"{{{{ {name} }}}}")) == [f"10: '{name}' {NO_SCORES}"]
+
+
+def test_a_when_does_not_see_the_label_space() -> None:
+    """`labels` in a `when` is an error, because a label is always in the label space."""
+    (problem,) = told(FIRST, asking("second", "{{ text }}", when="'price' in labels"))
+    assert problem.startswith("5: 'when' of pass second: 'labels' is not defined.")
+
+
+def test_a_when_must_be_an_expression() -> None:
+    """A `when` that is no Jinja expression is told with its pass."""
+    (problem,) = told(FIRST, asking("second", "{{ text }}", when="'price' inn predicted"))
+    assert problem.startswith("5: 'when' of pass second: must be a Jinja expression, but ")
+
+
+def test_a_condition_of_the_first_pass_is_not_checked_further() -> None:
+    """The first pass's `when` is refused as such, so its names are not told too."""
+    assert told(asking("first", "{{ text }}", when="predicted")) == []
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "{{ passes.first.raw }}",
+        "{{ passes['first'].raw }}",
+        '{% if passes["first"].predicted %}x{% endif %}',
+        "{% for name, each in passes.items() %}{{ name }}{% endfor %}",
+        "It passes.The rest: {{ text }}",
+    ],
+)
+def test_earlier_passes_are_there_by_name(source: str) -> None:
+    """`passes.NAME` is fine for an earlier pass; text outside of Jinja's tags does not count."""
+    assert told(FIRST, asking("second", source)) == []
+
+
+@pytest.mark.parametrize(
+    "source", ["\n{{ passes.frist.raw }}", "\n{{ passes['frist'].raw }}", "{{ 1\n + passes.frist }}"]
+)
+def test_a_pass_that_is_not_earlier_is_told(source: str) -> None:
+    """`passes.NAME` of no earlier pass is an error with the nearest name, at its line."""
+    assert told(FIRST, asking("second", source)) == [
+        "11: there is no earlier pass 'frist'; there is first. Did you mean 'first'?"
+    ]
+
+
+def test_a_when_may_not_name_its_own_pass() -> None:
+    """A pass is not earlier than itself."""
+    assert told(FIRST, asking("second", "{{ text }}", when="passes.second.predicted")) == [
+        "5: 'when' of pass second: there is no earlier pass 'second'; there is first."
+    ]
+
+
+# --- shots ------------------------------------------------------------------------------------------------------------
+
+
+def shots(**inputs: str) -> Shots:
+    """Return a shot with these columns beside the text."""
+    return Shots((Sample("w", {"text": "x", **inputs}, frozenset()),))
+
+
+def test_shots_need_the_columns_of_the_question() -> None:
+    """Where shots become turns, each needs the columns that the last user message uses."""
+    assert told(asking("first", "{{ text }} {{ lang }} {{ tone }} {{ labels }}", shots=shots(lang="en"))) == []
+    assert told(asking("first", "{{ text }}\n{{ lang }}", shots=shots())) == [
+        "11: 'lang' is a column that not every shot has. Place the shots yourself: "
+        "{% for shot in shots %} … {{ shot.answer }} {% endfor %}"
+    ]
+
+
+def test_shots_have_no_earlier_answer() -> None:
+    """The answer of an earlier pass is the sample's: it cannot be asked of a shot."""
+    (problem,) = told(FIRST, asking("second", "{{ predicted }} {{ text }}", shots=shots()))
+    assert problem.startswith("10: 'predicted' is an answer of an earlier pass, which shots do not have. Place ")
+
+
+def test_shots_with_a_column_called_answer() -> None:
+    """A column `answer` is told where a template places shots itself, because `shot.answer` is the expected answer."""
+    placing = "{% for shot in shots %}{{ shot.answer }}{% endfor %}{{ text }}"
+    assert told(asking("first", placing, shots=shots(answer="42"))) == [
+        "10: the shots have a column 'answer', which in a template is their expected answer. Rename the column."
+    ]
+    assert told(asking("first", placing, shots=shots())) == []
+    assert told(asking("first", "{{ text }}", shots=shots(answer="42"))) == []
+
+
+def test_shots_are_not_checked_in_a_template_that_is_wrong_already() -> None:
+    """A template with unknown names is told for those; what shots lack of it is not told too."""
+    assert len(told(asking("first", "{{ lng }}", shots=shots()))) == 1

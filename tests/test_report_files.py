@@ -1,0 +1,144 @@
+"""Results as files: the extension says the format, and nothing in a cell is markup or a formula."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import cli_project
+import pytest
+from cli_project import ANSWERS, call_error, stored_run
+from hypothesis import given
+from hypothesis import strategies as st
+from syrupy.assertion import SnapshotAssertion
+
+from harness.api import Run
+from harness.errors import DataError, UsageError
+from harness.project import find_project
+from harness.report import files
+from harness.versions import compare_runs
+
+project = cli_project.project
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("out.jsn", "-o out.jsn: must end in .json, .jsonl, .csv, .md, got '.jsn'. Did you mean '.json'?"),
+        ("out", "-o out: must end in .json, .jsonl, .csv, .md, got ''."),
+        ("no/such/out.md", "-o no/such/out.md: the folder no/such is not there. Make it first."),
+    ],
+)
+def test_a_file_that_cannot_be_written_is_told_before_the_work(project: Path, name: str, message: str) -> None:
+    """An unknown extension and a folder that is not there are told with what would do."""
+    with pytest.raises(UsageError) as error:
+        files.check_output(Path(name))
+    assert str(error.value) == message
+
+
+def test_an_extension_counts_in_any_case(project: Path) -> None:
+    """`.JSON` is `.json`."""
+    files.check_output(Path("out.JSON"))
+    files.write_result(Path("out.JSON"), {"a": 1}, [], lambda: "")
+    assert json.loads(Path("out.JSON").read_text()) == {"a": 1}
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("out.json", '{\n "a": "größer"\n}\n'),
+        ("out.jsonl", '{"a": [1, 2]}\n{"a": null, "b": "x"}\n'),
+        ("out.csv", "a,b\r\n1; 2,\r\n,x\r\n"),
+        ("out.md", "# words\n"),
+    ],
+)
+def test_the_extension_says_the_format(project: Path, name: str, content: str) -> None:
+    """JSON holds the value, JSONL and CSV its rows, Markdown its text."""
+    rows: list[dict[str, Any]] = [{"a": [1, 2]}, {"a": None, "b": "x"}]
+    files.write_result(Path(name), {"a": "größer"}, rows, lambda: "# words\n")
+    assert Path(name).read_bytes().decode() == content
+
+
+def test_lone_surrogates_are_written_in_each_format_s_own_way(project: Path) -> None:
+    """JSON keeps a lone surrogate exactly; CSV, which has no escape, shows it."""
+    value = {"text": "\ud800"}
+    for name in ("out.json", "out.jsonl", "out.csv"):
+        files.write_result(Path(name), value, [value], lambda: "")
+    assert json.loads(Path("out.json").read_text()) == value
+    assert json.loads(Path("out.jsonl").read_text()) == value
+    assert Path("out.csv").read_text() == "text\n\\ud800\n"
+
+
+def test_a_mapping_in_a_cell_is_json() -> None:
+    """A cell that holds a mapping is JSON."""
+    assert list(csv.reader(io.StringIO(files.to_csv([{"inputs": {"text": "a\nb"}}]))))[1] == ['{"text": "a\\nb"}']
+
+
+def test_a_full_disk_leaves_the_old_file(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """When the disk refuses, the error says what to do, and what was there stays."""
+    path = cli_project.write(project / "out.json", "old")
+
+    def refuse(*_: object) -> int:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_bytes", refuse)
+    with pytest.raises(DataError) as error:
+        files.write_result(Path("out.json"), {}, [], lambda: "")
+    assert str(error.value) == (
+        "out.json: cannot be written (No space left on device). Make room or check permissions."
+    )
+    assert path.read_text() == "old"
+    assert sorted(each.name for each in project.glob("*out*")) == ["out.json"]
+
+
+def test_markdown_of_a_run(project: Path, snapshot: SnapshotAssertion) -> None:
+    """The Markdown of a run has its headline with the change, its labels, and what went unanswered."""
+    before = stored_run(project, "v2", ANSWERS["v1"])
+    run = stored_run(project, "v3", {**ANSWERS["v3"], "r01": call_error()}, repeats=2)
+    where = find_project(project)
+    diff = compare_runs([before, run], where).comparison.diffs[0]
+    assert files.run_markdown(run, Run(run, where).result, diff) == snapshot
+
+
+def test_markdown_of_a_complete_run_has_no_failures(project: Path) -> None:
+    """Where everything was answered, no table says otherwise, and there is no change without a baseline."""
+    run = stored_run(project, "v1")
+    text = files.run_markdown(run, Run(run, find_project(project)).result, None)
+    assert "without an answer" not in text
+    assert "change against" not in text
+
+
+@given(st.text(st.characters(codec="utf-8"), max_size=40))
+def test_markdown_cells_hold_no_markup(text: str) -> None:
+    """In Markdown outside text is one cell: every character with a meaning has a backslash before it."""
+    cell = files.markdown_cell(text)
+    assert "\n" not in cell
+    assert not re.search(r"[`*_\[\]<>|~#]", re.sub(r"\\.", "", cell))
+
+
+def test_rows_as_markdown(project: Path) -> None:
+    """Rows are a table under a title; without rows it says so."""
+    assert files.rows_markdown("a|b", []) == "## a\\|b\n\nNone.\n"
+    rows: list[dict[str, Any]] = [{"id": "r1", "gold": ["a", "b"]}, {"id": "r|2"}]
+    assert files.rows_markdown("t", rows) == ("## t\n\n| id | gold |\n| --- | --- |\n| r1 | a; b |\n| r\\|2 | None |\n")
+
+
+def test_predictions_are_rows_in_label_space_order(project: Path) -> None:
+    """A prediction's row has gold and labels in label-space order, and no internals."""
+    (row,) = files.prediction_rows(stored_run(project, "v1", {"r05": "quality, shipping"}))
+    assert row == {
+        "id": "r05",
+        "repeat": 0,
+        "gold": ["shipping", "quality"],
+        "labels": ["shipping", "quality"],
+        "unanswered": [],
+        "failure": None,
+        "why": None,
+        "off_list": [],
+        "fields": {},
+        "repaired": False,
+    }

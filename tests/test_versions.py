@@ -1,0 +1,345 @@
+"""Runs against runs: the baseline that is meant, and what runs can be compared on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from projects import DATASET, DEV, PROMPT, Folder, Switch, jsonl, right_but
+from scripted_server import ScriptedServer, error
+
+from harness import execution
+from harness.errors import DataError, RunNameError
+from harness.records import FailureKind
+from harness.store import StoredRun, load_run, write_json
+from harness.versions import ComparedRuns, compare_runs, find_baseline
+
+
+@pytest.fixture
+def switch() -> Switch:
+    """Return a script that answers exactly right until it is told otherwise."""
+    return Switch(right_but())
+
+
+@pytest.fixture
+def server(switch: Switch) -> Iterator[ScriptedServer]:
+    """Return a server that answers as the switch stands."""
+    with ScriptedServer(switch) as running:
+        yield running
+
+
+class Runs:
+    """Makes runs of a project against one server."""
+
+    def __init__(self, folder: Folder, server: ScriptedServer) -> None:
+        self.folder = folder
+        self.server = server
+
+    def make(
+        self, version: str, words: str = "", parent: str | None = None, text: str = PROMPT, **options: Any
+    ) -> StoredRun:
+        """Make a run of a version whose prompt has these words in it."""
+        head = f"parent: {parent}\n" if parent else ""
+        self.folder.prompt(version, head + text.replace("Labels:", f"Labels {words}:"))
+        return self.folder.run_on(self.server, version, **options).stored
+
+    def baseline(self, run: StoredRun, named: str | None = None) -> str | None:
+        """Return the id of a run's baseline."""
+        found = find_baseline(load_run(run.path), self.folder.project, named)
+        return None if found is None else found.manifest.id
+
+    def compare(self, *runs: StoredRun) -> ComparedRuns:
+        """Compare runs as they are on disk now."""
+        return compare_runs([load_run(run.path) for run in runs], self.folder.project)
+
+    def refusal(self, *runs: StoredRun) -> str:
+        """Return the message with which a comparison is refused."""
+        with pytest.raises(DataError) as caught:
+            self.compare(*runs)
+        return str(caught.value)
+
+
+@pytest.fixture
+def runs(folder: Folder, server: ScriptedServer) -> Runs:
+    """Return what makes runs of the small project."""
+    return Runs(folder, server)
+
+
+# --- the baseline of a run --------------------------------------------------------------------------------------------
+
+
+def test_the_first_run_has_no_baseline(runs: Runs) -> None:
+    """Without an earlier run there is nothing to compare with."""
+    assert runs.baseline(runs.make("v1")) is None
+
+
+def test_the_baseline_is_the_previous_run_of_the_version_with_another_prompt(runs: Runs) -> None:
+    """A version that was edited is compared with its newest run before the edit, not with a repetition of itself."""
+    runs.make("v1", "one")
+    two = runs.make("v1", "two")
+    three = runs.make("v1", "three")
+    again = runs.make("v1", "three")
+    assert runs.baseline(again) == two.manifest.id
+    assert runs.baseline(three) == two.manifest.id
+
+
+def test_the_versions_own_run_goes_before_the_parents(runs: Runs) -> None:
+    """The parent is the baseline only where the version has no earlier run with another prompt."""
+    parent = runs.make("v1")
+    first = runs.make("v2", "one", parent="v1")
+    assert runs.baseline(first) == parent.manifest.id
+    newer = runs.make("v1")
+    assert runs.baseline(runs.make("v2", "one", parent="v1")) == newer.manifest.id
+    assert runs.baseline(runs.make("v2", "two", parent="v1")) != newer.manifest.id
+
+
+def test_later_and_unfinished_runs_are_no_baselines(runs: Runs, switch: Switch) -> None:
+    """A baseline is earlier and complete."""
+    switch.to(right_but(s1=error(500)))
+    broken = runs.make("v1")
+    switch.to(right_but())
+    run = runs.make("v2", "x", parent="v1")
+    assert broken.manifest.state == "incomplete"
+    assert runs.baseline(run) is None
+    runs.make("v1")
+    assert runs.baseline(run) is None
+
+
+def test_runs_of_other_splits_labels_and_samples_are_no_baselines(runs: Runs) -> None:
+    """A baseline is on the same split and labels, and has samples in common."""
+    runs.make("v1", split="test")
+    runs.make("v1")
+    runs.folder.write("datasets/reviews.dev.jsonl", jsonl({"n1": ("New.", [])}))
+    assert runs.baseline(runs.make("v2", "x", parent="v1")) is None
+    runs.folder.write("datasets/reviews.yaml", DATASET.replace("  price:", "  cost:"))
+    runs.folder.write("datasets/reviews.test.jsonl", jsonl({"n1": ("New.", [])}))
+    assert runs.baseline(runs.make("v2", "y", parent="v1")) is None
+
+
+def test_a_named_baseline_goes_before_all(runs: Runs) -> None:
+    """--baseline is taken whatever it is, by any name that a run has."""
+    one = runs.make("v1")
+    runs.make("v2", "one")
+    run = runs.make("v2", "two")
+    assert runs.baseline(run, "v1") == one.manifest.id
+    assert runs.baseline(run, one.manifest.id) == one.manifest.id
+    with pytest.raises(RunNameError, match="run 'v7': no such run"):
+        runs.baseline(run, "v7")
+
+
+def test_a_runs_own_version_as_baseline_is_the_previous_run(runs: Runs) -> None:
+    """--baseline with the version that was just run means the run before it, and never the run itself."""
+    only = runs.make("v1")
+    with pytest.raises(RunNameError) as caught:
+        runs.baseline(only, "v1")
+    assert str(caught.value) == f"--baseline v1: must be another run, got {only.manifest.id} itself. See: harness runs"
+    assert runs.baseline(runs.make("v1"), "v1") == only.manifest.id
+
+
+# --- comparing --------------------------------------------------------------------------------------------------------
+
+
+def test_runs_are_compared_with_the_first(runs: Runs, switch: Switch) -> None:
+    """Each later run is compared with the first, on the samples that all have; names are the versions."""
+    one = runs.make("v1")
+    switch.to(right_but(s1="price"))
+    two = runs.make("v2", "x", limit=4)
+    compared = runs.compare(one, two)
+    assert compared.names == ("v1", "v2")
+    assert compared.comparison.n_common == 4
+    assert [diff.before for diff in compared.comparison.diffs] == ["v1"]
+    assert compared.notes == ("left out, because not every run or today's gold has them: 2 of v1",)
+
+
+def test_runs_of_one_version_are_called_by_their_ids(runs: Runs) -> None:
+    """A version that stands there twice cannot be a name."""
+    one, two, other = runs.make("v1", "one"), runs.make("v1", "two"), runs.make("v2")
+    assert runs.compare(one, other, two).names == (one.manifest.id, "v2", two.manifest.id)
+
+
+def test_the_same_run_twice_is_refused(runs: Runs) -> None:
+    """A run has no difference to itself."""
+    one = runs.make("v1")
+    assert runs.refusal(one, one) == (
+        f"{one.manifest.id}: must be compared with other runs, got the same run twice. See: harness runs"
+    )
+
+
+def test_other_labels_are_refused_by_name(runs: Runs) -> None:
+    """Runs over different label spaces cannot be compared; the message names the labels."""
+    one = runs.make("v1")
+    runs.folder.write("datasets/reviews.yaml", DATASET.replace("  price:", "  cost:"))
+    runs.folder.write("datasets/reviews.dev.jsonl", jsonl({"s1": DEV["s1"]}))
+    two = runs.make("v2", "x")
+    assert runs.refusal(one, two) == (
+        f"{one.manifest.id} and {two.manifest.id}: must have the same labels to be compared, but differ in cost, price. "
+        "Run the older prompt again."
+    )
+
+
+def test_no_common_samples_are_refused(runs: Runs) -> None:
+    """Runs on different splits have nothing to be compared on."""
+    assert runs.refusal(runs.make("v1"), runs.make("v2", "x", split="test")) == (
+        "v1, v2: must have labelled samples in common to be compared, but have none. Run them on the same split."
+    )
+
+
+def test_a_run_without_predictions_is_refused(runs: Runs) -> None:
+    """An unfinished run has nothing to be compared yet; the message says how to go on."""
+    one, two = runs.make("v1"), runs.make("v2", "x")
+    (two.path / "predictions.jsonl").unlink()
+    assert runs.refusal(one, two).endswith(f"Type: harness run --resume {two.manifest.id}")
+
+
+def test_a_reordered_label_space_changes_nothing(runs: Runs) -> None:
+    """Labels are aligned by name: another order in the dataset is no other label space."""
+    one = runs.make("v1")
+    lines = DATASET.splitlines()
+    runs.folder.write("datasets/reviews.yaml", "\n".join([*lines[:2], lines[4], lines[3], lines[2], *lines[5:]]) + "\n")
+    compared = runs.compare(one, runs.make("v1"))
+    assert compared.comparison.diffs[0].headline == {
+        "macro_f1": 0.0,
+        "micro_f1": 0.0,
+        "subset_accuracy": 0.0,
+        "coverage": 0.0,
+    }
+
+
+def test_a_field_that_is_newer_than_a_run_does_not_matter(runs: Runs, switch: Switch) -> None:
+    """A later run may ask for a field that the label space of the earlier one did not have."""
+    one = runs.make("v1")
+    runs.folder.write("datasets/reviews.yaml", DATASET.replace("fields:\n", "fields:\n  item: {type: text}\n"))
+    switch.to('{"labels": [], "item": "lamp"}')
+    two = runs.make("v2", text=PROMPT + "output: {format: json, fields: [item]}\n")
+    assert runs.compare(one, two).comparison.n_common == 6
+    assert runs.compare(two, one).comparison.n_common == 6
+
+
+# --- gold -------------------------------------------------------------------------------------------------------------
+
+
+def test_all_runs_are_scored_against_todays_gold(runs: Runs) -> None:
+    """A corrected gold label counts for all compared runs, and the note says for how many samples."""
+    one, two = runs.make("v1"), runs.make("v2", "x")
+    runs.folder.write("datasets/reviews.dev.jsonl", jsonl({**DEV, "s1": (DEV["s1"][0], ["price"])}))
+    compared = runs.compare(one, two)
+    assert [run.scores.averages.subset_accuracy for run in compared.comparison.runs] == [pytest.approx(5 / 6)] * 2
+    assert compared.notes == ("gold: today's; samples that had other labels when they were run: 1",)
+
+
+def test_a_gold_correction_between_two_runs_is_no_difference(runs: Runs) -> None:
+    """Runs made before and after a correction are scored alike."""
+    one = runs.make("v1")
+    runs.folder.write("datasets/reviews.dev.jsonl", jsonl({**DEV, "s1": (DEV["s1"][0], ["price"])}))
+    two = runs.make("v2", "x")
+    diff = runs.compare(one, two).comparison.diffs[0]
+    assert (diff.regressed, diff.fixed, diff.churned) == ((), (), ())
+
+
+def test_samples_that_are_gone_today_are_left_out(runs: Runs) -> None:
+    """A sample that was taken out of the dataset has no gold any more."""
+    one, two = runs.make("v1"), runs.make("v2", "x")
+    runs.folder.write("datasets/reviews.dev.jsonl", jsonl({key: DEV[key] for key in DEV if key != "s2"}))
+    compared = runs.compare(one, two)
+    assert compared.comparison.n_common == 5
+    assert compared.notes == ("left out, because not every run or today's gold has them: 1 of v1, 1 of v2",)
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        (lambda folder: (folder.root / "datasets/reviews.dev.jsonl").unlink(), "today's dataset cannot be read"),
+        (lambda folder: (folder.root / "datasets/reviews.yaml").unlink(), "today's dataset cannot be read"),
+        (
+            lambda folder: folder.write("datasets/reviews.yaml", DATASET.replace("  price:", "  cost:")),
+            "today's label space is another",
+        ),
+    ],
+    ids=["no samples", "no dataset", "other labels"],
+)
+def test_without_todays_gold_it_is_that_of_the_newest_run(runs: Runs, change: Any, why: str) -> None:
+    """Where today's dataset is of no use, the newest run's gold counts, wherever it stands, and the note says so."""
+    one = runs.make("v1")
+    runs.folder.write("datasets/reviews.dev.jsonl", jsonl({**DEV, "s1": (DEV["s1"][0], ["price"])}))
+    two = runs.make("v2", "x")
+    change(runs.folder)
+    compared = runs.compare(two, one)
+    assert compared.notes == (f"gold: as run {two.manifest.id} had it; {why}",)
+    assert [run.scores.averages.subset_accuracy for run in compared.comparison.runs] == [pytest.approx(5 / 6)] * 2
+
+
+def test_a_run_without_a_dataset_brings_its_own_gold(runs: Runs) -> None:
+    """A run that names no dataset is scored against what it froze."""
+    one, two = runs.make("v1"), runs.make("v2", "x")
+    row = two.manifest.to_json()
+    write_json(two.path / "run.json", {**row, "prompt": {**row["prompt"], "dataset": None}})
+    assert runs.compare(one, two).notes == (f"gold: as run {two.manifest.id} had it; today's dataset cannot be read",)
+
+
+# --- inputs -----------------------------------------------------------------------------------------------------------
+
+
+def test_samples_with_changed_inputs_are_left_out_and_told(runs: Runs) -> None:
+    """An id whose text changed between two runs is two samples: it is left out, and named."""
+    one = runs.make("v1")
+    runs.folder.write("datasets/reviews.dev.jsonl", jsonl({**DEV, "s2": ("It broke at once.", ["quality"])}))
+    two = runs.make("v2", "x")
+    compared = runs.compare(one, two)
+    assert compared.comparison.n_common == 5
+    assert compared.notes == ("left out, because their inputs differ between the runs: s2",)
+
+
+def test_a_column_that_is_new_does_not_matter(runs: Runs) -> None:
+    """A column that only one of the runs has makes no other sample."""
+    one = runs.make("v1")
+    runs.folder.write("datasets/reviews.dev.jsonl", jsonl(DEV, language="en"))
+    two = runs.make("v2", "x")
+    assert runs.compare(one, two).notes == ()
+    assert runs.compare(two, one).comparison.n_common == 6
+
+
+def test_a_text_that_changed_after_both_runs_keeps_its_gold(runs: Runs) -> None:
+    """Today's gold of another text is not that of the text that was run."""
+    one, two = runs.make("v1"), runs.make("v2", "x")
+    runs.folder.write("datasets/reviews.dev.jsonl", jsonl({**DEV, "s2": ("All is well.", [])}))
+    compared = runs.compare(one, two)
+    assert [run.scores.averages.subset_accuracy for run in compared.comparison.runs] == [1.0, 1.0]
+    assert compared.notes == ("gold: as it was run for samples that have other inputs today: 1",)
+
+
+# --- notes ------------------------------------------------------------------------------------------------------------
+
+
+def test_what_differs_beside_the_words_is_told(runs: Runs) -> None:
+    """Another model, params, split, output format or number of repeats is a note; equal ones are not."""
+    text = PROMPT.replace("scripted", "other").replace("temperature: 0", "temperature: 1") + "output: json\n"
+    runs.folder.write("datasets/reviews.test.jsonl", jsonl(DEV))
+    one, two = runs.make("v1"), runs.make("v2", text=text, split="test", repeats=2)
+    assert runs.compare(one, two).notes == (
+        "model: v1 scripted, v2 other",
+        'params: v1 {"max_tokens":16,"temperature":0}, v2 {"max_tokens":16,"temperature":1}',
+        "split: v1 dev, v2 test",
+        "output format: v1 list, v2 json",
+        "repeats: v1 1, v2 2",
+    )
+
+
+def test_answers_that_were_drawn_again_are_told(runs: Runs, switch: Switch) -> None:
+    """A run whose bad answers were redrawn is not compared in silence: that inflates scores."""
+    switch.to(right_but(s1="bananas"))
+    one, two = runs.make("v1"), runs.make("v2", "x")
+    switch.to(right_but())
+    two = execution.resume(load_run(two.path), runs.folder.project, retry=frozenset({FailureKind.UNPARSEABLE}))
+    assert runs.compare(one, two).notes == ("answers drawn again: v1 none, v2 unparseable",)
+
+
+def test_params_of_every_pass_are_told(runs: Runs) -> None:
+    """The same params in other passes are a difference."""
+    passes = "dataset: ../datasets/reviews.yaml\nmodel: scripted\npasses:\n"
+    one_pass = "  - {{template: '{{{{ text }}}}', model: {{params: {{temperature: {}}}}}}}\n"
+    one = runs.make("v1", text=passes + one_pass.format(0) + one_pass.format(1))
+    two = runs.make("v2", text=passes + one_pass.format(1) + one_pass.format(0))
+    assert runs.compare(one, two).notes == (
+        'params: v1 {"temperature":0} + {"temperature":1}, v2 {"temperature":1} + {"temperature":0}',
+    )
