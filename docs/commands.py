@@ -9,23 +9,24 @@ import click
 from harness.cli import COMMANDS, group
 
 PAGE = Path(__file__).with_name("commands.md")
+WIDTH = 100
 HEAD = """# Commands
 
 Made by `make docs` from the commands' own `--help`.
 
-Results go to standard output; progress, warnings and errors go to standard error. Exit codes: 0 done, 1 a user's or data
-error, 2 wrong usage, 3 the run is incomplete (failed calls remain), 130 interrupted.
+Results go to standard output; progress, warnings and errors go to standard error. Exit codes: 0 done, 1 something is
+wrong with a file, a name or the model, 2 wrong usage, 3 the run is incomplete (failed calls remain), 130 interrupted.
 """
 
 
 def page() -> str:
     """Return the whole page."""
-    context = click.Context(group, info_name="harness", max_content_width=100, terminal_width=100)
+    context = click.Context(group, info_name="harness", terminal_width=WIDTH, **group.context_settings)
     parts = [HEAD, _section("harness", group.get_help(context))]
     for name in COMMANDS:
         command = group.get_command(context, name)
         if command is not None:
-            own = click.Context(command, info_name=name, parent=context, max_content_width=100, terminal_width=100)
+            own = click.Context(command, info_name=name, parent=context, terminal_width=WIDTH)
             parts.append(_section(f"harness {name}", command.get_help(own)))
     return "\n".join(parts)
 

@@ -185,6 +185,8 @@ class _Intake:
         for (line, _), row in zip(kept, cells, strict=True):
             given = [self._cell(line, cell, separator) for cell in row if not is_blank(cell)]
             names.append([name for each in given for name in each] if given else None)
+        if said := sum(normalize(cell) == NONE_WORD for cell in texts):
+            self.notes.append(f"label cells that say 'none': {said}, read as 'no label applies', not as a label")
         if is_vector(names):
             self.problems.add(
                 f"'{self.found.labels[0]}' must hold names of labels, got rows of 0 and 1. Give each label a column of "

@@ -130,9 +130,7 @@ def merged(spellings: Mapping[str, int]) -> tuple[dict[str, str], list[str]]:
         name = max(group, key=lambda spelling: spellings[spelling])
         name_by |= dict.fromkeys(group, name)
         if others := [f"'{each}' ({spellings[each]})" for each in group if each != name]:
-            notes.append(
-                f"read as '{name}' ({spellings[name]}), the same but for case or joiners: {', '.join(others)}"
-            )
+            notes.append(f"read as '{name}' ({spellings[name]}), the same but for case or joiners: {', '.join(others)}")
     return name_by, notes
 
 

@@ -295,7 +295,7 @@ def label_file(
         encode_table(output, texts.table, columns_for(texts, {}, plan.space, fields)[0])
     if texts.blank:
         warn(f"{source}: rows without a text are not asked and stay empty: {_lines(texts.blank)}.")
-    with _told_to_repeat(output):
+    with _told_to_repeat(output, use_cache=use_cache):
         run = execution.start(plan, project, concurrency=concurrency, use_cache=use_cache, progress=progress, warn=warn)
     predictions = {each.sample: each for each in run.predictions}
     added, names = columns_for(texts, predictions, plan.space, fields)
@@ -317,7 +317,7 @@ def _hint_at_text(table: Table, text: str | None) -> Iterator[None]:
 
 
 @contextmanager
-def _told_to_repeat(output: Path) -> Iterator[None]:
+def _told_to_repeat(output: Path, *, use_cache: bool) -> Iterator[None]:
     """Say of a run that stopped how labelling goes on: `harness run --resume` would write no file."""
     try:
         yield
@@ -325,9 +325,8 @@ def _told_to_repeat(output: Path) -> Iterator[None]:
         told, stopped, _ = str(error).partition("Go on with:")
         if not stopped:
             raise
-        raise type(error)(
-            f"{told}{output} is not written. Type the same command again: it asks only for what is missing."
-        ) from None
+        asks = "it asks only for what is missing" if use_cache else "past the cache it asks for everything anew"
+        raise type(error)(f"{told}{output} is not written. Type the same command again: {asks}.") from None
 
 
 def _lines(lines: Sequence[int]) -> str:

@@ -35,12 +35,13 @@ ORDER = [
     ["errors"],
     ["records", "labelspace", "template"],
     ["identity", "parsing", "metrics", "splitting", "yamlfile"],
-    ["prompt", "samples", "rows", "project", "scoring", "selection"],
+    ["prompt", "samples", "rows", "labelcells", "project", "scoring", "selection"],
     ["predict", "dataset", "comparison", "pricing", "store", "retry"],
-    ["clients", "cache", "promptfile", "failures", "provenance"],
-    ["runner", "versions"],
+    ["clients", "cache", "promptmodel", "promptnames", "promptfile", "failures", "provenance"],
+    ["runner", "versions", "planning"],
     ["execution", "rescoring"],
-    ["api", "report", "labelling", "starting", "scaffold"],
+    ["table", "columns", "intake"],
+    ["api", "results", "report", "labelling", "starting", "scaffold"],
     ["cli"],
 ]
 """A module imports only from rows above its own, or from its own row."""

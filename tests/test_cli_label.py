@@ -9,7 +9,7 @@ from pathlib import Path
 import cli_project
 import pytest
 from cli_project import Cli
-from scripted_server import ScriptedServer, answering, error
+from scripted_server import Reply, ScriptedServer, answering, error
 
 project, cli = cli_project.project, cli_project.cli
 
@@ -19,7 +19,7 @@ CSV = "text,n\ntoo late,1\nbent,2\n,3\nfine,4\nodd,5\n"
 @pytest.fixture
 def server() -> Iterator[ScriptedServer]:
     """A server that answers by what the text says, and fails on `down`."""
-    replies = {
+    replies: dict[str, str | Reply] = {
         "too late": "shipping",
         "bent": "shipping, price",
         "fine": "none",
@@ -57,7 +57,8 @@ def test_it_ends_with_counts_cost_and_the_path(project: Path, new: Path, server:
         ["no", "text,", "not", "asked", "1"],
         ["something", "off", "the", "list", "in", "1", "row:", "see", "the", "column", "off_list"],
     ]
-    assert told[-2][:6] == ["4", "calls", "made,", "cost", *told[-2][4:5], *told[-2][5:6]]
+    assert told[-2][:4] == ["4", "calls", "made,", "cost"]
+    assert told[-2][4].startswith("$0.")
     (run,) = (path.name for path in (project / "runs").iterdir())
     assert told[-2][-2:] == ["run", run]
     assert told[-1] == ["5", "rows", "written", "to", "out.csv"]

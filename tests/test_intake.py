@@ -66,7 +66,10 @@ def test_a_csv_with_delimited_cells(tmp_path: Path) -> None:
     ]
     assert golds(intake) == [["quality", "shipping"], ["quality"], []]
     assert dict(intake.support) == {"quality": 2, "shipping": 1}
-    assert notes_without_support(intake) == ["labels are split at ';'; another: --separator"]
+    assert notes_without_support(intake) == [
+        "labels are split at ';'; another: --separator",
+        "label cells that say 'none': 1, read as 'no label applies', not as a label",
+    ]
     assert list(stated(intake)) == ["text from column 'review'", "labels from column 'tags'", "ids from column 'id'"]
 
 

@@ -403,6 +403,15 @@ def test_a_run_that_the_server_stops_says_how_to_go_on(project: Path) -> None:
     )
 
 
+def test_past_the_cache_everything_is_asked_anew(project: Path) -> None:
+    """The message does not promise what `--no-cache` cannot keep."""
+    source = write_csv(project / "new.csv", [("text",), ("fine",), ("no key",)])
+    script = answering({"fine": "none", "no key": error(401, "bad key")})
+    with ScriptedServer(script) as server, pytest.raises(ModelError) as caught:
+        label(source, "out.csv", server, concurrency=1, cache=False)
+    assert str(caught.value).endswith("Type the same command again: past the cache it asks for everything anew.")
+
+
 def test_an_error_before_the_first_answer_is_told_as_it_is(project: Path) -> None:
     """There is nothing to go on with."""
     source = write_csv(project / "new.csv", [("text",), ("fine",)])

@@ -81,6 +81,7 @@ def main() -> None:
 
 def _result() -> int:
     """Run the command, with all its output written, and return the exit code."""
+    out = sys.stdout
     try:
         code = group(standalone_mode=False)
         sys.stdout.flush()
@@ -94,8 +95,13 @@ def _result() -> int:
         return _tell(error.format_message(), error.exit_code)
     except HarnessError as error:
         return _tell(str(error), error.exit_code)
-    except (click.exceptions.Abort, KeyboardInterrupt):
-        return _tell("interrupted", EXIT_INTERRUPTED)
+    except click.exceptions.Abort:  # Ctrl-C
+        click.echo("interrupted", err=True)
+        return EXIT_INTERRUPTED
+    except SystemExit as ended:
+        if sys.stdout is not out:  # click has put it away, because its reader has gone; no failure of anybody's
+            raise BrokenPipeError from None
+        return ended.code if isinstance(ended.code, int) else EXIT_OK
     return code if isinstance(code, int) else EXIT_OK
 
 

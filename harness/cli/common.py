@@ -36,9 +36,9 @@ def complete_run(ctx: click.Context, param: click.Parameter, incomplete: str) ->
     return [CompletionItem(name) for name in names if name.startswith(incomplete)]
 
 
-def run_argument(name: str = "run", *, nargs: int = 1, required: bool = True) -> Callable[[Command], Command]:
+def run_argument(name: str = "run", *, nargs: int = 1, metavar: str = "RUN") -> Callable[[Command], Command]:
     """Return an argument that names a run."""
-    return click.argument(name, nargs=nargs, required=required, metavar=name.upper(), shell_complete=complete_run)
+    return click.argument(name, nargs=nargs, required=True, metavar=metavar, shell_complete=complete_run)
 
 
 def json_option(command: Command) -> Command:
@@ -56,7 +56,12 @@ def output_option(formats: str) -> Callable[[Command], Command]:
 def limit_option(default: int, what: str) -> Callable[[Command], Command]:
     """Return the option ``--limit`` of a listing."""
     return click.option(
-        "--limit", type=click.IntRange(min=0), default=default, show_default=True, help=f"Show at most so many {what}."
+        "--limit",
+        type=click.IntRange(min=0),
+        default=default,
+        metavar="N",
+        show_default=True,
+        help=f"Show at most so many {what}.",
     )
 
 
@@ -154,7 +159,7 @@ def model_options(command: Command) -> Command:
     for option in (
         click.option("--var", "variables", multiple=True, metavar="K=V", help="Set a template variable."),
         click.option("--no-cache", is_flag=True, help="Make every call anew."),
-        click.option("-j", "--concurrency", type=click.IntRange(min=1), help="Calls under way at once."),
+        click.option("-j", "--concurrency", type=click.IntRange(min=1), metavar="N", help="Calls under way at once."),
         click.option("--base-url", metavar="URL", help="An OpenAI-compatible server, instead of the prompt's."),
         click.option("--model", metavar="NAME", help="A model, instead of the prompt's."),
     ):

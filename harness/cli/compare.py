@@ -11,7 +11,7 @@ from harness.errors import EXIT_OK
 
 
 @click.command("compare")
-@run_argument("runs", nargs=-1)
+@run_argument("runs", nargs=-1, metavar="RUN RUN…")
 @limit_option(8, "samples of a kind")
 @output_option("as .json, .md, or the labels as .csv")
 @json_option

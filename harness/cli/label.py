@@ -12,6 +12,7 @@ from harness.errors import EXIT_INCOMPLETE, EXIT_OK
 
 if TYPE_CHECKING:
     from harness.labelling import Labelled
+    from harness.project import Project
 
 
 @click.command("label")
@@ -59,7 +60,9 @@ def command(
       harness label prompts/v3.yaml new.parquet -o labelled.jsonl --text body --limit 20
     """
     from harness import api
+    from harness.project import find_project
 
+    project = find_project(prompt)
     with progress_bar(prompt.stem) as tell:
         labelled = api.label(
             prompt,
@@ -76,19 +79,19 @@ def command(
             force=force,
             progress=tell,
             warn=say,
+            project=project,
         )
     if as_json:
         show_json(labelled.to_json())
     else:
-        _tell(labelled)
+        _tell(labelled, project)
     return EXIT_OK if labelled.run.manifest.state == "complete" else EXIT_INCOMPLETE
 
 
-def _tell(labelled: Labelled) -> None:
+def _tell(labelled: Labelled, project: Project) -> None:
     from rich.text import Text
 
     from harness.execution import run_spent
-    from harness.project import find_project
     from harness.report import numbers
     from harness.report.terminal import table
     from harness.report.text import one_line
@@ -107,7 +110,7 @@ def _tell(labelled: Labelled) -> None:
     show(rows, "")
     if labelled.off_list:
         show(Text(f"something off the list in {numbers.plural(labelled.off_list, 'row')}: see the column off_list"))
-    spent = run_spent(labelled.run, find_project().settings.prices)
+    spent = run_spent(labelled.run, project.settings.prices)
     calls = f"{numbers.plural(spent.calls, 'call')} made" if spent.calls else "no call made, all completions were there"
     told = f"{calls}, cost {numbers.usd(spent.usd)}, {numbers.seconds(manifest.seconds)}, run {manifest.id}"
     show(Text(told, style="dim"))

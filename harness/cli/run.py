@@ -39,7 +39,7 @@ RETRY_KINDS = ("call_error", "refusal", "truncated", "unparseable")
 
 
 @click.command("run")
-@click.argument("prompts", nargs=-1, metavar="PROMPT…", type=click.Path(path_type=Path))
+@click.argument("prompts", nargs=-1, metavar="[PROMPT…]", type=click.Path(path_type=Path))
 @model_options
 @click.option("--split", metavar="NAME", help="Which samples; default: the dataset's default split.")
 @click.option("--limit", type=click.IntRange(min=1), metavar="N", help="At most N samples, the same for every version.")
@@ -246,7 +246,8 @@ def _tell(runs: list[Run], compared: ComparedRuns | None) -> None:
         samples = {sample.id: sample for run in compared.runs for sample in run.samples}
         notes = [changes.note(each) for each in compared.notes]
         show("", *notes, *changes.diff_report(diff, space, samples, CHANGES_SHOWN, "harness compare lists them"))
-    show(terminal.next_steps(_next(runs, compared)))
+    if commands := _next(runs, compared):
+        show(terminal.next_steps(commands))
 
 
 def _next(runs: list[Run], compared: ComparedRuns | None) -> list[str]:

@@ -13,10 +13,12 @@ from harness.errors import EXIT_OK, DataError, did_you_mean
 @click.command("show")
 @run_argument()
 @click.argument("sample", required=False)
-@click.option("--repeat", type=click.IntRange(min=0), default=0, help="Which repeat of the sample.")
+@click.option("--repeat", type=click.IntRange(min=0), default=0, metavar="N", help="Which repeat of the sample.")
 @json_option
 def command(run: str, sample: str | None, repeat: int, as_json: bool) -> int:
-    """Show a run's scores, or one sample in full: text, gold, predicted, what was sent and what came back.
+    """Show a run's scores, or one sample in full.
+
+    Of a sample: its text, gold and predicted labels, every message that was sent and what came back.
 
     \b
     Examples:

@@ -1,0 +1,195 @@
+"""Runs and comparisons as tables: what the Python API returns."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from harness.errors import UsageError, did_you_mean, listing
+from harness.failures import KINDS, SORTS, Failure, find_failures
+from harness.project import Project
+from harness.store import StoredRun, find_run
+from harness.versions import ComparedRuns, compare_runs
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from harness.scoring import Scores
+
+
+class Run:
+    """A run on disk, with its results as tables.
+
+    Attributes:
+        stored: The run as it is stored.
+    """
+
+    def __init__(self, stored: StoredRun, project: Project) -> None:
+        self.stored = stored
+        self.project = project
+
+    def __repr__(self) -> str:
+        return f"<Run {self.id}: {self.stored.manifest.state}, {self.stored.manifest.n_samples} samples>"
+
+    @property
+    def id(self) -> str:
+        """The run's id: the name of its folder."""
+        return self.stored.manifest.id
+
+    @property
+    def version(self) -> str:
+        """The prompt version that was run."""
+        return self.stored.manifest.version
+
+    @property
+    def state(self) -> str:
+        """complete, incomplete (calls failed), interrupted, stopped or running."""
+        return self.stored.manifest.state
+
+    @property
+    def path(self) -> Path:
+        """The run's folder."""
+        return self.stored.path
+
+    @cached_property
+    def result(self) -> Scores:
+        """All scores as a value."""
+        from harness.scoring import Scores
+
+        return Scores.from_json(self.stored.scores)
+
+    @property
+    def headline(self) -> dict[str, float]:
+        """Macro F1, micro F1, subset accuracy and coverage, each from 0 to 1; NaN where it is not defined."""
+        return self.result.headline
+
+    @property
+    def scores(self) -> pd.DataFrame:
+        """One row a label, in label-space order: support, predicted, tp, fp, fn, precision, recall, f1, unanswered."""
+        import pandas as pd
+
+        return pd.DataFrame([asdict(row) for row in self.result.labels]).set_index("label")
+
+    @property
+    def predictions(self) -> pd.DataFrame:
+        """One row a prediction: id, repeat, gold, labels, unanswered, failure, off_list, fields."""
+        import pandas as pd
+
+        from harness.report.files import prediction_rows
+
+        return pd.DataFrame(prediction_rows(self.stored))
+
+    def failures(
+        self, label: str | None = None, kind: str | None = None, regressed_from: str | None = None, sort: str = "order"
+    ) -> pd.DataFrame:
+        """Return one row a prediction that is not exactly right; see `find` for the arguments."""
+        import pandas as pd
+
+        from harness.report.listing import failure_row
+
+        rows = [failure_row(each) for each in self.find(label, kind, regressed_from, sort)]
+        columns = ["id", "repeat", "kind", "gold", "predicted", "missed", "extra", "off_list", "why", "inputs", "raw"]
+        return pd.DataFrame(rows, columns=columns)
+
+    def find(
+        self, label: str | None = None, kind: str | None = None, regressed_from: str | None = None, sort: str = "order"
+    ) -> list[Failure]:
+        """Return the predictions that are not exactly right.
+
+        Args:
+            label: Only where this label is wrong.
+            kind: fp, fn, wrong, call_error, refusal, truncated or unparseable.
+            regressed_from: Name of a run: only samples that were exactly right there; with a label, those whose cell
+                of that label was right there.
+            sort: order, errors or length.
+
+        Raises:
+            UsageError: There is no such label, kind or order.
+        """
+        space = self.stored.manifest.space
+        found = None
+        if label is not None:
+            found = space.find(label)
+            if found is None:
+                raise UsageError(
+                    f"--label '{label}': must be a label of {self.stored.manifest.dataset}: {listing(space.names)}."
+                    f"{did_you_mean(label, space.names)}"
+                )
+        if kind is not None and kind not in KINDS:
+            raise unknown_word("kind", kind, KINDS)
+        if sort not in SORTS:
+            raise unknown_word("sort", sort, SORTS)
+        among = None if regressed_from is None else self._regressed(regressed_from, found)
+        return find_failures(self.stored, label=found, kind=kind, among=among, sort=sort)
+
+    def _regressed(self, name: str, label: str | None) -> set[str]:
+        """Return the ids of the samples that were right in another run: exactly, or in one label."""
+        before = find_run(self.project.runs, name)
+        comparison = compare_runs([before, self.stored], self.project).comparison
+        if label is None:
+            return {change.sample for change in comparison.diffs[0].regressed}
+        common = set(comparison.samples)
+        return {
+            each.sample
+            for each in before.predictions
+            if each.repeat == 0
+            and each.sample in common
+            and label not in each.unanswered
+            and (label in each.labels) == (label in (self.stored.gold.get(each.sample) or ()))
+        }
+
+
+class ComparisonResult:
+    """Runs side by side, as tables.
+
+    Attributes:
+        compared: The comparison as a value.
+    """
+
+    def __init__(self, compared: ComparedRuns) -> None:
+        self.compared = compared
+
+    @property
+    def headline(self) -> pd.DataFrame:
+        """One row a run: macro_f1, micro_f1, subset_accuracy, coverage, over the common samples."""
+        import pandas as pd
+
+        rows = {run.name: run.scores.headline for run in self.compared.comparison.runs}
+        return pd.DataFrame.from_dict(rows, orient="index")
+
+    @property
+    def labels(self) -> pd.DataFrame:
+        """One row a (later run, label): support, f1_before, f1_after, delta, and cells regressed and fixed."""
+        import pandas as pd
+
+        rows = [
+            {"run": diff.after, **asdict(label)} for diff in self.compared.comparison.diffs for label in diff.labels
+        ]
+        return pd.DataFrame(rows)
+
+    @property
+    def samples(self) -> pd.DataFrame:
+        """One row a sample that changed: run, sample, kind (regressed, fixed, churned), gold, before, after."""
+        import pandas as pd
+
+        rows = [
+            {
+                "run": diff.after,
+                "sample": each.sample,
+                "kind": each.kind,
+                "gold": self.compared.comparison.space.ordered(each.gold),
+                "before": self.compared.comparison.space.ordered(each.before.labels),
+                "after": self.compared.comparison.space.ordered(each.after.labels),
+            }
+            for diff in self.compared.comparison.diffs
+            for each in (*diff.regressed, *diff.fixed, *diff.churned)
+        ]
+        return pd.DataFrame(rows, columns=["run", "sample", "kind", "gold", "before", "after"])
+
+
+def unknown_word(option: str, word: str, known: Sequence[str]) -> UsageError:
+    """Return the error for a word that an option does not know."""
+    return UsageError(f"--{option} '{word}': must be one of {listing(known)}.{did_you_mean(word, known)}")
