@@ -24,7 +24,18 @@ if TYPE_CHECKING:
     from harness.errors import HarnessError as HarnessError
 
 __version__ = "0.1.0"
-__all__ = ["ComparisonResult", "HarnessError", "Run", "__version__", "compare", "label", "load", "resume", "run", "score"]
+__all__ = [
+    "ComparisonResult",
+    "HarnessError",
+    "Run",
+    "__version__",
+    "compare",
+    "label",
+    "load",
+    "resume",
+    "run",
+    "score",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -20,7 +20,7 @@ from harness.records import FailureKind
 from harness.results import ComparisonResult, Run, unknown_word
 from harness.selection import Selection
 from harness.store import find_run
-from harness.versions import compare_runs
+from harness.versions import compare_runs, doubts
 
 if TYPE_CHECKING:
     from harness.labelling import Labelled
@@ -211,14 +211,22 @@ def label(
     )
 
 
-def load(name: str, project: Project | None = None) -> Run:
+def load(name: str, project: Project | None = None, warn: Callable[[str], None] = lambda _: None) -> Run:
     """Return a run by its name: a version, `latest`, an id, the beginning of one, or a path.
+
+    Args:
+        name: What the run is called.
+        project: Default: the project around the current folder.
+        warn: Called when a version name may mean something else than it seems: see `versions.doubts`.
 
     Raises:
         RunNameError: It means no run, or several.
     """
     where = project or find_project()
-    return Run(find_run(where.runs, name), where)
+    stored = find_run(where.runs, name)
+    for doubt in doubts(name, stored, where):
+        warn(doubt)
+    return Run(stored, where)
 
 
 def score(name: str, project: Project | None = None) -> rescoring.Rescored:
@@ -227,8 +235,10 @@ def score(name: str, project: Project | None = None) -> rescoring.Rescored:
     return rescoring.rescore(find_run(where.runs, name, any_state=True), where)
 
 
-def compare(first: str, *others: str, project: Project | None = None) -> ComparisonResult:
-    """Return what changed from the first run to each of the others.
+def compare(
+    first: str, *others: str, project: Project | None = None, warn: Callable[[str], None] = lambda _: None
+) -> ComparisonResult:
+    """Return what changed from the first run to each of the others; `warn` is told what `load` tells.
 
     Raises:
         DataError: Fewer than two runs, other label spaces, or no common samples.
@@ -236,7 +246,8 @@ def compare(first: str, *others: str, project: Project | None = None) -> Compari
     if not others:
         raise DataError(f"compare: must have at least two runs, got one ({first}).")
     where = project or find_project()
-    return ComparisonResult(compare_runs([find_run(where.runs, name) for name in (first, *others)], where))
+    runs = [load(name, where, warn).stored for name in (first, *others)]
+    return ComparisonResult(compare_runs(runs, where))
 
 
 __all__ = ["ComparisonResult", "Run", "compare", "label", "load", "plan_run", "resume", "run", "score"]

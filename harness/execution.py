@@ -6,6 +6,8 @@ import asyncio
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -243,12 +245,14 @@ class _Execution:
         # What the end of the run needs (numpy takes 0.1 s to load) loads while the first calls are out.
         threading.Thread(target=_preload, daemon=True).start()
         try:
-            predictions = self._ask()
+            predictions = self._ask() if _no_loop_here() else _in_thread(self._ask)
         except KeyboardInterrupt:
-            self._end("interrupted")
+            with suppress(DataError):  # what stopped the run matters more than that it could not be noted
+                self._end("interrupted")
             raise InterruptedRun(f"run {self.writer.manifest.id}: stopped; {self._kept()}") from None
         except HarnessError as error:
-            self._end("stopped")
+            with suppress(DataError):
+                self._end("stopped")
             if self.writer.latest:
                 raise type(error)(f"{error}\nrun {self.writer.manifest.id}: {self._kept()}") from None
             raise
@@ -299,6 +303,20 @@ class _Execution:
             return "nothing was answered yet, so nothing is kept."
         completions = "1 completion is" if kept == 1 else f"{kept} completions are"
         return f"{completions} kept. Go on with: harness run --resume {self.writer.manifest.id}"
+
+
+def _no_loop_here() -> bool:
+    """Return whether this thread is free to run an event loop; in a notebook it is not."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return True
+    return False
+
+
+def _in_thread(ask: Callable[[], list[Prediction]]) -> list[Prediction]:
+    with ThreadPoolExecutor(max_workers=1) as pool:
+        return pool.submit(ask).result()
 
 
 def _preload() -> None:

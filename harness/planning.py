@@ -13,6 +13,7 @@ from harness.prompt import Prompt
 from harness.promptfile import Task
 from harness.records import Sample
 from harness.selection import Selection, select
+from harness.store import FILE_SPLIT
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,8 +68,10 @@ def plan_labels(task: Task, selection: Selection) -> Plan:
     chosen = select(task.samples.samples, selection)
     for sample in chosen:
         next(predict(task.prompt, task.dataset.space, sample))
-    split = f"file:{task.samples.path.name}"
-    return Plan(task.prompt, task.dataset.space, task.dataset.name, chosen, split, default_split=False, selection=selection)
+    split = f"{FILE_SPLIT}{task.samples.path.name}"
+    return Plan(
+        task.prompt, task.dataset.space, task.dataset.name, chosen, split, default_split=False, selection=selection
+    )
 
 
 def _refuse_leaks(prompt: Prompt, samples: Iterable[Sample]) -> None:

@@ -17,6 +17,7 @@ from harness.errors import DataError, Problems, did_you_mean, listing, shortened
 from harness.yamlfile import read_text
 
 SETTINGS_FILE = "harness.toml"
+FAR = os.path.join("..", "..")  # noqa: PTH118 - the text that begins a far relative path
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,11 +66,12 @@ class Project:
             return False
 
     def show(self, path: Path) -> str:
-        """Return a path as a person in the current folder would type it."""
+        """Return a path as a person in the current folder would type it: from there when it is near, else whole."""
         try:
-            return os.path.relpath(path)
+            short = os.path.relpath(path)
         except ValueError:  # another drive
             return str(path)
+        return str(path) if short.startswith(FAR) else short
 
 
 def find_project(start: Path | None = None) -> Project:

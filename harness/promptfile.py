@@ -67,7 +67,7 @@ def load_task(
         with problems.before():
             raise DataError(f"{path}:1: 'dataset' is missing. Add: dataset: ../datasets/NAME.yaml")
     with problems.before():
-        loaded = load_dataset(chosen, project)
+        loaded = load_dataset(Path(project.show(chosen.resolve())), project)
     prompt = file.bind(prompt, loaded.space)
     with problems.before():
         samples = loaded.read(split) if read is None else read(loaded.space)

@@ -142,13 +142,14 @@ async def _complete(job: Job, progress: Progress, call: Call) -> Completion:
         return stored.completion
     completion = None if redraw else job.cache.get(key)
     if completion is None and key in job.under_way:
-        completion = replace(await job.under_way[key], cached=True)
+        completion = replace(await asyncio.shield(job.under_way[key]), cached=True)
     if completion is None:
         completion = await _ask(job, key, client, body)
         # No await between the answer and its line in the file: a cancelled run loses only what was in flight.
         progress.calls += 1
         progress.tokens += completion.usage.get("prompt_tokens", 0) + completion.usage.get("completion_tokens", 0)
-        job.cache.put(key, completion)
+        if not redraw:  # or a later run would get the better of two draws without being marked
+            job.cache.put(key, completion)
     else:
         progress.cached += 1
     job.writer.append(call, key, completion)

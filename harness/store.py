@@ -26,6 +26,9 @@ from harness.records import Call, Completion, Prediction, Sample
 FORMAT = 1
 """Version of the files of a run; a reader refuses what is newer."""
 
+FILE_SPLIT = "file:"
+"""What the split of a labelling run begins with; the file's name follows."""
+
 State = Literal["running", "complete", "incomplete", "interrupted", "stopped"]
 """running: being written. complete: every call has a completion. incomplete: calls failed. interrupted: Ctrl-C or killed.
 stopped: the model could not be used any more."""
@@ -78,6 +81,11 @@ class Manifest:
     def models(self) -> tuple[str, ...]:
         """Names of the models as they were asked for."""
         return tuple(model.name for model in self.prompt.models)
+
+    @property
+    def is_labelling(self) -> bool:
+        """Whether the run labelled a file without gold (`harness label`): it has no scores."""
+        return self.split.startswith(FILE_SPLIT)
 
     def to_json(self) -> dict[str, Any]:
         """Return the manifest as plain values; `from_json` is the way back."""
@@ -436,12 +444,13 @@ def find_run(runs: Path, name: str, *, any_state: bool = False) -> StoredRun:
     every = list_runs(runs)
     if not every:
         raise RunNameError(f"{runs}: there are no runs yet. Type: harness run prompts/YOURS.yaml")
-    if name == "latest":
-        return every[0]
     for run in every:
         if run.manifest.id == name:
             return run
-    versions = [run for run in every if run.manifest.version == name]
+    scored = [run for run in every if not run.manifest.is_labelling]
+    if name == "latest" and scored:
+        return scored[0]
+    versions = [run for run in scored if run.manifest.version == name]
     if versions:
         return versions[0] if any_state else _newest_complete(name, versions)
     begun = [run for run in every if run.manifest.id.startswith(name)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Any
 
 from harness.comparison import Comparison, RunPredictions, compare
@@ -12,6 +13,7 @@ from harness.errors import DataError, RunNameError, listing
 from harness.identity import canonical
 from harness.labelspace import LabelSpace
 from harness.project import Project
+from harness.promptfile import load_task
 from harness.records import Sample
 from harness.store import Manifest, StoredRun, find_run, list_runs
 
@@ -219,3 +221,42 @@ def _left_out(runs: Sequence[StoredRun], comparison: Comparison, differing: set[
     if differing:
         notes.append(f"left out, because their inputs differ between the runs: {listing(sorted(differing), 5)}")
     return notes
+
+
+def doubts(name: str, run: StoredRun, project: Project) -> list[str]:
+    """Say what makes it doubtful that a version name means what a person thinks it does.
+
+    That is: the prompt file says something else by now, or the version was run with several models.
+    """
+    manifest = run.manifest
+    if name != manifest.version:
+        return []
+    found = []
+    others = [
+        each.manifest
+        for each in list_runs(project.runs)
+        if each.manifest.version == name and each.manifest.state == "complete" and each.manifest.default_split
+    ]
+    models = list(dict.fromkeys(" + ".join(other.models) for other in others))
+    if len(models) > 1:
+        found.append(
+            f"{name} was run with {listing(models)}; this is {manifest.id} with {' + '.join(manifest.models)}."
+        )
+    if _has_changed(run, project):
+        found.append(f"the prompt {manifest.prompt.path} has changed since {manifest.id}. Run it again to score it.")
+    return found
+
+
+def _has_changed(run: StoredRun, project: Project) -> bool:
+    """Return whether the prompt file would ask something else today; one that is gone or broken says nothing."""
+    prompt = run.manifest.prompt
+    if prompt.path is None:
+        return False
+    path = project.root / prompt.path
+    try:
+        if path.stat().st_mtime <= datetime.fromisoformat(run.manifest.started).timestamp():
+            return False
+        model = prompt.passes[0].model.name
+        return load_task(path, project, model=model, variables=prompt.variables).prompt.hash != run.manifest.prompt_hash
+    except (OSError, DataError):
+        return False

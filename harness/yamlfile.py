@@ -146,7 +146,7 @@ def read_text(path: Path) -> str:
         DataError: It is not there, is a folder, or is not UTF-8; the message names near file names.
     """
     try:
-        return path.read_text(encoding="utf-8-sig")
+        return path.read_bytes().decode("utf-8-sig")  # not read_text: a line break inside a CSV cell stays what it is
     except FileNotFoundError:
         raise DataError(f"{path}: no such file.{did_you_mean(path.name, names_beside(path))}") from None
     except IsADirectoryError:

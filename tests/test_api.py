@@ -360,3 +360,10 @@ def test_undefined_scores_are_nan(folder: Folder, server: ScriptedServer) -> Non
     made = run(folder, server, samples=["s4"])
     assert math.isnan(made.scores.loc["price", "f1"])  # type: ignore[arg-type]
     assert math.isnan(made.headline["macro_f1"])
+
+
+async def test_a_run_works_inside_a_running_event_loop(folder: Folder) -> None:
+    """In a notebook, where an event loop is running already, `run` works like anywhere else."""
+    folder.prompt("v1", PROMPT)
+    with ScriptedServer("shipping") as server:
+        assert folder.run_on(server, "v1").state == "complete"

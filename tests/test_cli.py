@@ -183,9 +183,15 @@ def test_run_names_are_completed(project: Path, words: tuple[str, ...]) -> None:
     assert completed(*words, incomplete="v2-") == ["v2-20260104-030405"]
 
 
-def test_commands_are_completed() -> None:
-    """A shell offers the commands."""
+def test_commands_are_completed(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A shell offers the commands, asked as the script asks."""
     assert completed(incomplete="c") == ["check", "compare", "completion"]
+    assert completed("nothing", incomplete="-") == ["--version", "-h", "--help"]
+    monkeypatch.setenv("_HARNESS_COMPLETE", "zsh_complete")
+    monkeypatch.setenv("COMP_WORDS", "harness fai")
+    monkeypatch.setenv("COMP_CWORD", "1")
+    told = cli()
+    assert (told.code, told.out.splitlines()[:2]) == (0, ["plain", "failures"])
 
 
 def test_a_broken_project_completes_nothing(project: Path) -> None:
@@ -214,6 +220,42 @@ def test_a_reader_that_leaves_ends_quietly(project: Path, arguments: tuple[str, 
     done = typed(*arguments, capture_output=False, stdout=writing, stderr=subprocess.PIPE)
     os.close(writing)
     assert (done.returncode, done.stderr) == (0, b"")
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "told"),
+    [
+        (BrokenPipeError(32, "Broken pipe"), 0, ""),
+        (
+            OSError(28, "No space left on device"),
+            1,
+            "error: standard output: cannot be written (No space left on device).",
+        ),
+        (PermissionError(13, "Permission denied", "runs/x"), 1, "error: runs/x: cannot be used (Permission denied)."),
+    ],
+)
+def test_an_error_of_the_system_is_no_traceback(
+    project: Path, cli: Cli, monkeypatch: pytest.MonkeyPatch, error: OSError, code: int, told: str
+) -> None:
+    """What the system refuses is told in a sentence, with the file's name where there is one."""
+
+    def refuse(_: object) -> None:
+        raise error
+
+    monkeypatch.setattr("harness.store.list_runs", refuse)
+    outcome = cli("runs")
+    assert outcome.code == code
+    assert outcome.err.startswith(told)
+
+
+def test_output_that_cannot_be_flushed_is_told(project: Path, cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was written into a buffer alone counts as not written: a reader that leaves then ends quietly too."""
+
+    def refuse() -> None:
+        raise BrokenPipeError(32, "Broken pipe")
+
+    monkeypatch.setattr(sys.stdout, "flush", refuse)
+    assert cli("runs").code == 0
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
@@ -348,6 +390,15 @@ def test_score_that_misses_calls_exits_3(project: Path, cli: Cli) -> None:
         "warning: 1 call would now be needed that never were made; they count as call errors. "
         "Type: harness run --resume v1-20260103-030405\n"
     )
+
+
+def test_show_of_a_sample_that_was_never_asked(project: Path, cli: Cli) -> None:
+    """A sample whose completion is gone is shown with what there is."""
+    run = stored_run(project, "v1")
+    (run.path / "completions.jsonl").write_bytes(b"")
+    shown = cli("show", "v1", "r01").out
+    assert "predicted  shipping\n" in shown
+    assert "sent as" not in shown
 
 
 def test_show_of_a_run_is_its_report(project: Path, cli: Cli) -> None:

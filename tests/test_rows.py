@@ -228,7 +228,7 @@ def test_csv_rows_have_the_line_they_begin_on(tmp_path: Path) -> None:
         tmp_path, "a.csv", b'\xef\xbb\xbf\r\ntext , labels\r\n"late,\r\nagain",shipping\r\n,\r\n\r\n"a ""b""",\r\n'
     )
     assert rows(file) == [
-        (3, {"text": "late,\nagain", "labels": "shipping"}),
+        (3, {"text": "late,\r\nagain", "labels": "shipping"}),
         (7, {"text": 'a "b"', "labels": ""}),
     ]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from typing import Any
 
@@ -13,7 +14,7 @@ from harness import execution
 from harness.errors import DataError, RunNameError
 from harness.records import FailureKind
 from harness.store import StoredRun, load_run, write_json
-from harness.versions import ComparedRuns, compare_runs, find_baseline
+from harness.versions import ComparedRuns, compare_runs, doubts, find_baseline
 
 
 @pytest.fixture
@@ -343,3 +344,44 @@ def test_params_of_every_pass_are_told(runs: Runs) -> None:
     assert runs.compare(one, two).notes == (
         'params: v1 {"temperature":0} + {"temperature":1}, v2 {"temperature":1} + {"temperature":0}',
     )
+
+
+# --- what a version name may not mean ------------------------------------
+
+
+def doubted(runs: Runs, name: str, run: StoredRun) -> list[str]:
+    """Return what is doubtful about a name."""
+    return doubts(name, load_run(run.path), runs.folder.project)
+
+
+def test_a_version_whose_prompt_has_changed_since_is_doubtful(runs: Runs) -> None:
+    """A version name is told to be doubtful when its file would ask something else today; notes do not count."""
+    run = runs.make("v1")
+    assert doubted(runs, "v1", run) == []
+    path = runs.folder.prompt("v1", "notes: other words\n" + PROMPT.replace("Labels:", "Labels :"))
+    os.utime(path, (2**32, 2**32))
+    assert doubted(runs, "v1", run) == []
+    path = runs.folder.prompt("v1", PROMPT.replace("Labels:", "Labels now:"))
+    os.utime(path, (2**32, 2**32))
+    id_ = run.manifest.id
+    assert doubted(runs, "v1", run) == [
+        f"the prompt prompts/v1.yaml has changed since {id_}. Run it again to score it."
+    ]
+    assert doubted(runs, id_, run) == []
+
+
+def test_a_version_that_several_models_ran_is_doubtful(runs: Runs) -> None:
+    """A version name is told to be doubtful when its complete runs were made with different models."""
+    runs.make("v1", model="large")
+    run = runs.make("v1", model="small")
+    assert doubted(runs, "v1", run) == [f"v1 was run with small, large; this is {run.manifest.id} with small."]
+
+
+def test_a_prompt_that_is_gone_or_broken_leaves_no_doubt_to_tell(runs: Runs) -> None:
+    """Without a prompt file that can be read there is nothing to compare with."""
+    run = runs.make("v1")
+    path = runs.folder.prompt("v1", "nonsense: [")
+    os.utime(path, (2**32, 2**32))
+    assert doubted(runs, "v1", run) == []
+    path.unlink()
+    assert doubted(runs, "v1", run) == []

@@ -75,7 +75,11 @@ def main() -> None:
         code = EXIT_OK
     except OSError as error:
         _drop_output()
-        code = _tell(f"standard output: cannot be written ({error.strerror or error}). Make room, or write elsewhere.")
+        why = error.strerror or type(error).__name__
+        if error.filename is None:
+            code = _tell(f"standard output: cannot be written ({why}). Make room, or write elsewhere.")
+        else:
+            code = _tell(f"{error.filename}: cannot be used ({why}). Check that it is there and may be used.")
     sys.exit(code)
 
 
@@ -91,8 +95,6 @@ def _result() -> int:
     except click.UsageError as error:
         command = error.ctx.command_path if error.ctx is not None else "harness"
         return _tell(f"{error.format_message()} See: {command} --help", error.exit_code)
-    except click.ClickException as error:
-        return _tell(error.format_message(), error.exit_code)
     except HarnessError as error:
         return _tell(str(error), error.exit_code)
     except click.exceptions.Abort:  # Ctrl-C
@@ -115,5 +117,6 @@ def _tell(message: str, code: int = EXIT_ERROR) -> int:
 
 def _drop_output() -> None:
     """Let go of what standard output still holds; Python would complain once more when it flushes it at the end."""
-    with suppress(OSError, ValueError):
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    with suppress(OSError):  # it may be no file of the system's
+        descriptor = sys.stdout.fileno()
+        os.dup2(os.open(os.devnull, os.O_WRONLY), descriptor)

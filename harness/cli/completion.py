@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import click
-from click.shell_completion import get_completion_class
+from click.shell_completion import BashComplete, FishComplete, ShellComplete, ZshComplete
 
 from harness.errors import EXIT_OK
 
+SHELLS: dict[str, type[ShellComplete]] = {"bash": BashComplete, "zsh": ZshComplete, "fish": FishComplete}
+
 
 @click.command("completion")
-@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
+@click.argument("shell", type=click.Choice(list(SHELLS)))
 def command(shell: str) -> int:
     """Print the script that completes commands and run names in a shell.
 
@@ -19,8 +21,5 @@ def command(shell: str) -> int:
     """
     from harness.cli import group
 
-    found = get_completion_class(shell)
-    if found is None:
-        raise click.UsageError(f"no completion for {shell}")
-    click.echo(found(group, {}, "harness", "_HARNESS_COMPLETE").source())
+    click.echo(SHELLS[shell](group, {}, "harness", "_HARNESS_COMPLETE").source())
     return EXIT_OK

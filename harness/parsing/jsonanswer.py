@@ -128,6 +128,9 @@ class JsonReader:
         why = self._trouble(said, value)
         if why is None and not said.labels and not said.none and not said.denied:
             why = f"only off-list labels: {listing(off_list)}" if off_list else "its labels are neither named nor none"
+        if why is None and not said.labels and not said.none and len(said.denied) < len(self._space):
+            rest = [name for name in self._space.names if name not in said.denied]
+            why = f"no label is true, and nothing is said of {listing(rest)}"
         if why:
             raise ParseFailure(FailureKind.UNPARSEABLE, why, off_list)
         return Answer(frozenset(said.labels), off_list, fields or {}, value.repaired)

@@ -24,7 +24,7 @@ def visible(text: str) -> str:
 
 def one_line(text: str, width: int) -> str:
     """Return the text on one line of at most ``width`` characters, an ellipsis at the end of what was cut."""
-    words = text.split(None, width)[:width]  # a word is a character at least: more can never be shown
+    words = text.split(None, width)  # a word is a character at least: what is left together is never shown
     flat = visible(" ".join(words)[: width + 1])
     return flat if len(flat) <= width else flat[: max(width - 1, 0)].rstrip() + "…"
 
