@@ -14,6 +14,7 @@ from typing import Any
 
 from harness.cache import Cache
 from harness.clients import Client, connect
+from harness.completionlog import Slot, StoredCompletion
 from harness.errors import EXIT_INTERRUPTED, DataError, HarnessError
 from harness.identity import call_key, gold_hash, inputs_hash, space_hash
 from harness.parsing import read
@@ -26,18 +27,7 @@ from harness.provenance import git_state, versions
 from harness.records import FailureKind, ParseFailure, Prediction, Usage
 from harness.retry import RetryPolicy
 from harness.runner import Job, Progress, run_job
-from harness.store import (
-    Manifest,
-    RunWriter,
-    Slot,
-    State,
-    StoredCompletion,
-    StoredRun,
-    create_run,
-    load_run,
-    new_id,
-    open_run,
-)
+from harness.store import Manifest, RunWriter, State, StoredRun, create_run, load_run, new_id, open_run
 
 OnProgress = Callable[[Progress], None]
 Warn = Callable[[str], None]

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from harness.completionlog import Slot, StoredCompletion
 from harness.dataset import load_dataset
 from harness.errors import DataError, listing
 from harness.labelspace import LabelSpace
@@ -14,7 +15,7 @@ from harness.project import Project
 from harness.prompt import Pass, Prompt, without_answer
 from harness.promptfile import load_task
 from harness.records import Call, Completion, Message, Prediction, Sample
-from harness.store import RunWriter, Slot, State, StoredCompletion, StoredRun, load_run, open_run, write_derived
+from harness.store import RunWriter, State, StoredRun, load_run, open_run, write_derived
 from harness.versions import has_inputs_of
 
 

@@ -7,8 +7,6 @@ what is derived from them: `predictions.jsonl` and `scores.json`.
 from __future__ import annotations
 
 import json
-import os
-import re
 import shutil
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, suppress
@@ -18,7 +16,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import IO, Any, Literal
 
+from harness.completionlog import CompletionLog, Slot, StoredCompletion, read_completions
 from harness.errors import DataError, RunBusyError, RunNameError, did_you_mean, listing
+from harness.jsonfiles import json_line, json_rows, reading, write_bytes, write_json, writing
 from harness.labelspace import LabelSpace
 from harness.prompt import Prompt
 from harness.records import Call, Completion, Prediction, Sample
@@ -32,9 +32,6 @@ FILE_SPLIT = "file:"
 State = Literal["running", "complete", "incomplete", "interrupted", "stopped"]
 """running: being written. complete: every call has a completion. incomplete: calls failed. interrupted: Ctrl-C or killed.
 stopped: the model could not be used any more."""
-
-Slot = tuple[str, str, str, int]
-"""(sample, pass, unit, repeat)"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,8 +115,8 @@ class StoredRun:
     def samples(self) -> tuple[Sample, ...]:
         """The samples as they were, in order."""
         path = self.path / "samples.jsonl"
-        with _reading(path, "Restore it from a copy, or start a new run."):
-            return tuple(Sample.from_json(row) for row in _rows(path))
+        with reading(path, "Restore it from a copy, or start a new run."):
+            return tuple(Sample.from_json(row) for row in json_rows(path))
 
     @cached_property
     def log(self) -> CompletionLog:
@@ -151,7 +148,7 @@ class StoredRun:
                 f"Type: harness run --resume {self.manifest.id}"
             )
         with self._reading_derived(path.name):
-            return tuple(_rows(path))
+            return tuple(json_rows(path))
 
     @cached_property
     def scores(self) -> Mapping[str, Any]:
@@ -164,74 +161,7 @@ class StoredRun:
             return scores
 
     def _reading_derived(self, name: str) -> AbstractContextManager[None]:
-        return _reading(self.path / name, f"Type: harness score {self.manifest.id}")
-
-
-@dataclass(frozen=True, slots=True)
-class StoredCompletion:
-    """A completion with the key and slot of its call."""
-
-    key: str
-    slot: Slot
-    completion: Completion
-
-
-@dataclass(frozen=True, slots=True)
-class CompletionLog:
-    """What `completions.jsonl` holds.
-
-    Attributes:
-        latest: The latest completion of every slot.
-        n_lines: Lines that could be read.
-        torn: True when the last line was cut in the middle of a write.
-        damaged: Numbers of other lines that could not be read, from 1.
-        whole_bytes: Length of the file up to a torn line.
-    """
-
-    latest: Mapping[Slot, StoredCompletion]
-    n_lines: int = 0
-    torn: bool = False
-    damaged: tuple[int, ...] = ()
-    whole_bytes: int = 0
-
-    def warnings(self, path: Path) -> Iterator[str]:
-        """Say what was lost, for people."""
-        if self.torn:
-            yield f"{path}: the last line was cut off while it was written; its call is made again."
-        if self.damaged:
-            yield f"{path}: lines {listing(map(str, self.damaged), 5)} cannot be read; their calls are made again."
-
-
-def read_completions(path: Path) -> CompletionLog:
-    """Return the completions of a run; lines that cannot be read are left out and told."""
-    latest: dict[Slot, StoredCompletion] = {}
-    damaged: list[int] = []
-    lines, whole, torn = 0, 0, False
-    if not path.is_file():
-        return CompletionLog(latest)
-    with _reading(path, "Check the file's permissions."), path.open("rb") as file:
-        for number, line in enumerate(file, 1):
-            stored = _stored_completion(line)
-            if stored is not None and line.endswith(b"\n"):
-                latest[stored.slot] = stored
-                lines += 1
-                whole += len(line)
-            elif line.endswith(b"\n"):
-                damaged.append(number)
-                whole += len(line)
-            else:
-                torn = True
-    return CompletionLog(latest, lines, torn, tuple(damaged), whole)
-
-
-def _stored_completion(line: bytes) -> StoredCompletion | None:
-    try:
-        row = json.loads(line)
-        slot = (row["sample"], row["pass"], row["unit"], row["repeat"])
-        hash(slot)
-        return StoredCompletion(row["key"], slot, Completion.from_json(row))
-    except (ValueError, KeyError, TypeError):
-        return None
+        return reading(self.path / name, f"Type: harness score {self.manifest.id}")
 
 
 class RunWriter:
@@ -246,7 +176,7 @@ class RunWriter:
         self.samples = samples
         self.latest: dict[Slot, StoredCompletion] = dict(log.latest)
         self._whole_bytes = log.whole_bytes
-        with _writing(path / "completions.jsonl", "Make room or check permissions."):
+        with writing(path / "completions.jsonl", "Make room or check permissions."):
             self._file: IO[bytes] = (path / "completions.jsonl").open("ab", buffering=0)
             if log.torn:
                 self._file.truncate(self._whole_bytes)
@@ -266,9 +196,9 @@ class RunWriter:
             "repeat": call.repeat,
             **completion.to_json(),
         }
-        line = _json_line(row)
+        line = json_line(row)
         again = f"Make room, then type: harness run --resume {self.manifest.id}"
-        with _writing(self.path / "completions.jsonl", again):
+        with writing(self.path / "completions.jsonl", again):
             if self._file.write(line) != len(line):
                 with suppress(OSError):  # else the next line would begin in the middle of this one
                     self._file.truncate(self._whole_bytes)
@@ -299,7 +229,7 @@ def write_derived(
     scores: Mapping[str, Any],
 ) -> None:
     """Write `predictions.jsonl` and `scores.json` of a run."""
-    lines = [_json_line(each.to_json(space.index, gold.get(each.sample))) for each in predictions]
+    lines = [json_line(each.to_json(space.index, gold.get(each.sample))) for each in predictions]
     write_bytes(path / "predictions.jsonl", b"".join(lines))
     write_json(path / "scores.json", scores)
 
@@ -316,7 +246,7 @@ def create_run(runs: Path, manifest: Manifest, samples: Iterable[Sample]) -> Ite
     answered = False
     try:
         with _held(path):
-            write_bytes(path / "samples.jsonl", b"".join(_json_line(sample.to_json()) for sample in kept))
+            write_bytes(path / "samples.jsonl", b"".join(json_line(sample.to_json()) for sample in kept))
             writer = RunWriter(path, replace(manifest, id=path.name), kept, CompletionLog({}))
             try:
                 writer.update(state="running")
@@ -350,7 +280,7 @@ def _held(path: Path) -> Iterator[None]:
     from filelock import FileLock, Timeout
 
     lock = FileLock(path / ".lock", timeout=0)
-    with _writing(path / ".lock", "Check the folder's permissions."):
+    with writing(path / ".lock", "Check the folder's permissions."):
         try:
             lock.acquire()
         except Timeout:  # an OSError too
@@ -373,7 +303,7 @@ def is_held(path: Path) -> bool:
 
 
 def _new_folder(runs: Path, wanted: str) -> Path:
-    with _writing(runs / wanted, "Check the folder's permissions."):
+    with writing(runs / wanted, "Check the folder's permissions."):
         runs.mkdir(parents=True, exist_ok=True)
         number, path = 1, runs / wanted
         while not _made(path):
@@ -404,7 +334,7 @@ def load_run(path: Path) -> StoredRun:
     file = path / "run.json"
     if not file.exists():
         raise DataError(f"{path}: must be a run's folder, but has no run.json. See: harness runs")
-    with _reading(file, "Restore it from a copy, or start a new run."):
+    with reading(file, "Restore it from a copy, or start a new run."):
         row = json.loads(file.read_text(encoding="utf-8"))
         if row["v"] > FORMAT:
             raise DataError(
@@ -474,55 +404,3 @@ def _newest_complete(name: str, runs: list[StoredRun]) -> StoredRun:
         f"run '{name}': no complete run on the default split. Its newest is {newest.id} ({newest.state}, split "
         f"{newest.split}). Name it by its id, or type: harness run --resume {newest.id}"
     )
-
-
-def write_json(path: Path, value: Any) -> None:
-    """Write plain values as JSON, for people too."""
-    text = json.dumps(value, indent=1, ensure_ascii=False, default=str)
-    write_bytes(path, (_encodable(text) + "\n").encode("utf-8"))
-
-
-def write_bytes(path: Path, content: bytes) -> None:
-    """Replace a file as a whole: a reader sees the old one or the new one, never a part."""
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
-    with _writing(path, "Make room or check permissions."):
-        try:
-            draft.write_bytes(content)
-            draft.replace(path)
-        except OSError:
-            with suppress(OSError):
-                draft.unlink()
-            raise
-
-
-def _json_line(row: Mapping[str, Any]) -> bytes:
-    return (_encodable(json.dumps(row, ensure_ascii=False, default=str)) + "\n").encode("utf-8")
-
-
-def _encodable(text: str) -> str:
-    """Return JSON text with lone surrogates, which UTF-8 cannot hold, in JSON's own escape for them."""
-    return re.sub("[\ud800-\udfff]", lambda match: f"\\u{ord(match.group()):04x}", text)
-
-
-def _rows(path: Path) -> Iterator[dict[str, Any]]:
-    with path.open(encoding="utf-8", newline="\n") as file:
-        for line in file:
-            yield json.loads(line)
-
-
-@contextmanager
-def _reading(path: Path, next_step: str) -> Iterator[None]:
-    """Tell what is wrong with a file that is read inside."""
-    try:
-        yield
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise DataError(f"{path}: cannot be read ({type(error).__name__}: {error}). {next_step}") from None
-
-
-@contextmanager
-def _writing(path: Path, next_step: str) -> Iterator[None]:
-    """Tell what is wrong with a file or folder that is written inside."""
-    try:
-        yield
-    except OSError as error:
-        raise DataError(f"{path}: cannot be written ({error.strerror or error}). {next_step}") from None

@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from harness.errors import DataError, Problems, shortened
+from harness.jsonfiles import write_bytes
 from harness.rows import Row, read_rows
-from harness.store import write_bytes
 
 SHEETS: Mapping[str, str] = {".csv": ",", ".tsv": "\t"}
 """Delimiter by extension, of the formats in which every cell is text."""

@@ -34,7 +34,7 @@ EDGES = ["cli", "report", "store", "cache", "runner", "clients", "execution", "a
 ORDER = [
     ["errors"],
     ["records", "labelspace", "template"],
-    ["identity", "parsing", "metrics", "splitting", "yamlfile"],
+    ["identity", "parsing", "metrics", "splitting", "yamlfile", "jsonfiles", "completionlog"],
     ["prompt", "samples", "rows", "labelcells", "project", "scoring", "selection"],
     ["predict", "dataset", "comparison", "pricing", "store", "retry"],
     ["clients", "cache", "promptmodel", "promptnames", "promptfile", "failures", "provenance"],

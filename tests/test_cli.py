@@ -248,16 +248,6 @@ def test_an_error_of_the_system_is_no_traceback(
     assert outcome.err.startswith(told)
 
 
-def test_output_that_cannot_be_flushed_is_told(project: Path, cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What was written into a buffer alone counts as not written: a reader that leaves then ends quietly too."""
-
-    def refuse() -> None:
-        raise BrokenPipeError(32, "Broken pipe")
-
-    monkeypatch.setattr(sys.stdout, "flush", refuse)
-    assert cli("runs").code == 0
-
-
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
 @pytest.mark.parametrize("arguments", [("show", "v1"), ("show", "v1", "--json"), ("--help",)])
 def test_a_full_disk_under_stdout_is_told(project: Path, arguments: tuple[str, ...]) -> None:

@@ -12,11 +12,12 @@ from scripted_server import ScriptedServer, cut, error, refuse, say
 
 from harness import execution
 from harness.errors import DataError, RunBusyError
+from harness.jsonfiles import write_json
 from harness.planning import plan_labels
 from harness.records import FailureKind
 from harness.rescoring import Rescored, rescore
 from harness.selection import Selection
-from harness.store import StoredRun, load_run, open_run, write_json
+from harness.store import StoredRun, load_run, open_run
 
 
 @pytest.fixture

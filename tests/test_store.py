@@ -18,17 +18,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from harness.completionlog import CompletionLog, StoredCompletion, read_completions
 from harness.errors import DataError, RunBusyError, RunNameError
+from harness.jsonfiles import write_bytes, write_json
 from harness.labelspace import Field, Label, LabelSpace
 from harness.parsing import Output
 from harness.prompt import Engine, MessageTemplate, Model, Pass, Prompt, Shots
 from harness.records import Call, CallError, Completion, FailureKind, Prediction, Sample, Usage
 from harness.store import (
     FORMAT,
-    CompletionLog,
     Manifest,
     RunWriter,
-    StoredCompletion,
     StoredRun,
     create_run,
     find_run,
@@ -37,9 +37,6 @@ from harness.store import (
     load_run,
     new_id,
     open_run,
-    read_completions,
-    write_bytes,
-    write_json,
 )
 
 SPACE = LabelSpace(
@@ -752,6 +749,15 @@ def test_a_version_in_any_state_means_its_newest_run(runs: Path) -> None:
     several(runs)
     assert find_run(runs, "v2", any_state=True).manifest.id == "v2-20260104-000000"
     assert find_run(runs, "v3", any_state=True).manifest.id == "v3-20260105-000000"
+
+
+def test_a_labelling_run_is_meant_by_its_id_alone(runs: Path) -> None:
+    """A run that labelled a file without gold is never what a version or `latest` means, in whatever state."""
+    several(runs)
+    stored(runs, id="v2-20260301-000000", version="v2", split="file:new.csv", started="2026-03-01")
+    assert find_run(runs, "latest").manifest.id == "v3-20260105-000000"
+    assert find_run(runs, "v2", any_state=True).manifest.id == "v2-20260104-000000"
+    assert find_run(runs, "v2-20260301-000000").manifest.is_labelling
 
 
 def test_a_path_means_the_run_there(runs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,8 +12,9 @@ from scripted_server import ScriptedServer, error
 
 from harness import execution
 from harness.errors import DataError, RunNameError
+from harness.jsonfiles import write_json
 from harness.records import FailureKind
-from harness.store import StoredRun, load_run, write_json
+from harness.store import StoredRun, load_run
 from harness.versions import ComparedRuns, compare_runs, doubts, find_baseline
 
 

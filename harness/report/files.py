@@ -10,10 +10,11 @@ from typing import Any
 
 from harness.comparison import Diff
 from harness.errors import UsageError, did_you_mean, listing
+from harness.jsonfiles import write_bytes
 from harness.report import numbers
 from harness.report.text import csv_safe, json_text, visible
 from harness.scoring import Scores
-from harness.store import StoredRun, write_bytes
+from harness.store import StoredRun
 
 Rows = Sequence[Mapping[str, Any]]
 FORMATS = (".json", ".jsonl", ".csv", ".md")
