@@ -137,8 +137,14 @@ def resume(
     if strange := [kind for kind in asked if kind not in list(FailureKind)]:
         raise unknown_word("kind", strange[0], list(FailureKind))
     kinds = frozenset(FailureKind(kind) for kind in asked)
+    found = find_run(where.runs, name, any_state=True)
+    if found.manifest.is_labelling:
+        raise DataError(
+            f"run {found.manifest.id}: labelled a file. To go on, type the same 'harness label' again: what was answered "
+            "comes from the cache."
+        )
     stored = execution.resume(
-        find_run(where.runs, name, any_state=True),
+        found,
         where,
         concurrency=concurrency,
         use_cache=cache,

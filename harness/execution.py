@@ -75,7 +75,12 @@ def foresee(plan: Plan, project: Project, *, use_cache: bool = True) -> Outlook:
                     if use_cache and (key in known or cache.get(key) is not None):
                         cached += 1
                     else:
-                        asked.append(sum(len(message["content"].encode()) // 4 + 4 for message in call.messages))
+                        asked.append(
+                            sum(
+                                len(message["content"].encode("utf-8", "surrogatepass")) // 4 + 4
+                                for message in call.messages
+                            )
+                        )
                     known.add(key)  # the second of two identical calls waits for the first one's answer
     model = plan.prompt.passes[0].model
     limit = model.params.get("max_tokens", model.params.get("max_completion_tokens"))
@@ -243,7 +248,7 @@ class _Execution:
         except HarnessError as error:
             with suppress(DataError):
                 self._end("stopped")
-            if self.writer.latest:
+            if self.writer.n_answered:
                 raise type(error)(f"{error}\nrun {self.writer.manifest.id}: {self._kept()}") from None
             raise
         self._derive(predictions)
@@ -288,7 +293,7 @@ class _Execution:
         )
 
     def _kept(self) -> str:
-        kept = len(self.writer.latest)
+        kept = self.writer.n_answered
         if not kept:
             return "nothing was answered yet, so nothing is kept."
         completions = "1 completion is" if kept == 1 else f"{kept} completions are"

@@ -34,6 +34,7 @@ class Failure:
     sample: Sample
     prediction: Prediction
     gold: tuple[str, ...]
+    predicted: tuple[str, ...]
     missed: tuple[str, ...]
     extra: tuple[str, ...]
     raws: Mapping[str, str | None]
@@ -92,6 +93,7 @@ def describe(run: StoredRun, sample: Sample, prediction: Prediction, gold: froze
         sample,
         prediction,
         tuple(space.ordered(gold)),
+        tuple(space.ordered(prediction.labels)),
         tuple(space.ordered(gold - prediction.labels - prediction.unanswered)),
         tuple(space.ordered(prediction.labels - gold)),
         {name: each.completion.raw for name, each in stored.items() if each is not None},

@@ -49,7 +49,7 @@ def plan_run(task: Task, split: str | None, selection: Selection, repeats: int, 
             f"{task.samples.path}: must have labelled samples to score, got {len(chosen)} without labels. "
             "To label them, type: harness label PROMPT FILE -o OUT"
         )
-    _refuse_leaks(task.prompt, labelled)
+    refuse_leaks(task.prompt, labelled)
     for sample in labelled:
         next(predict(task.prompt, task.dataset.space, sample))  # a template that fails on a sample fails here, unpaid
     name = split or task.dataset.default_split
@@ -74,8 +74,12 @@ def plan_labels(task: Task, selection: Selection) -> Plan:
     )
 
 
-def _refuse_leaks(prompt: Prompt, samples: Iterable[Sample]) -> None:
-    """Refuse shots that are evaluated too: the prompt would hold their answers."""
+def refuse_leaks(prompt: Prompt, samples: Iterable[Sample]) -> None:
+    """Refuse shots that are evaluated too: the prompt would hold their answers.
+
+    Raises:
+        DataError: A shot has the text of a sample.
+    """
     ids = {_content(sample): sample.id for sample in samples}
     shots = {_content(shot): shot.id for each in prompt.passes if each.shots is not None for shot in each.shots.samples}
     leaks = [f"{identity} (sample {ids[content]})" for content, identity in shots.items() if content in ids]

@@ -8,7 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from harness.errors import UsageError, did_you_mean, listing
+from harness.errors import DataError, UsageError, did_you_mean, listing
 from harness.failures import KINDS, SORTS, Failure, find_failures
 from harness.project import Project
 from harness.store import StoredRun, find_run
@@ -56,9 +56,14 @@ class Run:
 
     @cached_property
     def result(self) -> Scores:
-        """All scores as a value."""
+        """All scores as a value.
+
+        Raises:
+            DataError: The run has none, because its samples are unlabelled.
+        """
         from harness.scoring import Scores
 
+        self._check_gold()
         return Scores.from_json(self.stored.scores)
 
     @property
@@ -109,6 +114,7 @@ class Run:
         Raises:
             UsageError: There is no such label, kind or order.
         """
+        self._check_gold()
         space = self.stored.manifest.space
         found = None
         if label is not None:
@@ -124,6 +130,12 @@ class Run:
             raise unknown_word("sort", sort, SORTS)
         among = None if regressed_from is None else self._regressed(regressed_from, found)
         return find_failures(self.stored, label=found, kind=kind, among=among, sort=sort)
+
+    def _check_gold(self) -> None:
+        if not self.stored.scores:
+            raise DataError(
+                f"run {self.id}: has no scores, because its samples are unlabelled. Show one: harness show {self.id} ID"
+            )
 
     def _regressed(self, name: str, label: str | None) -> set[str]:
         """Return the ids of the samples that were right in another run: exactly, or in one label."""

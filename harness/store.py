@@ -206,6 +206,11 @@ class RunWriter:
         self._whole_bytes += len(line)
         self.latest[call.slot] = StoredCompletion(key, call.slot, completion)
 
+    @property
+    def n_answered(self) -> int:
+        """How many calls have an answer; failed calls have none."""
+        return sum(each.completion.status != "error" for each in self.latest.values())
+
     def update(self, **changes: Any) -> None:
         """Change the manifest and write it down."""
         self.manifest = replace(self.manifest, **changes)
@@ -243,7 +248,7 @@ def create_run(runs: Path, manifest: Manifest, samples: Iterable[Sample]) -> Ite
     """
     kept = tuple(samples)
     path = _new_folder(runs, manifest.id)
-    answered = False
+    keep = False
     try:
         with _held(path):
             write_bytes(path / "samples.jsonl", b"".join(json_line(sample.to_json()) for sample in kept))
@@ -251,12 +256,13 @@ def create_run(runs: Path, manifest: Manifest, samples: Iterable[Sample]) -> Ite
             try:
                 writer.update(state="running")
                 yield writer
+                keep = bool(writer.latest)
             finally:
                 writer.close()
-                answered = bool(writer.latest)
+                keep = keep or bool(writer.n_answered)
     finally:
-        if not answered:
-            shutil.rmtree(path, ignore_errors=True)  # there is nothing to keep
+        if not keep:
+            shutil.rmtree(path, ignore_errors=True)  # no call was answered before the run broke off
 
 
 @contextmanager

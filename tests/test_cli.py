@@ -380,7 +380,7 @@ def test_score_that_misses_calls_exits_3(project: Path, cli: Cli) -> None:
     assert told.code == 3
     assert told.err == (
         "warning: 1 call would now be needed that never were made; they count as call errors. "
-        "Type: harness run --resume v1-20260103-030405\n"
+        "Type: harness run PROMPT\n"
     )
 
 

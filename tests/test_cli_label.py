@@ -69,7 +69,7 @@ def test_all_from_the_cache_is_said(project: Path, new: Path, server: ScriptedSe
     """The second time nothing is paid."""
     for output in ("a.csv", "b.jsonl"):
         done = cli("label", "prompts/v1.yaml", "new.csv", "-o", output, "--base-url", server.base_url)
-    assert "no call made, all completions were there, cost $0, " in done.out
+    assert "no call made: every completion was there, cost $0, " in done.out
     assert server.count == 4
 
 

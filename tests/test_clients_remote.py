@@ -444,23 +444,23 @@ async def test_a_long_message_is_cut() -> None:
     [
         (
             error(401, "Incorrect API key provided", code="invalid_api_key"),
-            "the key is refused (401): Incorrect API key provided Check OPENAI_API_KEY.",
+            "the key is refused (401): Incorrect API key provided. Check OPENAI_API_KEY.",
         ),
         (
             error(400, "Bad key", code="invalid_api_key"),
-            "the key is refused (400): Bad key Check OPENAI_API_KEY.",
+            "the key is refused (400): Bad key. Check OPENAI_API_KEY.",
         ),
         (error(402, "Add credits."), "payment is required (402): Add credits."),
         (error(403, "Not in your country."), "access is refused (403): Not in your country."),
         (
             error(404, "The model `m` does not exist", code="model_not_found"),
-            "not found (404): The model `m` does not exist Check the model's name and the base URL.",
+            "not found (404): The model `m` does not exist. Check the model's name and the base URL.",
         ),
         (
             error(429, "You exceeded your current quota", code="insufficient_quota"),
-            "insufficient_quota (429): You exceeded your current quota",
+            "insufficient_quota (429): You exceeded your current quota.",
         ),
-        (error(400, "No such model", code="model_not_found"), "model_not_found (400): No such model"),
+        (error(400, "No such model", code="model_not_found"), "model_not_found (400): No such model."),
     ],
 )
 async def test_what_no_call_can_mend_stops_the_run_at_once(reply: Reply, message: str) -> None:

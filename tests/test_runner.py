@@ -515,7 +515,7 @@ async def test_a_model_error_stops_the_others_and_keeps_what_was_answered(bench:
         task = asyncio.create_task(bench.run(client, samples(20), concurrency=3))
         await asyncio.to_thread(server.wait_for, 5)
         gate.set()
-        with pytest.raises(ModelError, match=r"the key is refused \(401\): revoked Check OPENAI_API_KEY\.$"):
+        with pytest.raises(ModelError, match=r"the key is refused \(401\): revoked\. Check OPENAI_API_KEY\.$"):
             await task
         await asyncio.to_thread(server.wait_idle)
         assert server.count == 5

@@ -51,6 +51,7 @@ def command(
 
 def _check(path: Path, split: str | None, variables: dict[str, str], n_shown: int) -> dict[str, Any]:
     """Return what is wrong with one prompt, or what it is."""
+    from harness.planning import refuse_leaks
     from harness.project import find_project
     from harness.promptfile import load_task
 
@@ -59,6 +60,7 @@ def _check(path: Path, split: str | None, variables: dict[str, str], n_shown: in
         task = load_task(path, project, split=split, variables=variables)
         for warning in task.samples.warnings:
             say(warning)
+        refuse_leaks(task.prompt, task.samples.samples)
         calls = _render(task, n_shown)
     except DataError as error:
         return {"path": str(path), "ok": False, "problems": str(error).splitlines()}

@@ -10,7 +10,7 @@ from harness.cli.common import json_option, limit_option, note_written, output_o
 from harness.errors import EXIT_OK
 
 
-@click.command("compare")
+@click.command("compare", short_help="Compare runs side by side; the first is the baseline.")
 @run_argument("runs", nargs=-1, metavar="RUN RUN…")
 @limit_option(8, "samples of a kind")
 @output_option("as .json, .md, or the labels as .csv")

@@ -10,7 +10,7 @@ from harness.errors import EXIT_OK
 SHELLS: dict[str, type[ShellComplete]] = {"bash": BashComplete, "zsh": ZshComplete, "fish": FishComplete}
 
 
-@click.command("completion")
+@click.command("completion", short_help="Print the completion script of a shell.")
 @click.argument("shell", type=click.Choice(list(SHELLS)))
 def command(shell: str) -> int:
     """Print the script that completes commands and run names in a shell.

@@ -19,7 +19,7 @@ from harness.cli.common import (
 from harness.errors import EXIT_OK
 
 
-@click.command("failures")
+@click.command("failures", short_help="Read what went wrong, with the raw output.")
 @run_argument()
 @click.option("--label", metavar="LABEL", help="Only where this label is wrong.")
 @click.option("--kind", metavar="KIND", help="fp, fn, wrong, call_error, refusal, truncated or unparseable.")

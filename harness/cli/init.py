@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 FROM_OPTIONS = ("text", "labels", "id_", "separator", "name", "test_share", "seed", "empty")
 
 
-@click.command("init")
+@click.command("init", short_help="Start a project, or one from your own labelled file.")
 @click.argument("folder", metavar="[DIR]", default=".", type=click.Path(path_type=Path, file_okay=False))
 @click.option("--model", metavar="NAME", help="The model of the first prompt; default: local/smollm2-135m.")
 @click.option(

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from harness.project import Project
 
 
-@click.command("label")
+@click.command("label", short_help="Label unlabelled texts with a finished prompt.")
 @click.argument("prompt", type=click.Path(path_type=Path))
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option(
@@ -111,7 +111,7 @@ def _tell(labelled: Labelled, project: Project) -> None:
     if labelled.off_list:
         show(Text(f"something off the list in {numbers.plural(labelled.off_list, 'row')}: see the column off_list"))
     spent = run_spent(labelled.run, project.settings.prices)
-    calls = f"{numbers.plural(spent.calls, 'call')} made" if spent.calls else "no call made, all completions were there"
+    calls = f"{numbers.plural(spent.calls, 'call')} made" if spent.calls else "no call made: every completion was there"
     told = f"{calls}, cost {numbers.usd(spent.usd)}, {numbers.seconds(manifest.seconds)}, run {manifest.id}"
     show(Text(told, style="dim"))
     show(Text.assemble(f"{numbers.plural(labelled.rows, 'row')} written to ", (str(labelled.output), "bold")))

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from harness.store import StoredRun
     from harness.versions import ComparedRuns
 
+LATEST = "latest"
 CHANGES_SHOWN = 5
 FROZEN = ("model", "base_url", "variables", "split", "limit", "filter_", "samples", "repeat", "tag", "dry_run")
 """Options that say what a new run asks, or that none is made."""
@@ -52,7 +53,7 @@ RETRY_KINDS = ("call_error", "refusal", "truncated", "unparseable")
 @click.option(
     "--resume",
     is_flag=False,
-    flag_value="latest",
+    flag_value=LATEST,
     metavar="[RUN]",
     shell_complete=complete_run,
     help="Go on with a run.",
@@ -98,12 +99,15 @@ def command(
       harness run prompts/v3.yaml --limit 50 --filter "language == 'en'"
       harness run prompts/v*.yaml --dry-run
       harness run --resume
+      harness run prompts/v3.yaml --resume
       harness run --retry-failures v3
     """
     from harness import api
     from harness.report.files import check_output
     from harness.selection import Selection, read_ids
 
+    if resume:
+        prompts, resume = _resumed(prompts, resume)
     if bool(prompts) + bool(resume) + bool(retry_failures) != 1:
         raise click.UsageError("name a prompt file, or --resume or --retry-failures a run: one of them.")
     if kinds and not retry_failures:
@@ -130,6 +134,15 @@ def command(
         return _dry_run(plans, not no_cache, as_json)
     against = _resolved(baseline, plans)
     return _finish(_run_all(plans, quiet=as_json, **how), against, output, as_json)
+
+
+def _resumed(prompts: tuple[Path, ...], name: str) -> tuple[tuple[Path, ...], str]:
+    """Return what `--resume` means beside a prompt file, before or behind it: the newest run of that version."""
+    if name == LATEST and len(prompts) == 1:
+        return (), prompts[0].stem
+    if not prompts and Path(name).suffix in (".yaml", ".yml"):
+        return (), Path(name).stem
+    return prompts, name
 
 
 def _refuse_frozen(ctx: click.Context, goes_on: str) -> None:

@@ -8,7 +8,7 @@ from harness.cli.common import json_option, run_argument, say, show, show_json
 from harness.errors import EXIT_INCOMPLETE, EXIT_OK
 
 
-@click.command("score")
+@click.command("score", short_help="Parse and score a run again, without a call.")
 @run_argument()
 @json_option
 def command(run: str, as_json: bool) -> int:
@@ -34,17 +34,16 @@ def command(run: str, as_json: bool) -> int:
     loaded = api.Run(rescored.run, project)
     if rescored.missing:
         calls = plural(rescored.missing, "call")
-        say(
-            f"{calls} would now be needed that never were made; they count as call errors. "
-            f"Type: harness run --resume {loaded.id}"
-        )
+        unfinished = rescored.run.manifest.state in ("interrupted", "stopped", "running")
+        again = f"harness run --resume {loaded.id}" if unfinished else "harness run PROMPT"
+        say(f"{calls} would now be needed that never were made; they count as call errors. Type: {again}")
+    scores = loaded.result.to_json() if rescored.run.scores else {}
     if as_json:
-        show_json(
-            {"run": loaded.id, "changed": rescored.changed, "missing": rescored.missing, **loaded.result.to_json()}
-        )
+        show_json({"run": loaded.id, "changed": rescored.changed, "missing": rescored.missing, **scores})
     else:
-        spent = run_spent(rescored.run, project.settings.prices)
-        show(run_report(rescored.run.manifest, loaded.result, spent, None, None))
+        if scores:
+            spent = run_spent(rescored.run, project.settings.prices)
+            show(run_report(rescored.run.manifest, loaded.result, spent, None, None))
         taken = ", ".join(rescored.sources) or "nothing, they are gone"
         show(Text(f"{plural(rescored.changed, 'prediction')} changed. Taken from today's files: {taken}.", style="dim"))
     return EXIT_INCOMPLETE if rescored.missing else EXIT_OK

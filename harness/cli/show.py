@@ -30,19 +30,15 @@ def command(run: str, sample: str | None, repeat: int, as_json: bool) -> int:
     loaded = api.load(run)
     if sample is not None:
         return _show_sample(loaded, sample, repeat, as_json)
-    stored = loaded.stored
-    if not stored.scores:
-        raise DataError(
-            f"run {loaded.id}: has no scores, because its samples are unlabelled. Show one: harness show RUN ID"
-        )
+    stored, result = loaded.stored, loaded.result
     if as_json:
-        show_json({"run": stored.manifest.to_json(), "scores": loaded.result.to_json()})
+        show_json({"run": stored.manifest.to_json(), "scores": result.to_json()})
         return EXIT_OK
     from harness.execution import run_spent
     from harness.report.terminal import run_report
 
     spent = run_spent(stored, loaded.project.settings.prices)
-    show(run_report(stored.manifest, loaded.result, spent, None, None))
+    show(run_report(stored.manifest, result, spent, None, None))
     return EXIT_OK
 
 

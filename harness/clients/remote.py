@@ -153,17 +153,18 @@ class RemoteClient:
         """Return what an HTTP error means: the end of the run, or of this attempt."""
         words, code = _error_of(body)
         message = self._hidden(words or f"HTTP {status}")
+        said = message if message.endswith((".", "!", "?")) else f"{message}."
         where = f"{self.base_url}, model {self.model.name}"
         if status == 401 or code == "invalid_api_key":
-            return ModelError(f"{where}: the key is refused ({status}): {message} Check OPENAI_API_KEY.")
+            return ModelError(f"{where}: the key is refused ({status}): {said} Check OPENAI_API_KEY.")
         if status == 402:
-            return ModelError(f"{where}: payment is required (402): {message}")
+            return ModelError(f"{where}: payment is required (402): {said}")
         if status == 403:
-            return ModelError(f"{where}: access is refused (403): {message}")
+            return ModelError(f"{where}: access is refused (403): {said}")
         if status == 404:
-            return ModelError(f"{where}: not found (404): {message} Check the model's name and the base URL.")
+            return ModelError(f"{where}: not found (404): {said} Check the model's name and the base URL.")
         if code in _STOP_CODES:
-            return ModelError(f"{where}: {code} ({status}): {message}")
+            return ModelError(f"{where}: {code} ({status}): {said}")
         return AttemptFailed(
             CallError(kind=f"http_{status}", message=message, status=status),
             again=status in _AGAIN or status >= 500,

@@ -171,7 +171,7 @@ def _split(name: str, split: F1Change, diff: Diff) -> Text:
         change(split.failures)
     )
     text.append(" from failures")
-    if split.total > 0 and not split.answered_by_both > 0:
+    if split.total > 0 >= split.answered_by_both:  # not where nothing was answered by both: that is NaN
         more = diff.cells["answer→failure"] > diff.cells["failure→answer"]
         reason = "more went unanswered" if more else "more is answered now"
         text.append(f": it rose because {reason}, not because answers got better", style=BAD if more else QUIET)

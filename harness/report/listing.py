@@ -131,7 +131,7 @@ def failure_row(failure: Failure) -> dict[str, Any]:
         "repeat": prediction.repeat,
         "kind": failure.kind,
         "gold": list(failure.gold),
-        "predicted": sorted(prediction.labels),
+        "predicted": list(failure.predicted),
         "missed": list(failure.missed),
         "extra": list(failure.extra),
         "off_list": list(prediction.off_list),

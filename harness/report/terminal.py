@@ -19,6 +19,7 @@ from rich.text import Text
 from harness.comparison import Diff
 from harness.labelspace import LabelSpace
 from harness.pricing import Spent
+from harness.records import FailureKind
 from harness.report import numbers
 from harness.report.text import one_line, visible
 from harness.scoring import Scores
@@ -129,7 +130,7 @@ def run_report(
     ]
     parts += [Text(""), field_table(scores)] if scores.fields else []
     parts += [Text(""), *failure_lines(scores, manifest.space, manifest.id)]
-    parts += [_cost(manifest, spent)]
+    parts += [_cost(manifest, scores, spent)]
     return Group(*parts)
 
 
@@ -262,19 +263,26 @@ def failure_lines(scores: Scores, space: LabelSpace, run: str) -> Iterator[Rende
             yield Text(told, style=QUIET, no_wrap=True, overflow="ignore")
 
 
+_DENIALS = frozenset({"no", "not", "non", "without", "never", "none"})
+
+
 def near_misses(space: LabelSpace, off_list: Iterable[str], most: int = 3) -> list[tuple[str, str]]:
     """Return (label, spelling) for off-list answers that look like a label. Offered, never accepted by themselves."""
     found: list[tuple[str, str]] = []
     for spelling in off_list:
+        if spelling.split(" ")[0] in _DENIALS:
+            continue  # "no refund" as an alias of refund would turn a denial into an answer
         near = difflib.get_close_matches(spelling, space.spellings, n=1, cutoff=0.75)
         if near and len(found) < most:
             found.append((space.spellings[near[0]], spelling))
     return found
 
 
-def _cost(manifest: Manifest, spent: Spent) -> Text:
+def _cost(manifest: Manifest, scores: Scores, spent: Spent) -> Text:
     tokens = numbers.short_count(spent.prompt_tokens + spent.completion_tokens)
     calls = f"{numbers.plural(spent.calls, 'call')} made" if spent.calls else "no call made: every completion was there"
+    if not spent.calls and scores.failures[FailureKind.CALL_ERROR]:
+        calls = "no call was answered"
     return Text(
         f"{calls} · {tokens} tokens · cost {numbers.usd(spent.usd)} · {numbers.seconds(manifest.seconds)}", style=QUIET
     )
