@@ -177,7 +177,8 @@ def test_a_run_without_scores(project: Path, cli: Cli) -> None:
     run = stored_run(project, "v1")
     (run.path / "scores.json").write_text("{}")
     assert told(cli, "show", "v1") == (
-        "run v1-20260103-030405: has no scores, because its samples are unlabelled. Show one: harness show v1-20260103-030405 ID"
+        "run v1-20260103-030405: has no scores, because its samples are unlabelled. "
+        "Show one: harness show v1-20260103-030405 ID"
     )
 
 

@@ -121,3 +121,24 @@ def test_the_list_of_runs_shows_it_without_scores(project: Path, new: Path, serv
     cli("label", "prompts/v1.yaml", "new.csv", "-o", "out.csv", "--base-url", server.base_url)
     (row,) = cli("runs", "--json").json
     assert (row["split"], row["macro_f1"], row["state"], row["samples"]) == ("file:new.csv", None, "complete", 4)
+
+
+def test_a_labelling_run_is_not_scored_or_resumed(project: Path, new: Path, server: ScriptedServer, cli: Cli) -> None:
+    """Commands that need gold say that there is none, and going on with it means `harness label` once more."""
+    cli("label", "prompts/v1.yaml", "new.csv", "-o", "out.csv", "--base-url", server.base_url)
+    (row,) = cli("runs", "--json").json
+    for command in (["failures", row["id"]], ["show", row["id"]]):
+        told = cli(*command)
+        assert (told.code, told.err) == (
+            1,
+            f"error: run {row['id']}: has no scores, because its samples are unlabelled. "
+            f"Show one: harness show {row['id']} ID\n",
+        )
+    told = cli("run", "--resume", row["id"])
+    assert (told.code, told.err) == (
+        1,
+        f"error: run {row['id']}: labelled a file. To go on, type the same 'harness label' again: what was answered "
+        "comes from the cache.\n",
+    )
+    assert "0 predictions changed" in cli("score", row["id"]).out
+    assert server.count == 4

@@ -175,6 +175,20 @@ def test_a_named_baseline(project: Path, cli: Cli, server: ScriptedServer) -> No
     assert told("v4", "v5", baseline="v4") == "v4 → v5"
 
 
+@pytest.mark.parametrize("arguments", [("prompts/v1.yaml", "--resume"), ("--resume", "prompts/v1.yaml")])
+def test_resume_beside_a_prompt_file_means_the_newest_run_of_that_version(
+    project: Path, cli: Cli, server: ScriptedServer, arguments: tuple[str, ...]
+) -> None:
+    """The command that started a run goes on with it when `--resume` is added, before or behind the file."""
+    for version in ("v1", "v2"):
+        assert cli("run", f"prompts/{version}.yaml", "--base-url", server.base_url).code == 0
+    calls = server.count
+    told = cli("run", *arguments)
+    assert told.code == 0
+    assert told.out.startswith("v1 on ")
+    assert server.count == calls
+
+
 @pytest.mark.parametrize("arguments", [("prompts/v1.yaml",), ("--resume", "v1"), ("--retry-failures", "v1")])
 def test_a_baseline_that_is_none_is_told_before_any_call(
     project: Path, cli: Cli, server: ScriptedServer, arguments: tuple[str, ...]

@@ -15,9 +15,11 @@ from syrupy.assertion import SnapshotAssertion
 
 from harness.api import Run
 from harness.execution import run_spent
+from harness.labelspace import Label, LabelSpace
 from harness.project import find_project
 from harness.records import Completion
 from harness.report import terminal
+from harness.report.terminal import near_misses
 from harness.store import StoredRun
 from harness.versions import compare_runs
 
@@ -135,6 +137,18 @@ def test_no_calls_are_told_as_such(project: Path) -> None:
     for key, each in cached.items():
         cached[key] = type(each)(**{**{n: getattr(each, n) for n in each.__slots__}, "cached": True})
     assert "no call made: every completion was there · 0 tokens · cost $0" in report(stored_run(project, "v1", cached))
+
+
+def test_no_answer_is_not_told_as_no_call(project: Path) -> None:
+    """A run whose calls all failed says that none was answered, not that none was made."""
+    lost = dict.fromkeys(cli_project.ANSWERS["v1"], call_error())
+    assert "no call was answered · 0 tokens" in report(stored_run(project, "v1", lost))
+
+
+def test_a_denial_is_never_offered_as_an_alias() -> None:
+    """An off-list answer that denies a label would, as its alias, turn every denial into an answer."""
+    space = LabelSpace((Label("refund"), Label("price")))
+    assert near_misses(space, ["no refund", "refunds", "not price", "pricing"]) == [("refund", "refunds")]
 
 
 def test_versions_in_a_row_are_one_line_each(project: Path, snapshot: SnapshotAssertion) -> None:
