@@ -133,15 +133,19 @@ def test_a_file_that_cannot_be_read_is_told(tmp_path: Path) -> None:
     assert str(caught.value) == f"{tmp_path}: cannot be read (Is a directory). Check the file's permissions."
 
 
-@pytest.mark.parametrize(("cores", "quota", "threads"), [(1, 8, 1), (2, 8, 1), (3, 8, 1), (8, 99, 4), (64, 2.5, 1)])
-def test_threads_are_half_of_the_cores(monkeypatch: pytest.MonkeyPatch, cores: int, quota: float, threads: int) -> None:
+@pytest.mark.parametrize(
+    ("cores", "quota", "threads"), [(1, 8, 1), (2, 8, 2), (4, 8, 3), (8, 99, 6), (64, 99, 8), (64, 2.5, 2), (8, 0.5, 1)]
+)
+def test_threads_leave_one_core_in_four(
+    monkeypatch: pytest.MonkeyPatch, cores: int, quota: float, threads: int
+) -> None:
     """Half of the cores that this process may use, by affinity and by quota, and never none."""
     monkeypatch.setattr(os, "sched_getaffinity", lambda _pid: set(range(cores)), raising=False)
     monkeypatch.setattr("harness.clients.embedded.cpu_quota", lambda: quota)
     assert default_threads() == threads
 
 
-@pytest.mark.parametrize(("count", "threads"), [(None, 1), (1, 1), (8, 4)])
+@pytest.mark.parametrize(("count", "threads"), [(None, 1), (1, 1), (8, 6)])
 def test_threads_without_affinity(monkeypatch: pytest.MonkeyPatch, count: int | None, threads: int) -> None:
     """Where the system knows no affinity the cores are counted; where it cannot count them there is one thread."""
     monkeypatch.delattr(os, "sched_getaffinity", raising=False)
