@@ -28,7 +28,8 @@ class Engine:
     Attributes:
         slots: Sequences decoded side by side. One slot is bit-stable; more are batched together, which changes
             rounding and so, now and then, a word.
-        threads: Threads of the computation; None takes the cores that may be used but for one in four, at most 8.
+        threads: Threads that read the prompt; half as many write the answer. None takes the cores that may be used but
+            for one in four, at most 8.
         prefix_reuse: Keep what two prompts have in common in the slot. Much faster with long shots, but the answer then
             depends on where the previous prompt diverged.
         context: Tokens that one slot can hold, prompt and answer together.

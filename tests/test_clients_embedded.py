@@ -139,7 +139,7 @@ def test_a_file_that_cannot_be_read_is_told(tmp_path: Path) -> None:
 def test_threads_leave_one_core_in_four(
     monkeypatch: pytest.MonkeyPatch, cores: int, quota: float, threads: int
 ) -> None:
-    """Half of the cores that this process may use, by affinity and by quota, and never none."""
+    """Three in four of the cores that this process may use, by affinity and by quota, at most eight and never none."""
     monkeypatch.setattr(os, "sched_getaffinity", lambda _pid: set(range(cores)), raising=False)
     monkeypatch.setattr("harness.clients.embedded.cpu_quota", lambda: quota)
     assert default_threads() == threads

@@ -83,10 +83,9 @@ class EmbeddedClient:
 
 
 def default_threads() -> int:
-    """Return the number of threads: the cores this process may use (affinity, quota) but for one in four, at most eight.
+    """Return the threads that read a prompt: the cores this process may use (affinity, quota) but for one in four.
 
-    The threads wait for each other after every layer, so one more than there are free cores slows all of them down;
-    beyond eight a small model has nothing left to divide.
+    At most eight: beyond, a small model has nothing left to divide. Half as many write the answer, see `start_server`.
     """
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     usable = max(1, int(min(cores, cpu_quota())))
@@ -170,8 +169,9 @@ def start_server(weights: Path, engine: Engine, threads: int, key: str) -> Any:
     Raises:
         ModelError: The package is missing, or the file is no model that it can load.
     """
-    # Threads that wait by spinning starve each other as soon as another program holds a core: on two busy cores two of
-    # them took twice as long as one. Asleep they cost nothing there, and a quarter more where the cores are free.
+    # Threads that wait by spinning starve each other as soon as another program holds a core; asleep they do not. Sleep
+    # costs a little after every layer, which is much for the single token of a step and little for a whole prompt: so
+    # all threads read the prompt, and half of them write the answer.
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     try:
         import xllamacpp
@@ -183,7 +183,7 @@ def start_server(weights: Path, engine: Engine, threads: int, key: str) -> Any:
     params.n_ctx = engine.context * engine.slots
     params.cache_prompt = engine.prefix_reuse
     params.cache_ram_mib = 0  # prompts parked in RAM would be a second way for one call to change another's answer
-    params.cpuparams.n_threads = threads
+    params.cpuparams.n_threads = max(1, threads // 2)
     params.cpuparams_batch.n_threads = threads
     params.hostnames = ["127.0.0.1"]
     params.port = 0
