@@ -226,7 +226,8 @@ def _left_out(runs: Sequence[StoredRun], comparison: Comparison, differing: set[
 def doubts(name: str, run: StoredRun, project: Project) -> list[str]:
     """Say what makes it doubtful that a version name means what a person thinks it does.
 
-    That is: the prompt file says something else by now, or the version was run with several models.
+    That is: the version was run with several models, an older run has more samples, or the prompt file says something
+    else by now.
     """
     manifest = run.manifest
     if name != manifest.version:
@@ -242,6 +243,10 @@ def doubts(name: str, run: StoredRun, project: Project) -> list[str]:
         found.append(
             f"{name} was run with {listing(models)}; this is {manifest.id} with {' + '.join(manifest.models)}."
         )
+    larger = next((other for other in others if other.n_samples > manifest.n_samples), None)
+    if larger is not None:
+        sizes = f"{manifest.n_samples} samples; {larger.id} has {larger.n_samples}"
+        found.append(f"{name} is its newest run, {manifest.id}, with {sizes}.")
     if _has_changed(run, project):
         found.append(f"the prompt {manifest.prompt.path} has changed since {manifest.id}. Run it again to score it.")
     return found

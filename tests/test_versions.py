@@ -378,6 +378,15 @@ def test_a_version_that_several_models_ran_is_doubtful(runs: Runs) -> None:
     assert doubted(runs, "v1", run) == [f"v1 was run with small, large; this is {run.manifest.id} with small."]
 
 
+def test_a_version_whose_newest_run_is_a_small_one_is_doubtful(runs: Runs) -> None:
+    """After a quick run on a few samples, the version means that one, and an older run with more of them is named."""
+    whole = runs.make("v1")
+    small = runs.make("v1", limit=2)
+    assert doubted(runs, "v1", small) == [
+        f"v1 is its newest run, {small.manifest.id}, with 2 samples; {whole.manifest.id} has 6."
+    ]
+
+
 def test_a_prompt_that_is_gone_or_broken_leaves_no_doubt_to_tell(runs: Runs) -> None:
     """Without a prompt file that can be read there is nothing to compare with."""
     run = runs.make("v1")
