@@ -48,7 +48,7 @@ def test_without_labelled_samples_there_is_nothing_to_score(folder: Folder) -> N
     """Samples without labels cannot be scored; the message says what can be done with them."""
     path = folder.write("datasets/reviews.dev.jsonl", '{"id": "u", "text": "Unlabelled."}\n')
     assert refusal(folder, "v1") == (
-        f"{path}: must have labelled samples to score, got 1 without "
+        f"{folder.project.show(path)}: must have labelled samples to score, got 1 without "
         "labels. To label them, type: harness label PROMPT FILE -o OUT"
     )
 
