@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import get_args
 
 from harness.errors import DataError, Problems, did_you_mean, listing
-from harness.labelspace import NONE_WORD, Field, FieldType, Label, LabelSpace, TextMatch, normalize
+from harness.labelspace import NONE_WORD, Field, FieldType, Label, LabelSpace, TextMatch, is_visible, normalize
 from harness.project import Project
 from harness.samples import RESERVED, SampleSet, read_samples
 from harness.yamlfile import Node, Section, names_beside, read_yaml
@@ -133,7 +132,7 @@ def _check_spellings(labels: list[Label], top: Section, problems: Problems) -> N
         for spelling in (label.name, *label.aliases):
             form = normalize(spelling)
             owner, other = spelling_of.setdefault(form, (at, spelling))
-            if not _is_visible(spelling):
+            if not is_visible(spelling):
                 problems.add(f"label '{label.name}': a name must be visible text on one line, got {spelling!a}.", line)
             elif form == NONE_WORD:
                 problems.add(f"label '{label.name}': '{spelling}' is how the empty set is written. Rename it.", line)
@@ -148,12 +147,6 @@ def _check_spellings(labels: list[Label], top: Section, problems: Problems) -> N
 def _line_of_label(label: Label, at: int, labels: Node) -> int:
     node: Node = labels.value[at] if isinstance(labels.value, list) else labels.value[label.name]
     return node.told_line
-
-
-def _is_visible(name: str) -> bool:
-    """Return whether a name has something to see and to compare, and no control characters, lines or surrogates."""
-    parts = {unicodedata.category(character) for character in name}
-    return bool(normalize(name)) and not parts & {"Cc", "Cs", "Zl", "Zp"} and bool(parts - {"Cf", "Zs", "Mn"})
 
 
 def _fields(top: Section, label_names: set[str]) -> list[Field]:

@@ -32,6 +32,12 @@ def text_id(text: str) -> str:
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:12]
 
 
+def content(sample: Sample) -> str:
+    """Return that by which two samples are the same: the text but for case and spaces; without a text all inputs."""
+    text = sample.inputs.get("text")
+    return " ".join(text.split()).casefold() if isinstance(text, str) else canonical(dict(sample.inputs))
+
+
 def inputs_hash(samples: Iterable[Sample]) -> str:
     """Return the hash of ids and input columns, independent of the order of the samples."""
     return digest(sorted((sample.id, digest(dict(sample.inputs), 64)) for sample in samples))

@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 from harness.columns import Found, Wanted, find_columns
 from harness.errors import DataError, Problems, listing, shortened
-from harness.identity import text_id
+from harness.identity import content, text_id
 from harness.labelcells import (
     detect_separator,
     is_blank,
@@ -313,11 +313,6 @@ class _Intake:
                 f"{len(support)} labels in {len(samples)} samples: perhaps another column or separator is meant "
                 "(--labels, --separator)"
             )
-
-
-def content(sample: Sample) -> str:
-    """Return that by which two texts are the same: all but case and blanks."""
-    return " ".join(sample.inputs["text"].split()).casefold()
 
 
 def _is_list(cell: str) -> bool:

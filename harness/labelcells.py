@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import ast
 import json
-import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from difflib import SequenceMatcher
 from typing import Any
 
 from harness.errors import shortened
-from harness.labelspace import NONE_WORD, normalize
+from harness.labelspace import NONE_WORD, is_visible, normalize
 
 SEPARATORS = (",", ";", "|", "\n")
 LONGEST_NAME = 200
@@ -103,8 +102,7 @@ def is_vector(rows: Sequence[list[str] | None]) -> bool:
 
 def name_problem(name: str) -> str | None:
     """Return why a name can be that of no label, None when it can."""
-    kinds = {unicodedata.category(character) for character in name}
-    if not normalize(name) or kinds & {"Cc", "Cs", "Zl", "Zp"} or not kinds - {"Cf", "Zs", "Mn"}:
+    if not is_visible(name):
         return f"a label must be visible text on one line, got {shortened(name)!a}. Rename it, or write '{NONE_WORD}'."
     if normalize(name) == NONE_WORD:
         return f"'{name}' says that no label applies, but others stand beside it. Remove it, or them."

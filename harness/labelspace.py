@@ -34,6 +34,12 @@ def normalize(name: str) -> str:
     return _JOINERS.sub(" ", unicodedata.normalize("NFKC", name).casefold()).strip()
 
 
+def is_visible(name: str) -> bool:
+    """Return whether a name has something to see and to compare, and no control characters, lines or surrogates."""
+    kinds = {unicodedata.category(character) for character in name}
+    return bool(normalize(name)) and not kinds & {"Cc", "Cs", "Zl", "Zp"} and bool(kinds - {"Cf", "Zs", "Mn"})
+
+
 @dataclass(frozen=True, slots=True)
 class Label:
     """One label. Printed as its name, so that templates can say ``{{ labels | join(", ") }}``."""

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from harness.errors import DataError, listing
-from harness.identity import canonical
+from harness.identity import content
 from harness.labelspace import LabelSpace
 from harness.predict import predict
 from harness.prompt import Prompt
@@ -80,17 +80,11 @@ def refuse_leaks(prompt: Prompt, samples: Iterable[Sample]) -> None:
     Raises:
         DataError: A shot has the text of a sample.
     """
-    ids = {_content(sample): sample.id for sample in samples}
-    shots = {_content(shot): shot.id for each in prompt.passes if each.shots is not None for shot in each.shots.samples}
+    ids = {content(sample): sample.id for sample in samples}
+    shots = {content(shot): shot.id for each in prompt.passes if each.shots is not None for shot in each.shots.samples}
     leaks = [f"{identity} (sample {ids[content]})" for content, identity in shots.items() if content in ids]
     if leaks:
         raise DataError(
             f"{prompt.path}: shots must not be among the evaluated samples, or the prompt holds their answers, but "
             f"{listing(leaks, 5)} {'is' if len(leaks) == 1 else 'are'}. Take them out of the shots or of the split."
         )
-
-
-def _content(sample: Sample) -> str:
-    """Return that by which two samples are the same: the text but for case and spaces; without a text all inputs."""
-    text = sample.inputs.get("text")
-    return " ".join(text.split()).casefold() if isinstance(text, str) else canonical(dict(sample.inputs))

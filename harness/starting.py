@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.errors import UsageError
-from harness.intake import Intake, content
+from harness.identity import content
+from harness.intake import Intake
 from harness.labelspace import Label, LabelSpace
 from harness.parsing import FORMATS, Output
 from harness.records import Sample

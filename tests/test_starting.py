@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from harness.columns import Wanted
 from harness.dataset import load_dataset
 from harness.errors import DataError, UsageError
-from harness.intake import Empty, content, take_in
+from harness.identity import content
+from harness.intake import Empty, take_in
 from harness.labelspace import Label, LabelSpace
 from harness.parsing import Output
 from harness.predict import predict
