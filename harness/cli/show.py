@@ -23,7 +23,7 @@ def command(run: str, sample: str | None, repeat: int, as_json: bool) -> int:
     \b
     Examples:
       harness show v3
-      harness show v3 r012
+      harness show v3 r145
     """
     from harness import api
 
