@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
+import threading
 import subprocess
 from collections.abc import Iterator
 from dataclasses import replace
@@ -213,12 +214,13 @@ def test_ctrl_c_before_any_answer_leaves_nothing(folder: Folder, server: Scripte
     """Interrupted before the first answer, a run leaves no folder and does not say that it can go on."""
 
     def stop_at_once(_: Any) -> Reply:
-        signal.raise_signal(signal.SIGINT)
+        # As the terminal does it: to the main thread, whose wait ends. Once, for only one call is under way.
+        signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
         return Reply(hang=True)
 
     switch.to(stop_at_once)
     with pytest.raises(InterruptedRun, match=r"stopped; nothing was answered yet, so nothing is kept\.$"):
-        start(folder, server)
+        start(folder, server, concurrency=1)
     assert list_runs(folder.project.runs) == []
 
 
