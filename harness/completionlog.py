@@ -12,7 +12,7 @@ from harness.jsonfiles import reading
 from harness.records import Completion
 
 Slot = tuple[str, str, str, int]
-"""(sample, pass, unit, repeat)"""
+"""(sample, pass, unit, draw)"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +75,7 @@ def read_completions(path: Path) -> CompletionLog:
 def _stored_completion(line: bytes) -> StoredCompletion | None:
     try:
         row = json.loads(line)
-        slot = (row["sample"], row["pass"], row["unit"], row["repeat"])
+        slot = (row["sample"], row["pass"], row["unit"], row.get("draw", row["repeat"]))
         hash(slot)
         return StoredCompletion(row["key"], slot, Completion.from_json(row))
     except (ValueError, KeyError, TypeError):

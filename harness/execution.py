@@ -71,7 +71,7 @@ def foresee(plan: Plan, project: Project, *, use_cache: bool = True) -> Outlook:
             for sample in plan.samples:
                 for call in next(predict(plan.prompt, plan.space, sample, repeat)):
                     client = clients[call.pass_name]
-                    key = call_key(client.endpoint, client.body(call), repeat)
+                    key = call_key(client.endpoint, client.body(call), call.draw)
                     if use_cache and (key in known or cache.get(key) is not None):
                         cached += 1
                     else:
@@ -84,7 +84,8 @@ def foresee(plan: Plan, project: Project, *, use_cache: bool = True) -> Outlook:
                     known.add(key)  # the second of two identical calls waits for the first one's answer
     model = plan.prompt.passes[0].model
     limit = model.params.get("max_tokens", model.params.get("max_completion_tokens"))
-    later = (len(plan.prompt.passes) - 1) * len(plan.samples) * plan.repeats
+    each_sample = sum(len(each.units(plan.space)) * each.draws for each in plan.prompt.passes[1:])
+    later = each_sample * len(plan.samples) * plan.repeats
     most = limit if isinstance(limit, int) else None
     usages = [Usage(prompt_tokens=tokens, completion_tokens=most or 0) for tokens in asked]
     usd = spent([(model.name, usage) for usage in usages], project.settings.prices).usd
@@ -166,11 +167,13 @@ def _failed_slots(run: StoredRun, kinds: frozenset[FailureKind]) -> dict[Slot, F
     if not kinds:
         return {}
     failed = {(each.sample, each.repeat) for each in run.predictions if each.failed}
-    outputs = {each.name: each.output for each in run.manifest.prompt.passes}
+    passes = {each.name: each for each in run.manifest.prompt.passes}
+    spaces = {(each.name, unit.name): unit.space for each in passes.values() for unit in each.units(run.manifest.space)}
     found: dict[Slot, FailureKind] = {}
     for slot, stored in run.log.latest.items():
-        if (slot[0], slot[3]) in failed:
-            result = read(stored.completion, run.manifest.space, outputs[slot[1]])
+        sample, name, unit, draw = slot
+        if (sample, draw // passes[name].draws) in failed:
+            result = read(stored.completion, spaces[name, unit], passes[name].output)
             if isinstance(result, ParseFailure) and result.kind in kinds:
                 found[slot] = result.kind
     return found

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal, get_args
 
+from harness.completionlog import Slot
 from harness.labelspace import LabelSpace
 from harness.prompt import Pass
 from harness.records import FailureKind, Prediction, Sample
@@ -28,7 +29,8 @@ class Failure:
         gold: Gold labels, in label-space order like the others.
         missed: Gold labels that an answer left out; those of unanswered cells are not here.
         extra: Predicted labels that are not gold.
-        raws: What the model wrote, by pass; None where no text came back.
+        raws: What the model wrote, by pass, and by label or group and draw where a pass asks several times; then only
+            where cells are wrong. None where no text came back.
     """
 
     sample: Sample
@@ -88,7 +90,7 @@ def _all(run: StoredRun) -> Iterator[Failure]:
 def describe(run: StoredRun, sample: Sample, prediction: Prediction, gold: frozenset[str]) -> Failure:
     """Return a prediction beside its gold and the raw outputs behind it."""
     space: LabelSpace = run.manifest.space
-    stored = {each.name: run.log.latest.get((sample.id, each.name, "", prediction.repeat)) for each in _passes(run)}
+    wrong = (gold ^ prediction.labels) | prediction.unanswered
     return Failure(
         sample,
         prediction,
@@ -96,12 +98,25 @@ def describe(run: StoredRun, sample: Sample, prediction: Prediction, gold: froze
         tuple(space.ordered(prediction.labels)),
         tuple(space.ordered(gold - prediction.labels - prediction.unanswered)),
         tuple(space.ordered(prediction.labels - gold)),
-        {name: each.completion.raw for name, each in stored.items() if each is not None},
+        {
+            name: run.log.latest[slot].completion.raw
+            for each in run.manifest.prompt.passes
+            for name, slot in _slots(each, sample.id, prediction.repeat, space, wrong)
+            if slot in run.log.latest
+        },
     )
 
 
-def _passes(run: StoredRun) -> Sequence[Pass]:
-    return run.manifest.prompt.passes
+def _slots(
+    each: Pass, sample: str, repeat: int, space: LabelSpace, wrong: frozenset[str]
+) -> Iterator[tuple[str, Slot]]:
+    """Yield where the completions of a pass for a sample stand, with what to call each."""
+    for unit in each.units(space):
+        if unit.name and wrong and not wrong & set(unit.labels):
+            continue
+        for vote in range(each.draws):
+            parts = [each.name, unit.name, f"#{vote + 1}" if each.draws > 1 else ""]
+            yield " ".join(part for part in parts if part), (sample, each.name, unit.name, repeat * each.draws + vote)
 
 
 def _about(failure: Failure, label: str | None) -> bool:

@@ -55,6 +55,17 @@ class Label:
 
 
 @dataclass(frozen=True, slots=True)
+class Group:
+    """Labels that belong together. Printed as its name."""
+
+    name: str
+    labels: tuple[Label, ...]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+@dataclass(frozen=True, slots=True)
 class Field:
     """A typed container beside the labels.
 
@@ -104,6 +115,11 @@ class LabelSpace:
             if label.group is not None:
                 grouped.setdefault(label.group, []).append(label.name)
         return {group: tuple(names) for group, names in grouped.items()}
+
+    def only(self, names: Iterable[str]) -> LabelSpace:
+        """Return the label space of some of the labels, in the same order; the fields stay."""
+        kept = frozenset(names)
+        return LabelSpace(tuple(label for label in self.labels if label.name in kept), self.fields)
 
     @cached_property
     def spellings(self) -> Mapping[str, str]:

@@ -10,12 +10,14 @@ from collections.abc import Generator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from harness.errors import DataError
+from harness.errors import DataError, listing
 from harness.labelspace import LabelSpace
 from harness.parsing import read
-from harness.prompt import Pass, Prompt, answer_context, base_context, render_call, runs_now
-from harness.records import Answer, Call, Completion, ParseFailure, Prediction, Sample
+from harness.prompt import Pass, Prompt, Unit
+from harness.records import Answer, Call, Completion, FailureKind, ParseFailure, Prediction, Sample
+from harness.rendering import answer_context, base_context, render_call, runs_now
 from harness.template import TemplateError
+from harness.voting import voted
 
 Asking = Generator[list[Call], list[Completion], Prediction]
 """Yields the calls of one pass, is sent their completions in the same order, returns the prediction."""
@@ -64,11 +66,26 @@ def predict(
         context = {**base, **answer_context(said, earlier, space)} if earlier else base
         raw = ""
         if _runs(each, prompt, sample, context):
-            (completion,) = yield [_call(each, prompt, space, sample, context, repeat)]
-            said = merge(said, read(completion, reading.space, reader.output), reader, space)
-            raw = completion.raw or ""
+            units = each.units(space)
+            calls = [
+                replace(call, draw=call.draw + vote)
+                for call in (_call(each, unit, prompt, space, sample, context, repeat) for unit in units)
+                for vote in range(each.draws)
+            ]
+            completions = yield calls
+            for at, unit in enumerate(units):
+                drawn = completions[at * each.draws : (at + 1) * each.draws]
+                within = reading.space.only(unit.space.names)
+                result = voted([read(one, within, reader.output) for one in drawn], reader.votes, within, reader.output)
+                said = merge(said, result, _cells(reader, unit, space))
+            raw = "\n".join(completion.raw or "" for completion in completions)
         earlier[each.name] = (said, raw)
     return said
+
+
+def _cells(each: Pass, unit: Unit, space: LabelSpace) -> frozenset[str]:
+    """Return the cells that an answer fills: those of the unit, and of them those in today's scope."""
+    return frozenset(unit.labels if each.per != "sample" or each.questions else each.scope or space.names)
 
 
 def _runs(each: Pass, prompt: Prompt, sample: Sample, context: Mapping[str, Any]) -> bool:
@@ -81,18 +98,17 @@ def _runs(each: Pass, prompt: Prompt, sample: Sample, context: Mapping[str, Any]
 
 
 def _call(
-    each: Pass, prompt: Prompt, space: LabelSpace, sample: Sample, context: Mapping[str, Any], repeat: int
+    each: Pass, unit: Unit, prompt: Prompt, space: LabelSpace, sample: Sample, context: Mapping[str, Any], repeat: int
 ) -> Call:
     try:
-        return render_call(each, sample, space, context, repeat)
+        return render_call(each, sample, unit, space, context, repeat)
     except TemplateError as error:
         where = f"{prompt.path or prompt.version}{f':{error.line}' if error.line else ''}"
         raise DataError(f"{where}: sample {sample.id}, pass {each.name}: {error.message}") from None
 
 
-def merge(before: Prediction, result: Answer | ParseFailure, each: Pass, space: LabelSpace) -> Prediction:
-    """Return what holds after a pass: it replaces the cells of its scope, and a failed pass changes no answered cell."""
-    scope = frozenset(each.scope or space.names)
+def merge(before: Prediction, result: Answer | ParseFailure, scope: frozenset[str]) -> Prediction:
+    """Return what holds after an answer: it replaces the cells of its scope, and a failure changes no answered cell."""
     if isinstance(result, ParseFailure):
         told = bool(before.unanswered & scope)
         return replace(
@@ -101,14 +117,25 @@ def merge(before: Prediction, result: Answer | ParseFailure, each: Pass, space: 
             failure=result.kind if told else before.failure,
             why=result.why if told else before.why,
         )
-    unanswered = before.unanswered - scope
+    refused = result.refused & scope
+    answered = scope - refused
+    unanswered = before.unanswered - answered
+    told = bool(before.unanswered & refused)
     return replace(
         before,
-        labels=(before.labels - scope) | (result.labels & scope),
+        labels=(before.labels - answered) | (result.labels & answered),
         unanswered=unanswered,
-        failure=before.failure if unanswered else None,
-        why=before.why if unanswered else None,
+        failure=FailureKind.REFUSAL if told else before.failure if unanswered else None,
+        why=f"refused: {listing(sorted(refused))}" if told else before.why if unanswered else None,
+        probabilities=_replaced(before.probabilities, result.probabilities, answered),
+        mass=_replaced(before.mass, result.mass, answered),
         off_list=before.off_list + result.off_list,
         fields={**before.fields, **result.fields},
         repaired=before.repaired or result.repaired,
     )
+
+
+def _replaced(before: Mapping[str, float], new: Mapping[str, float], cells: frozenset[str]) -> dict[str, float]:
+    """Return the numbers of all cells, those of the answered ones from the new answer alone."""
+    kept = {name: value for name, value in before.items() if name not in cells}
+    return kept | {name: value for name, value in new.items() if name in cells}

@@ -1,8 +1,8 @@
-"""A prompt as a value: its passes, the names its templates see, and the messages that it becomes for a sample."""
+"""A prompt as a value: its passes, who answers them, and what they ask about."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -10,10 +10,17 @@ from typing import Any, Literal
 from harness.identity import digest
 from harness.labelspace import LabelSpace
 from harness.parsing import FORMATS, Output
-from harness.records import Call, Message, Prediction, Sample
-from harness.template import TemplateError, expression, names_used, render
+from harness.records import Sample
 
-Api = Literal["chat"]
+Api = Literal["chat", "responses", "completions", "decisions", "systemone"]
+DECISION_APIS = frozenset({"decisions", "systemone"})
+"""APIs that are asked typed questions and answer with probabilities instead of text."""
+
+Per = Literal["sample", "label", "group"]
+How = Literal["majority", "any", "all", "mean"]
+MOST_QUESTIONS = 400
+"""Questions that one request to a decision API can hold."""
+
 DEFAULT_PASS = "main"  # noqa: S105 - a name, no password
 """Name of the pass of a prompt that does not list passes."""
 
@@ -61,6 +68,11 @@ class Model:
         """Whether the model runs inside this process."""
         return self.name.startswith(LOCAL)
 
+    @property
+    def asks_logprobs(self) -> bool:
+        """Whether the parameters ask for token log-probabilities, in the way of any API."""
+        return any(bool(self.params.get(name)) for name in ("logprobs", "top_logprobs", "n_probs"))
+
 
 @dataclass(frozen=True, slots=True)
 class MessageTemplate:
@@ -79,12 +91,37 @@ class Shots:
 
 
 @dataclass(frozen=True, slots=True)
+class Votes:
+    """An ensemble of draws of the same request, and how they become one answer.
+
+    Attributes:
+        k: Number of draws, 2 or more.
+        how: "majority" (more than half of those that answered), "any", "all", or "mean" (of their probabilities, against
+            the output's thresholds).
+    """
+
+    k: int
+    how: How = "majority"
+
+
+@dataclass(frozen=True, slots=True)
+class QuestionTemplates:
+    """What a decision API is asked: templates over ``label`` and over ``field``, and whatever else a template sees."""
+
+    label: MessageTemplate
+    field: MessageTemplate
+
+
+@dataclass(frozen=True, slots=True)
 class Pass:
     """One question to the model.
 
     Attributes:
         when: A Jinja expression over the answer so far; None means always.
         scope: Labels that the pass answers; empty means all.
+        per: What one call is about: the sample, or one label or group of it.
+        votes: None asks once.
+        questions: For decision APIs, else None.
     """
 
     name: str
@@ -94,6 +131,65 @@ class Pass:
     shots: Shots | None = None
     when: str | None = None
     scope: tuple[str, ...] = ()
+    per: Per = "sample"
+    votes: Votes | None = None
+    questions: QuestionTemplates | None = None
+
+    @property
+    def draws(self) -> int:
+        """How often each of its requests is sent."""
+        return 1 if self.votes is None else self.votes.k
+
+    @property
+    def gives_probabilities(self) -> bool:
+        """Whether its answers come with probabilities: from the API, the votes, the format, or token log-probabilities."""
+        written = FORMATS[self.output.format]
+        return (
+            self.model.api in DECISION_APIS
+            or self.votes is not None
+            or written.gives_probabilities
+            or (written.weigh is not None and self.model.asks_logprobs)
+        )
+
+    def units(self, space: LabelSpace) -> tuple[Unit, ...]:
+        """Return what its calls for one sample are about, in label-space order."""
+        inside = space.names if not self.scope else tuple(space.ordered(set(self.scope)))
+        if self.per == "label":
+            return tuple(Unit(name, (name,), space.only([name])) for name in inside)
+        if self.per == "group":
+            members = {group: [name for name in names if name in set(inside)] for group, names in space.groups.items()}
+            return tuple(Unit(group, tuple(names), space.only(names)) for group, names in members.items() if names)
+        if self.questions is not None:
+            return tuple(_question_units(inside, space, len(self.output.fields)))
+        alone = FORMATS[self.output.format].one_label
+        return (Unit("", inside, space.only(inside) if alone else space),)
+
+
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """What one call of a pass is about.
+
+    Attributes:
+        name: "" for the sample, else the label or group.
+        labels: The cells that its answer fills.
+        space: The label space that its answer is read with.
+    """
+
+    name: str
+    labels: tuple[str, ...]
+    space: LabelSpace
+
+
+def _question_units(names: tuple[str, ...], space: LabelSpace, n_fields: int) -> Iterator[Unit]:
+    """Yield as many units as the limit of questions in a request asks for; the first one asks for the fields too."""
+    if len(names) + n_fields <= MOST_QUESTIONS:
+        yield Unit("", names, space)
+        return
+    start, room = 0, max(1, MOST_QUESTIONS - n_fields)
+    while start < len(names):
+        chunk = names[start : start + room]
+        yield Unit(f"{start + 1}-{start + len(chunk)}", chunk, space)
+        start, room = start + len(chunk), MOST_QUESTIONS
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,7 +270,26 @@ def _pass_json(each: Pass) -> dict[str, Any]:
         "shots": None if each.shots is None else [shot.to_json() for shot in each.shots.samples],
         "when": each.when,
         "scope": list(each.scope),
+        **_said_json(each),
     }
+
+
+def _said_json(each: Pass) -> dict[str, Any]:
+    """Return what a pass has beyond the plainest, so that the hash of a prompt outlives new settings."""
+    said: dict[str, Any] = {}
+    if each.per != "sample":
+        said["per"] = each.per
+    if each.votes is not None:
+        said["votes"] = {"k": each.votes.k, "how": each.votes.how}
+    if each.questions is not None:
+        said["questions"] = {"label": each.questions.label.source, "field": each.questions.field.source}
+    return said
+
+
+def _questions_from_json(row: Mapping[str, str] | None) -> QuestionTemplates | None:
+    if row is None:
+        return None
+    return QuestionTemplates(MessageTemplate("label", row["label"]), MessageTemplate("field", row["field"]))
 
 
 def _pass_from_json(row: Mapping[str, Any]) -> Pass:
@@ -186,6 +301,9 @@ def _pass_from_json(row: Mapping[str, Any]) -> Pass:
         shots=None if row["shots"] is None else Shots(tuple(Sample.from_json(each) for each in row["shots"])),
         when=row["when"],
         scope=tuple(row["scope"]),
+        per=row.get("per", "sample"),
+        votes=Votes(**row["votes"]) if "votes" in row else None,
+        questions=_questions_from_json(row.get("questions")),
     )
 
 
@@ -194,120 +312,3 @@ def without_answer(passes: Iterable[Pass], space: LabelSpace) -> list[str]:
     always = [each for each in passes if each.when is None]
     answered = {name for each in always for name in each.scope or space.names}
     return [name for name in space.names if name not in answered]
-
-
-# What templates and expressions see ---------------------------------------------------------------------------------
-
-TASK_NAMES = frozenset({"labels", "groups"})
-"""Names that every template has, beside the input columns and the variables."""
-
-ANSWER_NAMES = frozenset({"predicted", "n_predicted", "failed", "failure", "off_list", "fields", "passes"})
-"""Names of the answer so far, in passes after the first."""
-
-
-def known_names(
-    prompt_pass: Pass, *, first: bool, columns: frozenset[str], variables: frozenset[str]
-) -> frozenset[str]:
-    """Return the names that the templates of a pass may use."""
-    names = columns | variables | TASK_NAMES
-    if prompt_pass.shots is not None:
-        names |= {"shots"}
-    return names if first else names | ANSWER_NAMES
-
-
-def answer_context(
-    so_far: Prediction, earlier: Mapping[str, tuple[Prediction, str]], space: LabelSpace
-) -> dict[str, Any]:
-    """Return the answer so far as template names, labels in label-space order.
-
-    Args:
-        so_far: What the passes up to now say together.
-        earlier: For each earlier pass, what stood after it and its raw output ("" where it was not asked or no text
-            came back).
-        space: The label space.
-    """
-    return {
-        "predicted": space.ordered(so_far.labels),
-        "n_predicted": len(so_far.labels),
-        "failed": so_far.failed,
-        "failure": None if so_far.failure is None else str(so_far.failure),
-        "off_list": list(so_far.off_list),
-        "fields": dict(so_far.fields),
-        "passes": {
-            name: {"predicted": space.ordered(after.labels), "raw": raw, "fields": dict(after.fields)}
-            for name, (after, raw) in earlier.items()
-        },
-    }
-
-
-def runs_now(each: Pass, context: Mapping[str, Any]) -> bool:
-    """Return whether a pass runs, by its `when`.
-
-    Raises:
-        TemplateError: The expression fails on this answer.
-    """
-    return each.when is None or bool(expression(each.when)(context))
-
-
-def render_call(each: Pass, sample: Sample, space: LabelSpace, context: Mapping[str, Any], repeat: int) -> Call:
-    """Return the request of a pass for a sample.
-
-    Shots become turns of user and assistant before the last user message, rendered by the same template and the same
-    output format as the question itself; a template that uses `shots` places them itself.
-
-    Raises:
-        TemplateError: A template fails on this sample; its line is that of the prompt file, 0 where that is unknown.
-    """
-    shots = each.shots.samples if each.shots is not None else ()
-    answers = [_shot_answer(shot, each, space) for shot in shots]
-    if each.shots is not None:
-        placed = [{**shot.inputs, "answer": answer} for shot, answer in zip(shots, answers, strict=True)]
-        context = {**context, "shots": placed}
-    turn = shot_turn(each)
-    # A shot is asked with its own columns alone: what it lacks must not come from the sample.
-    bare = {name: value for name, value in context.items() if name not in ANSWER_NAMES and name not in sample.inputs}
-    messages: list[Message] = []
-    for message in each.messages:
-        if message is turn:
-            for shot, answer in zip(shots, answers, strict=True):
-                messages.append({"role": "user", "content": _render(message, {**bare, **shot.inputs})})
-                messages.append({"role": "assistant", "content": answer})
-        messages.append({"role": message.role, "content": _render(message, context)})
-    return Call(sample.id, each.name, "", repeat, tuple(messages))
-
-
-def shot_turn(each: Pass) -> MessageTemplate | None:
-    """Return the message that asks for the shots too, the last user message; None when a template places them itself.
-
-    Raises:
-        TemplateError: A template is not valid Jinja.
-    """
-    if any("shots" in names_used(message.source) for message in each.messages):
-        return None
-    return next((message for message in reversed(each.messages) if message.role == "user"), None)
-
-
-def base_context(sample: Sample, space: LabelSpace, variables: Mapping[str, str]) -> dict[str, Any]:
-    """Return what every template sees: input columns, variables and the label space. Never gold."""
-    return {**variables, **sample.inputs, "labels": space.labels, "groups": space.groups}
-
-
-def columns_of(samples: Iterable[Sample]) -> frozenset[str]:
-    """Return the input columns that every one of the samples has."""
-    common: frozenset[str] | None = None
-    for sample in samples:
-        common = frozenset(sample.inputs) if common is None else common & sample.inputs.keys()
-    return common or frozenset()
-
-
-def _shot_answer(shot: Sample, each: Pass, space: LabelSpace) -> str:
-    """Return what a perfect model would answer to a shot, in the pass's output format."""
-    fields = {name: shot.fields.get(name) for name in each.output.fields}
-    return FORMATS[each.output.format].render(shot.labels or frozenset(), fields, space, each.output)
-
-
-def _render(message: MessageTemplate, context: Mapping[str, Any]) -> str:
-    try:
-        return render(message.source, context)
-    except TemplateError as error:
-        raise TemplateError(error.message, error.line + message.line - 1 if message.line else 0) from None

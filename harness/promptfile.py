@@ -10,13 +10,23 @@ from typing import Any
 from harness.dataset import Dataset, load_dataset
 from harness.errors import DataError, Problems, did_you_mean, listing
 from harness.labelspace import LabelSpace
-from harness.parsing import FORMATS, Output
+from harness.parsing import FORMATS
 from harness.project import Project
-from harness.prompt import DEFAULT_PASS, MessageTemplate, Model, Pass, Prompt, Shots, columns_of, without_answer
+from harness.prompt import DEFAULT_PASS, MessageTemplate, Model, Pass, Prompt, without_answer
 from harness.promptmodel import read_model, with_local_params
 from harness.promptnames import check_templates
-from harness.records import Sample
-from harness.samples import RESERVED, SampleSet, read_samples
+from harness.promptoutput import (
+    SaidOutput,
+    default_output,
+    impossible,
+    read_output,
+    read_per,
+    read_questions,
+    read_votes,
+)
+from harness.promptshots import ShotFile, bind_shots, check_shot_fields, inside, read_shots
+from harness.rendering import columns_of
+from harness.samples import RESERVED, SampleSet
 from harness.yamlfile import Node, Section, read_yaml
 
 ROLES = ("system", "developer", "user", "assistant")
@@ -87,21 +97,12 @@ def _placed(prompt: Prompt, dataset: Path, project: Project) -> Prompt:
 
 
 @dataclass(frozen=True, slots=True)
-class _ShotFile:
-    """Where the shots of a pass come from, and the section that says so."""
-
-    path: Path
-    count: int | None
-    section: Section
-
-
-@dataclass(frozen=True, slots=True)
 class _Said:
     """What a mapping, the top or a pass, says of what the top can say for all passes; None where it says nothing."""
 
     model: Mapping[str, Any]
-    output: tuple[Output, int] | None
-    shots: _ShotFile | None
+    output: SaidOutput | None
+    shots: ShotFile | None
 
 
 class _PromptFile:
@@ -118,14 +119,14 @@ class _PromptFile:
         self.when_lines: dict[str, int] = {}
         self.scope_lines: dict[str, int] = {}
         self.output_lines: dict[str, int] = {}
-        self.shot_files: dict[str, _ShotFile] = {}
+        self.shot_files: dict[str, ShotFile] = {}
 
     def prompt(self, variables: Mapping[str, str]) -> Prompt:
         """Return the prompt as the file has it; shots and labels are still to be bound."""
         top = read_yaml(self.path, self.problems)
         own = self._variables(top, variables)
         self.names_dataset = top.has("dataset")
-        dataset = self._inside(top, "dataset")
+        dataset = inside(top, "dataset", self.path.parent, self.project)
         said = self._said(top)
         listed = top.take("passes")
         passes = self._passes(top, listed, said) if listed else (self._pass(top, DEFAULT_PASS, said),)
@@ -155,22 +156,13 @@ class _PromptFile:
                 self.problems.add(f"variable '{name}' must be a name of letters, digits and '_'. Rename it.", line)
         return own
 
-    def _inside(self, section: Section, key: str) -> Path | None:
-        text = section.text(key)
-        if text is None:
-            return None
-        path = self.path.parent / text
-        if not self.project.inside(path):
-            section.problem(key, f"must lie in the project {self.project.root}, got '{text}'.")
-            return None
-        return path
-
     def _said(self, section: Section) -> _Said:
         shots = section.section("shots")
-        return _Said(read_model(section), self._output(section), None if shots is None else self._shots(shots))
+        file = None if shots is None else read_shots(shots, self.path.parent, self.project)
+        return _Said(read_model(section), read_output(section), file)
 
     def _passes(self, top: Section, listed: Node, said: _Said) -> tuple[Pass, ...]:
-        for key in ("template", "messages"):
+        for key in ("template", "messages", "per", "votes", "question"):
             if top.take(key) is not None:
                 top.problem(key, "stands beside 'passes'. Move it into a pass.")
         if not isinstance(listed.value, list) or not listed.value:
@@ -209,10 +201,19 @@ class _PromptFile:
 
     def _pass(self, section: Section, name: str, said: _Said) -> Pass:
         self.lines[name] = section.line
-        output, self.output_lines[name] = said.output or (Output(), section.line)
+        model = self._model(said.model, section.line)
+        self.output_lines[name] = section.line if said.output is None else said.output.line
         if said.shots is not None:
             self.shot_files[name] = said.shots
-        return Pass(name, self._messages(section), self._model(said.model, section.line), output)
+        return Pass(
+            name,
+            self._messages(section),
+            model,
+            output=default_output(model) if said.output is None else said.output.for_model(model),
+            per=read_per(section),
+            votes=read_votes(section),
+            questions=read_questions(section, model),
+        )
 
     def _model(self, said: Mapping[str, Any], line: int) -> Model:
         default = self.other_model or self.project.settings.model
@@ -250,56 +251,26 @@ class _PromptFile:
             return []
         return [MessageTemplate(role, node.value, node.text_line)]
 
-    def _output(self, section: Section) -> tuple[Output, int] | None:
-        """Read how the answer is written, and the line that says so."""
-        node = section.take("output")
-        if node is None:
-            return None
-        if isinstance(node.value, str):
-            if node.value not in FORMATS:
-                near = did_you_mean(node.value, FORMATS)
-                section.problem("output", f"must be one of {listing(FORMATS)}, got '{node.value}'.{near}")
-                return Output(), node.told_line
-            return Output(node.value), node.told_line
-        details = section.section("output")
-        if details is None:
-            return Output(), node.told_line
-        asked = details.texts("fields") or ()
-        name = details.choice("format", FORMATS)
-        if name is None and details.has("format"):
-            return Output(), node.told_line
-        options = {key: each.plain() for key, each in details.node.value.items() if key not in ("format", "fields")}
-        return Output(name or "list", options, asked), node.told_line
-
-    def _shots(self, section: Section) -> _ShotFile | None:
-        path = self._inside(section, "from")
-        count = section.integer("k", least=1)
-        section.choice("select", ["fixed"])
-        if not section.has("from"):
-            section.problem("from", "is missing. Name a sample file.")
-        section.finish()
-        return None if path is None else _ShotFile(path, count, section)
-
     def bind(self, prompt: Prompt, space: LabelSpace) -> Prompt:
         """Return the prompt with its shots read and everything that names a label checked."""
         files = {id(each): each for each in self.shot_files.values()}  # one that stands at the top is read once
-        shots = {key: self._read_shots(each, space) for key, each in files.items()}
-        checked: set[int] = set()
+        shots = {key: bind_shots(each, space) for key, each in files.items()}
+        checked: set[tuple[int, str]] = set()
         passes = []
         for each in prompt.passes:
             line = self.output_lines[each.name]
-            if line not in checked:  # what stands at the top is told once
-                for message in FORMATS[each.output.format].check(each.output, space):
+            for message in FORMATS[each.output.format].check(each.output, space):
+                if (line, message) not in checked:  # what stands at the top is told once
                     self.problems.add(f"output: {message}", line)
-            checked.add(line)
+                checked.add((line, message))
             self._check_scope(each, space)
             file = self.shot_files.get(each.name)
-            samples = None if file is None else shots[id(file)]
-            if file is not None and samples is not None:
-                self._check_shot_fields(each, samples, file)
-                passes.append(replace(each, shots=Shots(samples)))
-            else:
-                passes.append(each)
+            bound = None if file is None else shots[id(file)]
+            if file is not None and bound is not None:
+                check_shot_fields(each, bound.samples, file)
+            passes.append(replace(each, shots=bound))
+            for message in impossible(passes[-1], space):
+                self.problems.add(message, self.lines[each.name])
         if passes and (left := without_answer(passes, space)):
             self.problems.add(
                 f"the passes without 'when' must together answer every label, but none answers {listing(left)}. "
@@ -314,27 +285,6 @@ class _PromptFile:
                 near = did_you_mean(name, space.names)
                 line = self.scope_lines[each.name]
                 self.problems.add(f"'merge.scope' names '{name}', which is no label.{near}", line)
-
-    def _read_shots(self, file: _ShotFile, space: LabelSpace) -> tuple[Sample, ...] | None:
-        try:
-            shots = read_samples(file.path, space).samples
-        except DataError as error:
-            self.problems.add(f"'shots' cannot be used:\n{error}", file.section.line)
-            return None
-        if unlabelled := [shot.id for shot in shots if shot.labels is None]:
-            file.section.problem("from", f"must be labelled, but these are not: {listing(unlabelled, 5)}.")
-        if file.count is not None and file.count > len(shots):
-            file.section.problem(
-                "k", f"must be at most {len(shots)}, the samples of {file.path.name}, got {file.count}."
-            )
-        return shots[: file.count]
-
-    def _check_shot_fields(self, each: Pass, shots: tuple[Sample, ...], file: _ShotFile) -> None:
-        for name in each.output.fields:
-            if lacking := [shot.id for shot in shots if name not in shot.fields]:
-                file.section.problem(
-                    "from", f"must have the field '{name}' of the output, but these have not: {listing(lacking, 5)}."
-                )
 
     def check(self, prompt: Prompt, columns: frozenset[str], space: LabelSpace) -> None:
         """Note every name that a template or `when` uses and nobody defines."""

@@ -7,7 +7,8 @@ from collections.abc import Iterator, Mapping
 
 from harness.errors import Problems, did_you_mean, listing
 from harness.labelspace import LabelSpace
-from harness.prompt import ANSWER_NAMES, TASK_NAMES, MessageTemplate, Pass, Prompt, columns_of, known_names, shot_turn
+from harness.prompt import MessageTemplate, Pass, Prompt
+from harness.rendering import ANSWER_NAMES, TASK_NAMES, UNIT_NAMES, WEIGHED_NAMES, columns_of, known_names, shot_turn
 from harness.template import TemplateError, check_expression, check_names, names_used
 
 _TAG = re.compile(r"\{[{%].*?[%}]\}", re.DOTALL)
@@ -30,12 +31,13 @@ def check_templates(
     """
     variables = frozenset(prompt.variables)
     hidden = _reasons(space)
-    earlier: list[str] = []
-    for each in prompt.passes:
-        known = known_names(each, first=not earlier, columns=columns, variables=variables)
+    for number, each in enumerate(prompt.passes):
+        before = prompt.passes[:number]
+        earlier = [one.name for one in before]
+        known = known_names(each, before, columns=columns, variables=variables)
         sound = True
-        for message in each.messages:
-            errors = [*check_names(message.source, known), *_unknown_passes(message.source, earlier)]
+        for message, own in _templates(each):
+            errors = [*check_names(message.source, known | own), *_unknown_passes(message.source, earlier)]
             for error in errors:
                 problems.add(_explained(error, hidden), message.line + error.line - 1)
             sound = sound and not errors
@@ -43,21 +45,31 @@ def check_templates(
             _check_shots(each, variables, problems)
         if each.when is not None and earlier:
             # The label space is no part of an answer: "'shipping' in labels" would always be true.
-            found = check_expression(each.when, known - TASK_NAMES)
+            found = check_expression(each.when, known - TASK_NAMES - UNIT_NAMES[each.per])
             for error in [*found, *_unknown_passes(f"{{{{{each.when}}}}}", earlier)]:
                 problems.add(f"'when' of pass {each.name}: {_explained(error, hidden)}", when_lines[each.name])
-        earlier.append(each.name)
+
+
+def _templates(each: Pass) -> Iterator[tuple[MessageTemplate, frozenset[str]]]:
+    """Yield every template of a pass, with the names that it has beside those that all of them have."""
+    for message in each.messages:
+        yield message, frozenset()
+    if each.questions is not None:
+        yield each.questions.label, frozenset({"label"})
+        yield each.questions.field, frozenset({"field"})
 
 
 def _reasons(space: LabelSpace) -> dict[str, str]:
     """Return why a name that a person may expect is not there."""
-    no_scores = "needs a source of probabilities, and no pass has one."
+    no_scores = "needs a source of probabilities, and no earlier pass has one."
     gold = "is gold, and nothing that is sent to a model can contain gold. It exists in --filter alone."
     return {
         **{each.name: f"is a field: its column {gold}" for each in space.fields},
         "gold": gold,
         "scores": no_scores,
         "confidence": no_scores,
+        "label": "is there with 'per: label' alone.",
+        "group": "is there with 'per: group' alone.",
     }
 
 
@@ -90,14 +102,14 @@ def _check_shots(each: Pass, variables: frozenset[str], problems: Problems) -> N
             )
             problems.add(message, each.messages[0].line)
         return
-    has = columns_of(shots) | variables | TASK_NAMES
+    has = columns_of(shots) | variables | TASK_NAMES | UNIT_NAMES[each.per]
     for name, line in names_used(turn.source).items():
         if name not in has:
             problems.add(_shot_lacks(name), _line(turn, line))
 
 
 def _shot_lacks(name: str) -> str:
-    if name in ANSWER_NAMES:
+    if name in ANSWER_NAMES | WEIGHED_NAMES:
         why = "is an answer of an earlier pass, which shots do not have"
     else:
         why = "is a column that not every shot has"

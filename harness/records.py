@@ -55,6 +55,34 @@ class Message(TypedDict):
     content: str
 
 
+class Question(TypedDict, total=False):
+    """One typed question of a decision API: about a label (predicate) or about a field (choice)."""
+
+    name: str
+    kind: Literal["predicate", "choice"]
+    instructions: str
+    choices: tuple[str | bool, ...]
+
+
+Asked = tuple[tuple[Message, ...], tuple[Question, ...]]
+"""What a call asks: its messages, and its questions."""
+
+
+@dataclass(frozen=True, slots=True)
+class Constraint:
+    """What forces a server to write an answer in its form.
+
+    Attributes:
+        form: "json_schema" (strict), "json_object" (any JSON object) or "grammar" (GBNF).
+        schema: The JSON schema, for "json_schema".
+        grammar: The GBNF text, for "grammar".
+    """
+
+    form: Literal["json_schema", "json_object", "grammar"]
+    schema: Mapping[str, Any] | None = None
+    grammar: str | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class Call:
     """One rendered request.
@@ -65,6 +93,9 @@ class Call:
         unit: What the call is about: "" for the sample, else the name of a label or group.
         repeat: 0 is the plain run.
         messages: What is sent, in order.
+        draw: Which of several draws of the same request this is: ``repeat * votes + vote``. It is in the call key.
+        labels: The labels that the answer can name, in label-space order; empty means all of them.
+        questions: What a decision API is asked about the messages; empty for every other API.
     """
 
     sample: str
@@ -72,11 +103,19 @@ class Call:
     unit: str
     repeat: int
     messages: tuple[Message, ...]
+    draw: int = 0
+    labels: tuple[str, ...] = ()
+    questions: tuple[Question, ...] = ()
 
     @property
     def slot(self) -> tuple[str, str, str, int]:
-        """Where the call stands in its run: (sample, pass, unit, repeat). The latest completion of a slot counts."""
-        return (self.sample, self.pass_name, self.unit, self.repeat)
+        """Where the call stands in its run: (sample, pass, unit, draw). The latest completion of a slot counts."""
+        return (self.sample, self.pass_name, self.unit, self.draw)
+
+    @property
+    def asked(self) -> Asked:
+        """What the model was asked: two calls of a slot are one call when this is equal."""
+        return (self.messages, self.questions)
 
 
 class CallError(TypedDict):
@@ -110,6 +149,7 @@ class Completion:
         attempts: How often the call was sent, 1 or more.
         cached: True when nothing was sent because the cache had the answer.
         served_model: The model's name as the server gave it.
+        reasoning: What a reasoning model wrote before its answer, where the server tells it apart; never parsed.
     """
 
     status: Literal["ok", "refusal", "error"]
@@ -122,10 +162,13 @@ class Completion:
     attempts: int = 1
     cached: bool = False
     served_model: str | None = None
+    reasoning: str | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Return the completion as plain values; `from_json` is the way back."""
+        reasoning = {} if self.reasoning is None else {"reasoning": self.reasoning}
         return {
+            **reasoning,
             "attempt": self.attempts,
             "status": self.status,
             "error": self.error,
@@ -158,6 +201,7 @@ class Completion:
             attempts=row["attempt"],
             cached=row["cached"],
             served_model=row["model"],
+            reasoning=row.get("reasoning"),
         )
 
 
@@ -170,12 +214,19 @@ class Answer:
         off_list: What stood where a label should and is none, as it was written.
         fields: The fields that it gave; a field that it did not give is absent.
         repaired: True when the text was broken and had to be mended before it could be read.
+        probabilities: P(label) in [0, 1] of the labels for which there is one; empty without a source of them.
+        mass: For probabilities from token log-probabilities, by label the share of all probability that the tokens
+            which could be read hold, in [0, 1]; empty for every other source.
+        refused: Labels whose question was refused while others were answered (decision APIs): they stay unanswered.
     """
 
     labels: frozenset[str]
     off_list: tuple[str, ...] = ()
     fields: Mapping[str, FieldValue] = field(default_factory=dict)
     repaired: bool = False
+    probabilities: Mapping[str, float] = field(default_factory=dict)
+    mass: Mapping[str, float] = field(default_factory=dict)
+    refused: frozenset[str] = frozenset()
 
 
 class ParseFailure(Exception):  # noqa: N818 - the design's word; it is also a value that flows on
@@ -204,6 +255,8 @@ class Prediction:
         fields: Fields that were answered.
         asked_fields: Names of the fields that were asked for; one of them that is not in `fields` is unanswered.
         repaired: True when any answer had to be mended.
+        probabilities: P(label) of the answered cells that have one, from the pass that answered the cell.
+        mass: As in `Answer`.
     """
 
     sample: str
@@ -216,11 +269,18 @@ class Prediction:
     asked_fields: tuple[str, ...] = ()
     repaired: bool = False
     repeat: int = 0
+    probabilities: Mapping[str, float] = field(default_factory=dict)
+    mass: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def failed(self) -> bool:
         """True when some cell is unanswered."""
         return bool(self.unanswered)
+
+    @property
+    def confidence(self) -> float | None:
+        """How sure the least sure label is: the smallest ``max(p, 1 - p)``, in [0.5, 1]; None without probabilities."""
+        return min((max(p, 1 - p) for p in self.probabilities.values()), default=None)
 
     def to_json(self, space_order: Mapping[str, int], gold: frozenset[str] | None) -> dict[str, Any]:
         """Return the prediction beside its gold as plain values, labels in label-space order."""
@@ -240,6 +300,8 @@ class Prediction:
             "fields": dict(self.fields),
             "asked_fields": list(self.asked_fields),
             "repaired": self.repaired,
+            **({"probabilities": dict(self.probabilities)} if self.probabilities else {}),
+            **({"mass": dict(self.mass)} if self.mass else {}),
         }
 
     @classmethod
@@ -256,4 +318,6 @@ class Prediction:
             asked_fields=tuple(row["asked_fields"]),
             repaired=row["repaired"],
             repeat=row["repeat"],
+            probabilities=row.get("probabilities", {}),
+            mass=row.get("mass", {}),
         )

@@ -14,7 +14,7 @@ from harness.predict import Asking, Reading, predict
 from harness.project import Project
 from harness.prompt import Pass, Prompt, without_answer
 from harness.promptfile import load_task
-from harness.records import Call, Completion, Message, Prediction, Sample
+from harness.records import Asked, Call, Completion, Prediction, Sample
 from harness.store import RunWriter, State, StoredRun, load_run, open_run, write_derived
 from harness.versions import has_inputs_of
 
@@ -180,9 +180,9 @@ def replay(
         for sample in samples:
             made = _made(prompt, space, sample, repeat, stored)
 
-            def find(call: Call, made: Mapping[Slot, tuple[Message, ...]] = made) -> Completion:
+            def find(call: Call, made: Mapping[Slot, Asked] = made) -> Completion:
                 nonlocal missing
-                if made.get(call.slot) == call.messages:
+                if made.get(call.slot) == call.asked:
                     return stored[call.slot].completion
                 missing += 1
                 return _NEVER_MADE
@@ -193,14 +193,14 @@ def replay(
 
 def _made(
     prompt: Prompt, space: LabelSpace, sample: Sample, repeat: int, stored: Mapping[Slot, StoredCompletion]
-) -> dict[Slot, tuple[Message, ...]]:
+) -> dict[Slot, Asked]:
     """Return what the calls of a sample asked that have a completion, rendered as they were."""
-    made: dict[Slot, tuple[Message, ...]] = {}
+    made: dict[Slot, Asked] = {}
 
     def find(call: Call) -> Completion:
         if call.slot not in stored:
             return _NEVER_MADE
-        made[call.slot] = call.messages
+        made[call.slot] = call.asked
         return stored[call.slot].completion
 
     _answered(predict(prompt, space, sample, repeat), find)

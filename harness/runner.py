@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 from harness.cache import Cache
@@ -46,7 +47,7 @@ class Progress:
     tokens: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Job:
     """What a runner works with.
 
@@ -73,6 +74,16 @@ class Job:
     under_way: dict[str, asyncio.Future[Completion]] = field(default_factory=dict)
     """Calls that were sent and have no answer yet, by key: the same call is not sent twice."""
 
+    @property
+    def width(self) -> int:
+        """How many calls are under way at once at most."""
+        return max(1, min([self.concurrency, *(n for each in self.clients.values() if (n := each.concurrency))]))
+
+    @cached_property
+    def gate(self) -> asyncio.Semaphore:
+        """What every call that is sent passes through: a sample may have many of them at once."""
+        return asyncio.Semaphore(self.width)
+
 
 async def run_job(job: Job) -> list[Prediction]:
     """Return the predictions of all samples and repeats, in the order of the samples, repeat by repeat.
@@ -93,8 +104,7 @@ async def run_job(job: Job) -> list[Prediction]:
             progress.failed += prediction.failed
             job.progress(progress)
 
-    width = min([job.concurrency, *(each.concurrency for each in job.clients.values() if each.concurrency is not None)])
-    tasks = [asyncio.create_task(worker()) for _ in range(max(1, min(width, progress.total)))]
+    tasks = [asyncio.create_task(worker()) for _ in range(max(1, min(job.width, progress.total)))]
     try:
         await _all_or_first_error(tasks)
     finally:
@@ -108,7 +118,7 @@ def _work(job: Job) -> Iterator[tuple[Sample, int]]:
     return ((sample, repeat) for repeat in range(job.repeats) for sample in job.samples)
 
 
-async def _all_or_first_error(tasks: Sequence[asyncio.Task[None]]) -> None:
+async def _all_or_first_error(tasks: Sequence[asyncio.Task[Any]]) -> None:
     """Wait for all tasks; when one fails, stop the others before its error goes on."""
     try:
         await asyncio.gather(*tasks)
@@ -124,17 +134,26 @@ async def _predict(job: Job, progress: Progress, sample: Sample, repeat: int) ->
     try:
         calls = next(asking)
         while True:
-            calls = asking.send([await _complete(job, progress, call) for call in calls])
+            calls = asking.send(await _completions(job, progress, calls))
     except StopIteration as end:
         prediction: Prediction = end.value
         return prediction
+
+
+async def _completions(job: Job, progress: Progress, calls: Sequence[Call]) -> list[Completion]:
+    """Return the completions of the calls of a pass, made side by side."""
+    if len(calls) == 1:
+        return [await _complete(job, progress, calls[0])]
+    tasks = [asyncio.create_task(_complete(job, progress, call)) for call in calls]
+    await _all_or_first_error(tasks)
+    return [task.result() for task in tasks]
 
 
 async def _complete(job: Job, progress: Progress, call: Call) -> Completion:
     """Return the completion of a call: the run's own, the cache's, or a new one."""
     client = job.clients[call.pass_name]
     body = client.body(call)
-    key = call_key(client.endpoint, body, call.repeat)
+    key = call_key(client.endpoint, body, call.draw)
     redraw = call.slot in job.redraw
     stored = job.writer.latest.get(call.slot)
     if stored is not None and stored.key == key and not redraw and stored.completion.status != "error":
@@ -164,7 +183,8 @@ async def _ask(job: Job, key: str, client: Client, body: Mapping[str, Any]) -> C
     answer: asyncio.Future[Completion] = asyncio.get_running_loop().create_future()
     job.under_way[key] = answer
     try:
-        completion = await with_retries(lambda: client.send(body), job.policy)
+        async with job.gate:
+            completion = await with_retries(lambda: client.send(body), job.policy)
         answer.set_result(completion)
     except Exception as error:
         answer.set_exception(error)

@@ -18,7 +18,7 @@ from harness.rows import Row, read_rows
 
 RESERVED = frozenset(
     {"id", "labels", "groups", "shots", "gold", "label", "group", "passes", "predicted", "scores", "failed", "failure"}
-    | {"off_list", "confidence", "n_predicted", "fields"}
+    | {"off_list", "confidence", "n_predicted", "fields", "field"}
 )
 """Names that templates and expressions give a meaning to; no input column may have one."""
 

@@ -194,6 +194,7 @@ class RunWriter:
             "pass": call.pass_name,
             "unit": call.unit,
             "repeat": call.repeat,
+            **({"draw": call.draw} if call.draw != call.repeat else {}),
             **completion.to_json(),
         }
         line = json_line(row)

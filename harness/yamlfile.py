@@ -284,6 +284,14 @@ class Section:
             return None
         return value if value is None else int(value)
 
+    def number(self, key: str, *, least: float, most: float) -> float | None:
+        """Return a number between ``least`` and ``most``. None when absent or wrong."""
+        value = self._typed(key, (int, float), "a number")
+        if value is not None and not least <= value <= most:
+            self.problem(key, f"must be between {least:g} and {most:g}, got {value:g}.")
+            return None
+        return value if value is None else float(value)
+
     def boolean(self, key: str) -> bool | None:
         """Return true or false. None when absent or wrong."""
         value = self._typed(key, (bool,), "true or false")

@@ -63,7 +63,7 @@ def test_one_pass_is_one_call_and_its_answer() -> None:
     """The prediction of a prompt of one pass is what its answer says."""
     prediction, (call,) = answered(prompt_of(asking("main")), {"main": "price, shipping"}, repeat=2)
     assert prediction == Prediction("s", frozenset({"shipping", "price"}), repeat=2)
-    assert call == Call("s", "main", "", 2, ({"role": "user", "content": "Late."},))
+    assert call == Call("s", "main", "", 2, ({"role": "user", "content": "Late."},), draw=2)
 
 
 @pytest.mark.parametrize(
@@ -185,7 +185,7 @@ def test_a_pass_that_was_not_asked_is_there_for_later_ones() -> None:
 def test_fields_are_taken_over_name_by_name() -> None:
     """A later pass's fields go before an earlier one's, and leave those alone that it does not give."""
     before = Prediction("s", frozenset(), fields={"mood": "mad", "item": "lamp"})
-    after = merge(before, Answer(frozenset(), fields={"mood": "happy"}), asking("x"), SPACE)
+    after = merge(before, Answer(frozenset(), fields={"mood": "happy"}), frozenset(SPACE.names))
     assert after.fields == {"mood": "happy", "item": "lamp"}
 
 
@@ -258,17 +258,16 @@ def test_merging_twice_is_merging_once(
     before: Prediction, result: Answer | ParseFailure, scope: tuple[str, ...]
 ) -> None:
     """The same result again changes no cell, field or failure."""
-    each = asking("x", scope=scope)
-    once = merge(before, result, each, SPACE)
-    assert replace(merge(once, result, each, SPACE), off_list=()) == replace(once, off_list=())
+    once = merge(before, result, frozenset(scope))
+    assert replace(merge(once, result, frozenset(scope)), off_list=()) == replace(once, off_list=())
 
 
 @given(predictions(), answers, scopes)
 @unhurried
 def test_an_answer_never_leaves_its_scope(before: Prediction, result: Answer, scope: tuple[str, ...]) -> None:
     """An answer decides every cell of its scope and touches no other."""
-    after = merge(before, result, asking("x", scope=scope), SPACE)
-    inside = frozenset(scope or SPACE.names)
+    inside = frozenset(scope)
+    after = merge(before, result, inside)
     assert after.labels - inside == before.labels - inside
     assert after.unanswered == before.unanswered - inside
     assert after.labels & inside == result.labels & inside
@@ -278,7 +277,7 @@ def test_an_answer_never_leaves_its_scope(before: Prediction, result: Answer, sc
 @unhurried
 def test_a_failure_changes_no_cell(before: Prediction, result: ParseFailure, scope: tuple[str, ...]) -> None:
     """A failed pass leaves labels, unanswered cells and fields as they are."""
-    after = merge(before, result, asking("x", scope=scope), SPACE)
+    after = merge(before, result, frozenset(scope))
     assert (after.labels, after.unanswered, after.fields) == (before.labels, before.unanswered, before.fields)
 
 

@@ -14,15 +14,11 @@ from hypothesis import strategies as st
 from strategies_labels import space_of, unhurried
 
 from harness.parsing import Output
-from harness.prompt import (
+from harness.prompt import Engine, MessageTemplate, Model, Pass, Prompt, Shots, without_answer
+from harness.records import FailureKind, Prediction, Sample
+from harness.rendering import (
     ANSWER_NAMES,
     TASK_NAMES,
-    Engine,
-    MessageTemplate,
-    Model,
-    Pass,
-    Prompt,
-    Shots,
     answer_context,
     base_context,
     columns_of,
@@ -30,9 +26,7 @@ from harness.prompt import (
     render_call,
     runs_now,
     shot_turn,
-    without_answer,
 )
-from harness.records import FailureKind, Prediction, Sample
 from harness.template import TemplateError
 
 SPACE = space_of("shipping", "quality", "price")
@@ -223,9 +217,9 @@ def test_names_of_the_first_pass_hold_no_answer() -> None:
     """The first pass sees columns, variables and the label space; later ones the answer so far; shots where there are."""
     columns, variables = frozenset({"text"}), frozenset({"tone"})
     bare = replace(PASS, shots=None)
-    assert known_names(bare, first=True, columns=columns, variables=variables) == columns | variables | TASK_NAMES
-    assert "shots" in known_names(PASS, first=True, columns=columns, variables=variables)
-    assert known_names(bare, first=False, columns=columns, variables=variables) >= ANSWER_NAMES
+    assert known_names(bare, [], columns=columns, variables=variables) == columns | variables | TASK_NAMES
+    assert "shots" in known_names(PASS, [], columns=columns, variables=variables)
+    assert known_names(bare, [PASS], columns=columns, variables=variables) >= ANSWER_NAMES
 
 
 def test_columns_are_those_that_all_samples_have() -> None:
@@ -281,7 +275,9 @@ def test_a_failing_when_says_why() -> None:
 def messages_of(each: Pass, inputs: Mapping[str, Any] | None = None, **context: Any) -> list[tuple[str, str]]:
     """Return the rendered messages of a pass for a sample as (role, content)."""
     sample = Sample("s", inputs or {"text": "Late."}, frozenset({"quality"}))
-    call = render_call(each, sample, SPACE, {**base_context(sample, SPACE, {"tone": "calm"}), **context}, 3)
+    call = render_call(
+        each, sample, each.units(SPACE)[0], SPACE, {**base_context(sample, SPACE, {"tone": "calm"}), **context}, 3
+    )
     assert (call.sample, call.pass_name, call.unit, call.repeat) == ("s", each.name, "", 3)
     return [(message["role"], message["content"]) for message in call.messages]
 
@@ -382,4 +378,5 @@ def test_no_message_depends_on_the_samples_gold(labels: frozenset[str]) -> None:
     sample = Sample("s", {"text": "Late."}, labels, {"mood": "mad"})
     context = base_context(sample, SPACE, {"tone": "calm"})
     bare = replace(sample, labels=None, fields={})
-    assert render_call(PASS, sample, SPACE, context, 0) == render_call(PASS, bare, SPACE, context, 0)
+    (unit,) = PASS.units(SPACE)
+    assert render_call(PASS, sample, unit, SPACE, context) == render_call(PASS, bare, unit, SPACE, context)

@@ -34,7 +34,7 @@ from harness.labelspace import Label, LabelSpace
 from harness.parsing import Output
 from harness.project import Settings
 from harness.prompt import MessageTemplate, Model, Pass, Prompt
-from harness.records import Call, Completion, FailureKind, Prediction, Sample
+from harness.records import Call, Completion, Constraint, FailureKind, Prediction, Sample
 from harness.retry import AttemptFailed, RetryPolicy
 from harness.runner import Job, Progress, run_job
 from harness.store import Manifest, RunWriter, create_run, load_run, open_run
@@ -175,7 +175,7 @@ class FakeClient:
         self.in_flight = 0
         self.most_in_flight = 0
 
-    def body(self, call: Call) -> dict[str, Any]:
+    def body(self, call: Call, constraint: Constraint | None = None) -> dict[str, Any]:
         """The request."""
         return chat.body(call, MODEL, "m")
 

@@ -106,7 +106,7 @@ ANSWER = Completion(
 
 def call(sample: str = "s1", pass_name: str = "first", repeat: int = 0) -> Call:
     """A call of a sample."""
-    return Call(sample, pass_name, "", repeat, ({"role": "user", "content": "late"},))
+    return Call(sample, pass_name, "", repeat, ({"role": "user", "content": "late"},), draw=repeat)
 
 
 @pytest.fixture

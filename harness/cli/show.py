@@ -82,8 +82,11 @@ def _requests(stored: Any, sample: Any, repeat: int) -> list[dict[str, Any]]:
                     requests.append(
                         {
                             "pass": call.pass_name,
+                            "unit": call.unit,
+                            "draw": call.draw,
                             "model": models[call.pass_name],
                             "messages": list(call.messages),
+                            **({"questions": [dict(each) for each in call.questions]} if call.questions else {}),
                             "completion": each.completion.to_json(),
                         }
                     )

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 from harness.project import Settings
 from harness.prompt import Model
-from harness.records import Call, Completion
+from harness.records import Call, Completion, Constraint
 
 
 class Client(Protocol):
@@ -24,7 +24,7 @@ class Client(Protocol):
     def concurrency(self) -> int | None:
         """How many calls it is worth having under way at once; None leaves it to the user."""
 
-    def body(self, call: Call) -> dict[str, Any]:
+    def body(self, call: Call, constraint: Constraint | None = None) -> dict[str, Any]:
         """Return the request as it will be sent."""
 
     async def send(self, body: Mapping[str, Any]) -> Completion:

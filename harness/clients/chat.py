@@ -6,14 +6,28 @@ from collections.abc import Mapping
 from typing import Any
 
 from harness.prompt import Model
-from harness.records import Call, Completion, Usage
+from harness.records import Call, Completion, Constraint, Usage
 
 PATH = "/chat/completions"
 
 
-def body(call: Call, model: Model, served_as: str) -> dict[str, Any]:
+def body(call: Call, model: Model, served_as: str, constraint: Constraint | None = None) -> dict[str, Any]:
     """Return the request of a call; the prompt's params are passed on as they are."""
-    return {**model.params, "model": served_as, "messages": [dict(message) for message in call.messages]}
+    asked = {**model.params, "model": served_as, "messages": [dict(message) for message in call.messages]}
+    return asked if constraint is None else {**asked, **constrained(constraint)}
+
+
+def constrained(constraint: Constraint) -> dict[str, Any]:
+    """Return what a request carries so that its answer is constrained.
+
+    A grammar goes under the names of llama.cpp (``grammar``) and of vLLM (``structured_outputs``); neither minds the other.
+    """
+    if constraint.form == "json_schema":
+        named = {"name": "answer", "strict": True, "schema": constraint.schema}
+        return {"response_format": {"type": "json_schema", "json_schema": named}}
+    if constraint.form == "json_object":
+        return {"response_format": {"type": "json_object"}}
+    return {"grammar": constraint.grammar, "structured_outputs": {"grammar": constraint.grammar}}
 
 
 def read(data: Any) -> Completion:

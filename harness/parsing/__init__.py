@@ -6,15 +6,25 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from harness.labelspace import LabelSpace
+from harness.parsing.codes import CODES
+from harness.parsing.containers import CONTAINERS
+from harness.parsing.deciding import decided
+from harness.parsing.decisions import DECISIONS
 from harness.parsing.formats import Format, Output
 from harness.parsing.json import JSON
 from harness.parsing.list import LIST
 from harness.parsing.refusal import looks_like_refusal
+from harness.parsing.scores import SCORES
+from harness.parsing.tokens import tokens_of
+from harness.parsing.vector import VECTOR
+from harness.parsing.yes_no import YES_NO
 from harness.records import Answer, Completion, FailureKind, ParseFailure
 
 __all__ = ["FORMATS", "Format", "Output", "read"]
 
-FORMATS: Mapping[str, Format] = MappingProxyType({each.name: each for each in (LIST, JSON)})
+FORMATS: Mapping[str, Format] = MappingProxyType(
+    {each.name: each for each in (LIST, VECTOR, CODES, JSON, CONTAINERS, YES_NO, SCORES, DECISIONS)}
+)
 """Every output format by name. A new one is a file beside `list.py` and a place in this line."""
 
 
@@ -33,9 +43,17 @@ def read(completion: Completion, space: LabelSpace, output: Output) -> Answer | 
         return ParseFailure(FailureKind.REFUSAL, "a content filter stopped the answer")
     if completion.raw is None:
         return ParseFailure(FailureKind.UNPARSEABLE, "the completion has no text")
+    each = FORMATS[output.format]
+    result = _parsed(each, completion.raw, space, output, completion.finish_reason == "length")
+    if each.weigh is None or completion.logprobs is None:
+        return result
+    return decided(result, *each.weigh(tokens_of(completion.logprobs), space, output), space, output)
+
+
+def _parsed(each: Format, raw: str, space: LabelSpace, output: Output, cut: bool) -> Answer | ParseFailure:
     try:
-        return FORMATS[output.format].parse(completion.raw, space, output, completion.finish_reason == "length")
+        return each.parse(raw, space, output, cut)
     except ParseFailure as failure:
-        if looks_like_refusal(completion.raw):
+        if looks_like_refusal(raw):
             return ParseFailure(FailureKind.REFUSAL, "it reads as a refusal", failure.off_list)
         return failure

@@ -21,6 +21,9 @@ from harness.store import StoredRun
 LONGEST_ID = 40
 """Characters of a run's id that have room on one line; a longer one goes on in the next."""
 
+MOST_PROBABLE = 12
+"""Labels whose probability is shown for a sample."""
+
 
 def runs_table(rows: Sequence[Mapping[str, Any]]) -> Table:
     """Return one row a run, newest first. What is typed, the id, stands first and whole."""
@@ -136,6 +139,7 @@ def failure_row(failure: Failure) -> dict[str, Any]:
         "extra": list(failure.extra),
         "off_list": list(prediction.off_list),
         "why": prediction.why,
+        **({"probabilities": dict(prediction.probabilities)} if prediction.probabilities else {}),
         "inputs": dict(failure.sample.inputs),
         "raw": dict(failure.raws),
     }
@@ -165,6 +169,10 @@ def sample_report(
         parts.append(_fact("", verdict))
     if prediction.off_list:
         parts.append(_fact("off list", ", ".join(one_line(each, 60) for each in prediction.off_list)))
+    if prediction.probabilities:
+        ranked = sorted(prediction.probabilities.items(), key=lambda item: -item[1])
+        shown = ", ".join(f"{one_line(name, 40)} {value:.2f}" for name, value in ranked[:MOST_PROBABLE])
+        parts.append(_fact("P(label)", shown + (", …" if len(ranked) > MOST_PROBABLE else "")))
     for name in prediction.asked_fields:
         wanted, got = sample.fields.get(name), prediction.fields.get(name, "(unanswered)")
         parts.append(_fact(name, f"{_value(got)} (gold: {_value(wanted)})"))
@@ -202,12 +210,15 @@ def _exchange(request: Mapping[str, Any]) -> Iterator[RenderableType]:
     about += [completion["finish_reason"]] if completion["finish_reason"] else []
     about += [f"{completion['attempt']} attempts"] if completion["attempt"] > 1 else []
     about += ["from the cache"] if completion["cached"] else []
-    yield Text.assemble((f"pass {request['pass']}", "bold"), ("  " + " · ".join(about), QUIET))
+    unit = f" {one_line(request['unit'], 60)}" if request["unit"] else ""
+    yield Text.assemble((f"pass {one_line(request['pass'], 60)}{unit}", "bold"), ("  " + " · ".join(about), QUIET))
     for message in request["messages"]:
         yield from _block(f"sent as {message['role']}", message["content"])
     if completion["error"] is not None:
         yield Text(f"error {completion['error']['kind']}: {one_line(completion['error']['message'], 300)}", style=BAD)
     else:
+        if completion.get("reasoning"):
+            yield from _block("reasoning", completion["reasoning"])
         yield from _block("came back", completion["raw"] or "(empty)")
 
 

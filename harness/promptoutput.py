@@ -1,0 +1,200 @@
+"""How a pass asks and wants its answer, as a prompt file says it, and what cannot go together there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, get_args
+
+from harness.errors import did_you_mean, listing
+from harness.labelspace import LabelSpace
+from harness.parsing import FORMATS, Output
+from harness.parsing.formats import Constrain
+from harness.prompt import (
+    DECISION_APIS,
+    How,
+    MessageTemplate,
+    Model,
+    Pass,
+    Per,
+    QuestionTemplates,
+    Votes,
+)
+from harness.yamlfile import Node, Section
+
+OWN_KEYS = frozenset({"format", "fields", "constrain", "threshold", "thresholds"})
+"""Keys of `output` that every format has; all others are options of the format."""
+
+DECISIONS = "decisions"
+"""The format of what decision APIs answer."""
+
+LABEL_QUESTION = 'The label "{{ label.name }}" applies{% if label.description %}: {{ label.description }}{% endif %}'
+FIELD_QUESTION = "{{ field.name }}{% if field.description %}: {{ field.description }}{% endif %}"
+
+
+@dataclass(frozen=True, slots=True)
+class SaidOutput:
+    """What an `output` says, and its line; the format is None where it leaves that to the API."""
+
+    output: Output
+    names_format: bool
+    line: int
+
+    def for_model(self, model: Model) -> Output:
+        """Return the output; where it names no format, the format that the model's API has."""
+        return self.output if self.names_format else _default(self.output, model)
+
+
+def default_output(model: Model) -> Output:
+    """Return the output of a pass that says nothing of it."""
+    return _default(Output(), model)
+
+
+def _default(output: Output, model: Model) -> Output:
+    name = DECISIONS if model.api in DECISION_APIS else output.format
+    return Output(name, output.options, output.fields, output.constrain, output.threshold, output.thresholds)
+
+
+def read_output(section: Section) -> SaidOutput | None:
+    """Return what a section's `output` says; None when it says nothing."""
+    node = section.take("output")
+    if node is None:
+        return None
+    if isinstance(node.value, str):
+        return SaidOutput(Output(_format(section, "output", node) or "list"), True, node.told_line)
+    details = section.section("output")
+    if details is None:
+        return SaidOutput(Output(), True, node.told_line)
+    named = details.take("format")
+    name = None if named is None else _format(details, "format", named)
+    said: dict[str, Any] = {
+        "fields": details.texts("fields"),
+        "constrain": details.choice("constrain", get_args(Constrain)),
+        "threshold": details.number("threshold", least=0, most=1),
+        "thresholds": _thresholds(details),
+    }
+    known = {key: value for key, value in said.items() if value is not None}
+    if named is not None and name is None:
+        return SaidOutput(Output(**known), True, node.told_line)
+    options = {key: each.plain() for key, each in details.node.value.items() if key not in OWN_KEYS}
+    return SaidOutput(Output(name or "list", options, **known), name is not None, node.told_line)
+
+
+def _format(section: Section, key: str, node: Node) -> str | None:
+    if isinstance(node.value, str) and node.value in FORMATS:
+        return node.value
+    got = f"'{node.source}'" if node.source else node.kind
+    section.problem(key, f"must be one of {listing(FORMATS)}, got {got}.{did_you_mean(node.source, FORMATS)}")
+    return None
+
+
+def _thresholds(details: Section) -> Mapping[str, float] | None:
+    section = details.section("thresholds")
+    if section is None:
+        return None
+    given = {name: section.number(name, least=0, most=1) for name in section.keys()}  # noqa: SIM118 - no dict
+    return {name: value for name, value in given.items() if value is not None}
+
+
+def read_per(section: Section) -> Per:
+    """Return what one call of a pass is about."""
+    value = section.choice("per", get_args(Per))
+    return "label" if value == "label" else "group" if value == "group" else "sample"
+
+
+def read_votes(section: Section) -> Votes | None:
+    """Return a pass's `votes`; None when it asks once."""
+    details = section.section("votes")
+    if details is None:
+        return None
+    k = details.integer("k", least=2)
+    if k is None and not details.has("k"):
+        details.problem("k", "is missing. Say how many draws vote.")
+    how = details.choice("how", get_args(How))
+    details.finish()
+    return Votes(k or 2, next((each for each in get_args(How) if each == how), "majority"))
+
+
+def read_questions(section: Section, model: Model) -> QuestionTemplates | None:
+    """Return what a decision API is asked: `question`, a text about labels or a mapping; None for every other API."""
+    node = section.take("question")
+    label = field = None
+    if node is not None and isinstance(node.value, dict):
+        details = section.section("question")
+        if details is not None:
+            label, field = _question(details, "label"), _question(details, "field")
+            details.finish()
+    elif node is not None:
+        label = _question(section, "question")
+    if model.api not in DECISION_APIS:
+        if node is not None:
+            section.problem("question", f"needs an API that is asked questions: {listing(sorted(DECISION_APIS))}.")
+        return None
+    return QuestionTemplates(
+        label or MessageTemplate("label", LABEL_QUESTION, section.line),
+        field or MessageTemplate("field", FIELD_QUESTION, section.line),
+    )
+
+
+def _question(section: Section, key: str) -> MessageTemplate | None:
+    text = section.text(key)
+    if text is None:
+        return None
+    if not text.strip():
+        section.problem(key, "must be a text, got an empty one.")
+    return MessageTemplate(key, text, section.node.value[key].text_line)
+
+
+def impossible(each: Pass, space: LabelSpace) -> Iterator[str]:
+    """Yield what cannot go together in a pass, for this label space."""
+    yield from _impossible_units(each, space)
+    if each.model.api in DECISION_APIS:
+        yield from _impossible_decisions(each, space)
+    elif each.output.format == DECISIONS:
+        yield f"format {DECISIONS} needs an API that answers so: {listing(sorted(DECISION_APIS))}."
+    if each.output.has_thresholds and not each.gives_probabilities:
+        yield (
+            "'threshold' needs probabilities. Ask for log-probabilities (model.params: {logprobs: true, "
+            "top_logprobs: 20}) with format yes_no or codes, or use format scores, or votes."
+        )
+    asks_mass = FORMATS[each.output.format].weigh is not None and each.model.asks_logprobs
+    if asks_mass and each.output.constrain not in ("off", "auto"):
+        yield (
+            f"'constrain: {each.output.constrain}' and log-probabilities exclude each other: a constrained answer says "
+            "nothing of what the model would have written. Take one of them out."
+        )
+
+
+def _impossible_units(each: Pass, space: LabelSpace) -> Iterator[str]:
+    inside = each.scope or space.names
+    if each.per != "sample" and each.output.fields:
+        yield f"'per: {each.per}' asks about labels alone, so its output can hold no fields. Ask for them in another pass."
+    if each.per == "group":
+        grouped = {name for names in space.groups.values() for name in names}
+        if lone := [name for name in inside if name in space.index and name not in grouped]:
+            yield f"'per: group' needs a group for every label, but these have none: {listing(lone, 5)}."
+    elif each.per == "sample" and FORMATS[each.output.format].one_label and len(inside) != 1:
+        yield (
+            f"format {each.output.format} answers for one label, and this pass asks about {len(inside)}. "
+            "Add: per: label"
+        )
+    if each.per == "group" and FORMATS[each.output.format].one_label:
+        yield f"format {each.output.format} answers for one label. Use 'per: label' instead of 'per: group'."
+
+
+def _impossible_decisions(each: Pass, space: LabelSpace) -> Iterator[str]:
+    api = each.model.api
+    if each.output.format != DECISIONS:
+        yield f"'api: {api}' answers with probabilities, not in format {each.output.format}. Take 'format' out."
+    if each.per != "sample":
+        yield f"'api: {api}' asks about every label in one request. Take 'per' out."
+    if each.votes is not None:
+        yield f"'api: {api}' gives probabilities, not draws. Take 'votes' out."
+    if each.shots is not None:
+        yield f"'api: {api}' takes no worked examples. Take 'shots' out, or place them in a template."
+    if each.output.constrain not in ("off", "auto"):
+        yield f"'api: {api}' writes no text that could be constrained. Take 'constrain' out."
+    for name in each.output.fields:
+        field = space.field(name)
+        if field is not None and field.type == "text":
+            yield f"'api: {api}' can choose, not extract: field '{name}' is a text. Ask for it in another pass."

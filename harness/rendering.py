@@ -1,0 +1,177 @@
+"""What templates and expressions see, and the requests that a pass becomes for a sample."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+from harness.labelspace import Group, LabelSpace
+from harness.parsing import FORMATS
+from harness.prompt import MessageTemplate, Pass, Per, QuestionTemplates, Unit
+from harness.records import Call, Message, Prediction, Question, Sample
+from harness.template import TemplateError, expression, names_used, render
+
+TASK_NAMES = frozenset({"labels", "groups"})
+"""Names that every template has, beside the input columns and the variables."""
+
+ANSWER_NAMES = frozenset({"predicted", "n_predicted", "failed", "failure", "off_list", "fields", "passes"})
+"""Names of the answer so far, in passes after the first."""
+
+WEIGHED_NAMES = frozenset({"scores", "confidence"})
+"""Names of the answer so far that are there when an earlier pass gives probabilities."""
+
+UNIT_NAMES: Mapping[Per, frozenset[str]] = {
+    "sample": frozenset(),
+    "label": frozenset({"label"}),
+    "group": frozenset({"group"}),
+}
+"""Names of what a call is about, by the pass's `per`; in a template that names labels `label` has them already."""
+
+
+def known_names(
+    prompt_pass: Pass, earlier: Sequence[Pass], *, columns: frozenset[str], variables: frozenset[str]
+) -> frozenset[str]:
+    """Return the names that the templates of a pass may use after the ``earlier`` ones."""
+    names = columns | variables | TASK_NAMES | UNIT_NAMES[prompt_pass.per]
+    if prompt_pass.shots is not None:
+        names |= {"shots"}
+    return names | answer_names(earlier)
+
+
+def answer_names(earlier: Sequence[Pass]) -> frozenset[str]:
+    """Return the names of the answer that the ``earlier`` passes leave."""
+    if not earlier:
+        return frozenset()
+    return ANSWER_NAMES | WEIGHED_NAMES if any(each.gives_probabilities for each in earlier) else ANSWER_NAMES
+
+
+def answer_context(
+    so_far: Prediction, earlier: Mapping[str, tuple[Prediction, str]], space: LabelSpace
+) -> dict[str, Any]:
+    """Return the answer so far as template names, labels in label-space order.
+
+    Args:
+        so_far: What the passes up to now say together.
+        earlier: For each earlier pass, what stood after it and its raw output ("" where it was not asked or no text
+            came back).
+        space: The label space.
+    """
+    return {
+        "predicted": space.ordered(so_far.labels),
+        "n_predicted": len(so_far.labels),
+        "failed": so_far.failed,
+        "failure": None if so_far.failure is None else str(so_far.failure),
+        "off_list": list(so_far.off_list),
+        "fields": dict(so_far.fields),
+        "scores": dict(so_far.probabilities),
+        "confidence": so_far.confidence or 0.0,  # a failed answer is one to be least sure of
+        "passes": {
+            name: {"predicted": space.ordered(after.labels), "raw": raw, "fields": dict(after.fields)}
+            for name, (after, raw) in earlier.items()
+        },
+    }
+
+
+def runs_now(each: Pass, context: Mapping[str, Any]) -> bool:
+    """Return whether a pass runs, by its `when`.
+
+    Raises:
+        TemplateError: The expression fails on this answer.
+    """
+    return each.when is None or bool(expression(each.when)(context))
+
+
+def unit_context(each: Pass, unit: Unit) -> dict[str, Any]:
+    """Return what the templates of a pass see of the unit that they ask about: ``label`` or ``group``."""
+    if each.per == "label":
+        return {"label": unit.space.labels[0]}
+    if each.per == "group":
+        return {"group": Group(unit.name, unit.space.labels)}
+    return {}
+
+
+def render_call(
+    each: Pass, sample: Sample, unit: Unit, space: LabelSpace, context: Mapping[str, Any], repeat: int = 0
+) -> Call:
+    """Return the request of a pass for a sample and unit, its first draw.
+
+    Shots become turns of user and assistant before the last user message, rendered by the same template and the same
+    output format as the question itself; a template that uses `shots` places them itself.
+
+    Raises:
+        TemplateError: A template fails on this sample; its line is that of the prompt file, 0 where that is unknown.
+    """
+    context = {**context, **unit_context(each, unit)}
+    shots = each.shots.samples if each.shots is not None else ()
+    answers = [_shot_answer(shot, each, unit) for shot in shots]
+    if each.shots is not None:
+        placed = [{**shot.inputs, "answer": answer} for shot, answer in zip(shots, answers, strict=True)]
+        context = {**context, "shots": placed}
+    turn = shot_turn(each)
+    # A shot is asked with its own columns alone: what it lacks must not come from the sample.
+    hidden = ANSWER_NAMES | WEIGHED_NAMES | sample.inputs.keys()
+    bare = {name: value for name, value in context.items() if name not in hidden}
+    messages: list[Message] = []
+    for message in each.messages:
+        if message is turn:
+            for shot, answer in zip(shots, answers, strict=True):
+                messages.append({"role": "user", "content": _render(message, {**bare, **shot.inputs})})
+                messages.append({"role": "assistant", "content": answer})
+        messages.append({"role": message.role, "content": _render(message, context)})
+    questions = () if each.questions is None else tuple(_questions(each, each.questions, unit, space, context))
+    labels = () if len(unit.space) == len(space) else unit.space.names
+    return Call(sample.id, each.name, unit.name, repeat, tuple(messages), repeat * each.draws, labels, questions)
+
+
+def _questions(
+    each: Pass, templates: QuestionTemplates, unit: Unit, space: LabelSpace, context: Mapping[str, Any]
+) -> Iterator[Question]:
+    """Yield a predicate for each label of the unit, and in the first unit a choice for each field."""
+    for label in space.only(unit.labels):
+        words = _render(templates.label, {**context, "label": label})
+        yield Question(name=label.name, kind="predicate", instructions=words)
+    first = each.units(space)[0].name
+    for name in each.output.fields if unit.name == first else ():
+        asked = space.field(name)
+        if asked is not None:
+            words = _render(templates.field, {**context, "field": asked})
+            choices: tuple[str | bool, ...] = asked.values or (True, False)
+            yield Question(name=name, kind="choice", instructions=words, choices=choices)
+
+
+def shot_turn(each: Pass) -> MessageTemplate | None:
+    """Return the message that asks for the shots too, the last user message; None when a template places them itself.
+
+    Raises:
+        TemplateError: A template is not valid Jinja.
+    """
+    if any("shots" in names_used(message.source) for message in each.messages):
+        return None
+    return next((message for message in reversed(each.messages) if message.role == "user"), None)
+
+
+def base_context(sample: Sample, space: LabelSpace, variables: Mapping[str, str]) -> dict[str, Any]:
+    """Return what every template sees: input columns, variables and the label space. Never gold."""
+    return {**variables, **sample.inputs, "labels": space.labels, "groups": space.groups}
+
+
+def columns_of(samples: Iterable[Sample]) -> frozenset[str]:
+    """Return the input columns that every one of the samples has."""
+    common: frozenset[str] | None = None
+    for sample in samples:
+        common = frozenset(sample.inputs) if common is None else common & sample.inputs.keys()
+    return common or frozenset()
+
+
+def _shot_answer(shot: Sample, each: Pass, unit: Unit) -> str:
+    """Return what a perfect model would answer to a shot, in the pass's output format."""
+    fields = {name: shot.fields.get(name) for name in each.output.fields}
+    labels = frozenset(name for name in shot.labels or () if name in unit.space.index)
+    return FORMATS[each.output.format].render(labels, fields, unit.space, each.output)
+
+
+def _render(message: MessageTemplate, context: Mapping[str, Any]) -> str:
+    try:
+        return render(message.source, context)
+    except TemplateError as error:
+        raise TemplateError(error.message, error.line + message.line - 1 if message.line else 0) from None
