@@ -1,6 +1,7 @@
 # make run    a real model labels the shipped reviews with three prompt versions, and the last two are compared
 # make test   every test
 # make check  lint and types        make bench  benchmarks        make install  the environment alone
+# make fuzz   ten thousand texts nobody would write against every parser, for the night
 
 PYTHON ?= python3
 VENV := .venv
@@ -8,7 +9,7 @@ BIN := $(VENV)/bin
 SAMPLES ?= 50
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: run test check bench install docs clean
+.PHONY: run test check bench fuzz install docs clean
 
 run: $(VENV)/.run
 	$(BIN)/harness run prompts/v1.yaml prompts/v2.yaml prompts/v3.yaml --limit $(SAMPLES)
@@ -23,6 +24,9 @@ check: $(VENV)/.dev
 
 bench: $(VENV)/.dev
 	$(BIN)/python benchmarks/throughput.py
+
+fuzz: $(VENV)/.dev
+	$(BIN)/python -m pytest -n 2 --hypothesis-profile=nightly tests/test_parsing_fuzz.py $(ARGS)
 
 docs: $(VENV)/.dev
 	$(BIN)/python docs/commands.py

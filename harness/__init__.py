@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from harness.api import ComparisonResult as ComparisonResult
     from harness.api import Run as Run
+    from harness.api import calibrate as calibrate
     from harness.api import compare as compare
     from harness.api import label as label
     from harness.api import load as load
@@ -29,6 +30,7 @@ __all__ = [
     "HarnessError",
     "Run",
     "__version__",
+    "calibrate",
     "compare",
     "label",
     "load",

@@ -23,6 +23,7 @@ from harness.store import find_run
 from harness.versions import compare_runs, doubts
 
 if TYPE_CHECKING:
+    from harness.calibrating import Calibrated
     from harness.labelling import Labelled
     from harness.runner import Progress
 
@@ -241,6 +242,47 @@ def score(name: str, project: Project | None = None) -> rescoring.Rescored:
     return rescoring.rescore(find_run(where.runs, name, any_state=True), where)
 
 
+def calibrate(
+    name: str,
+    metric: str = "macro_f1",
+    *,
+    one_threshold: bool = False,
+    folds: int = 5,
+    seed: int = 0,
+    write: str | Path | None = None,
+    project: Project | None = None,
+    warn: Callable[[str], None] = lambda _: None,
+) -> Calibrated:
+    """Find the thresholds that maximise a score on a run, and what they give by cross-validation.
+
+    Args:
+        name: What the run is called.
+        metric: macro_f1, micro_f1, weighted_f1, samples_f1, subset_accuracy or jaccard.
+        one_threshold: The same threshold for all labels.
+        folds: Parts of the cross-validation.
+        seed: Decides which sample is in which of them.
+        write: A new prompt file beside the run's, with these thresholds.
+        project: Default: the project around the current folder.
+        warn: Told what a person should know.
+
+    Raises:
+        HarnessError: The run has no probabilities, the metric is none, or the file cannot be written.
+    """
+    from harness.calibrating import calibrate_run
+
+    loaded = load(name, project, warn)
+    return calibrate_run(
+        loaded.stored,
+        loaded.project,
+        metric=metric,
+        one_threshold=one_threshold,
+        folds=folds,
+        seed=seed,
+        write=None if write is None else Path(write),
+        warn=warn,
+    )
+
+
 def compare(
     first: str, *others: str, project: Project | None = None, warn: Callable[[str], None] = lambda _: None
 ) -> ComparisonResult:
@@ -256,4 +298,4 @@ def compare(
     return ComparisonResult(compare_runs(runs, where))
 
 
-__all__ = ["ComparisonResult", "Run", "compare", "label", "load", "plan_run", "resume", "run", "score"]
+__all__ = ["ComparisonResult", "Run", "calibrate", "compare", "label", "load", "plan_run", "resume", "run", "score"]

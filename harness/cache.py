@@ -1,4 +1,4 @@
-"""Completions by call key, in one SQLite file: an identical call is paid once."""
+"""Completions by call key, in one SQLite file: an identical call is paid once. And the forms that servers take."""
 
 from __future__ import annotations
 
@@ -11,7 +11,10 @@ from types import TracebackType
 
 from harness.records import Completion
 
-_SCHEMA = "CREATE TABLE IF NOT EXISTS completions (key TEXT PRIMARY KEY, completion TEXT NOT NULL) WITHOUT ROWID"
+_TABLES = (
+    "CREATE TABLE IF NOT EXISTS completions (key TEXT PRIMARY KEY, completion TEXT NOT NULL) WITHOUT ROWID",
+    "CREATE TABLE IF NOT EXISTS forms (key TEXT PRIMARY KEY, form TEXT NOT NULL) WITHOUT ROWID",
+)
 
 
 class Cache:
@@ -38,7 +41,8 @@ class Cache:
                 # entries, which the run's own completions.jsonl still has.
                 connection.execute("PRAGMA journal_mode=WAL")
                 connection.execute("PRAGMA synchronous=OFF")
-                connection.execute(_SCHEMA)
+                for table in _TABLES:
+                    connection.execute(table)
             except sqlite3.Error:
                 connection.close()
                 raise
@@ -73,6 +77,26 @@ class Cache:
             self._connection.execute("INSERT OR REPLACE INTO completions VALUES (?, ?)", (key, text))
         except sqlite3.Error as error:
             self._warn(f"{self.path}: cannot keep completions ({error}). The run itself is saved as ever.")
+
+    def form(self, key: str) -> str | None:
+        """Return the form of answers that a server was found to take, or None."""
+        if self._connection is None:
+            return None
+        try:
+            row = self._connection.execute("SELECT form FROM forms WHERE key = ?", (key,)).fetchone()
+            return None if row is None else str(row[0])
+        except sqlite3.Error as error:
+            self._warn(f"{self.path}: a damaged entry is not used ({error}); the server is asked again.")
+            return None
+
+    def remember(self, key: str, form: str) -> None:
+        """Keep the form of answers that a server takes."""
+        if self._connection is None:
+            return
+        try:
+            self._connection.execute("INSERT OR REPLACE INTO forms VALUES (?, ?)", (key, form))
+        except sqlite3.Error as error:
+            self._warn(f"{self.path}: cannot keep what a server takes ({error}). It is asked again in the next run.")
 
     def close(self) -> None:
         """Close the file."""

@@ -15,6 +15,7 @@ from typing import Any
 from harness.cache import Cache
 from harness.clients import Client, connect
 from harness.completionlog import Slot, StoredCompletion
+from harness.constraining import Constraining, ignored
 from harness.errors import EXIT_INTERRUPTED, DataError, HarnessError
 from harness.identity import call_key, gold_hash, inputs_hash, space_hash
 from harness.parsing import read
@@ -63,16 +64,19 @@ class Outlook:
 def foresee(plan: Plan, project: Project, *, use_cache: bool = True) -> Outlook:
     """Return what a run would do, without a call."""
     clients = _clients(plan.prompt, project)
-    known: set[str] = set()
+    seen: set[str] = set()
     cached = 0
     asked: list[int] = []
     with Cache(project.cache if use_cache and project.cache.exists() else None, lambda _: None) as cache:
+        known = Constraining(plan.prompt, plan.space, clients, cache, {})
         for repeat in range(plan.repeats):
             for sample in plan.samples:
                 for call in next(predict(plan.prompt, plan.space, sample, repeat)):
                     client = clients[call.pass_name]
-                    key = call_key(client.endpoint, client.body(call), call.draw)
-                    if use_cache and (key in known or cache.get(key) is not None):
+                    ways = known.ladder(call)
+                    body = client.body(call, ways.steps[known.likely(ways)])
+                    key = call_key(client.endpoint, body, call.draw)
+                    if use_cache and (key in seen or cache.get(key) is not None):
                         cached += 1
                     else:
                         asked.append(
@@ -81,7 +85,7 @@ def foresee(plan: Plan, project: Project, *, use_cache: bool = True) -> Outlook:
                                 for message in call.messages
                             )
                         )
-                    known.add(key)  # the second of two identical calls waits for the first one's answer
+                    seen.add(key)  # the second of two identical calls waits for the first one's answer
     model = plan.prompt.passes[0].model
     limit = model.params.get("max_tokens", model.params.get("max_completion_tokens"))
     each_sample = sum(len(each.units(plan.space)) * each.draws for each in plan.prompt.passes[1:])
@@ -255,6 +259,9 @@ class _Execution:
                 raise type(error)(f"{error}\nrun {self.writer.manifest.id}: {self._kept()}") from None
             raise
         self._derive(predictions)
+        manifest = self.writer.manifest
+        for warning in ignored(manifest.prompt, manifest.space, manifest.constrained, self.writer.latest):
+            self.warn(warning)
         failed_calls = any(each.completion.status == "error" for each in self.writer.latest.values())
         self._end("incomplete" if failed_calls else "complete")
         return load_run(self.writer.path)
@@ -275,6 +282,7 @@ class _Execution:
                 progress=self.progress,
                 redraw=self.redraw,
                 served=self.served,
+                warn=self.warn,
             )
             return asyncio.run(run_job(job))
 

@@ -48,6 +48,18 @@ def only_names(parts: Iterable[str]) -> list[str]:
     return [] if [normalize(name) for name in names] == [NONE_WORD] else names
 
 
+def alternatives(value: Any) -> tuple[str, ...] | None:
+    """Return the texts in a list, also in one that is written as JSON or Python; None for any other cell.
+
+    Each stands once, in order. A list with something else in it than texts to see is none.
+    """
+    if isinstance(value, str) and value.strip().startswith("["):
+        value = _literal(value.strip())
+    if not isinstance(value, list) or not all(isinstance(each, str) and each.strip() for each in value):
+        return None
+    return tuple(dict.fromkeys(value))
+
+
 def _literal(text: str) -> Any:
     for read in (json.loads, ast.literal_eval):
         try:

@@ -117,9 +117,22 @@ class LabelSpace:
         return {group: tuple(names) for group, names in grouped.items()}
 
     def only(self, names: Iterable[str]) -> LabelSpace:
-        """Return the label space of some of the labels, in the same order; the fields stay."""
-        kept = frozenset(names)
-        return LabelSpace(tuple(label for label in self.labels if label.name in kept), self.fields)
+        """Return the label space of some of the labels, in the same order; the fields stay.
+
+        The same names give the same object: a pass that asks label by label needs it for every sample.
+        """
+        kept = tuple(names)
+        if kept == self.names:
+            return self
+        if kept not in self._parts:
+            chosen = frozenset(kept)
+            self._parts[kept] = LabelSpace(tuple(label for label in self.labels if label.name in chosen), self.fields)
+        return self._parts[kept]
+
+    @cached_property
+    def _parts(self) -> dict[tuple[str, ...], LabelSpace]:
+        """Label spaces that `only` made, by the names they were made for."""
+        return {}
 
     @cached_property
     def spellings(self) -> Mapping[str, str]:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 
 from harness.errors import DataError, listing
 from harness.identity import content
 from harness.labelspace import LabelSpace
+from harness.neighbours import input_text, near_duplicates, nearest
 from harness.predict import predict
-from harness.prompt import Prompt
+from harness.prompt import Nearest, Pass, Prompt, Shots
 from harness.promptfile import Task
 from harness.records import Sample
 from harness.selection import Selection, select
@@ -21,8 +22,9 @@ class Plan:
     """What a run will do: chosen samples, and who answers.
 
     Attributes:
-        samples: Already chosen.
+        samples: Already chosen; those shots that depend on the sample are chosen too, but for those by embeddings.
         split: Name of the split, or where unlabelled samples came from.
+        warnings: What a person should know before it runs.
     """
 
     prompt: Prompt
@@ -34,6 +36,17 @@ class Plan:
     selection: Selection
     repeats: int = 1
     tag: str | None = None
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def seeds(self) -> dict[str, int]:
+        """The seed of every random draw, by what it decided: ``shots``, in a prompt of several passes ``PASS.shots``."""
+        alone = len(self.prompt.passes) == 1
+        return {
+            "shots" if alone else f"{each.name}.shots": each.shots.seed
+            for each in self.prompt.passes
+            if each.shots is not None and each.shots.seed is not None
+        }
 
 
 def plan_run(task: Task, split: str | None, selection: Selection, repeats: int, tag: str | None) -> Plan:
@@ -49,12 +62,14 @@ def plan_run(task: Task, split: str | None, selection: Selection, repeats: int, 
             f"{task.samples.path}: must have labelled samples to score, got {len(chosen)} without labels. "
             "To label them, type: harness label PROMPT FILE -o OUT"
         )
-    refuse_leaks(task.prompt, labelled)
-    for sample in labelled:
-        next(predict(task.prompt, task.dataset.space, sample))  # a template that fails on a sample fails here, unpaid
+    prompt, space = task.prompt, task.dataset.space
+    refuse_leaks(prompt, labelled)
+    samples = with_shots(prompt, labelled)
+    _try_templates(prompt, space, samples)
     name = split or task.dataset.default_split
     default = name == task.dataset.default_split
-    return Plan(task.prompt, task.dataset.space, task.dataset.name, labelled, name, default, selection, repeats, tag)
+    near = tuple(near_leaks(prompt, labelled))
+    return Plan(prompt, space, task.dataset.name, samples, name, default, selection, repeats, tag, near)
 
 
 def plan_labels(task: Task, selection: Selection) -> Plan:
@@ -65,9 +80,8 @@ def plan_labels(task: Task, selection: Selection) -> Plan:
     Raises:
         DataError: Nothing is left, or the first pass's template fails on a sample.
     """
-    chosen = select(task.samples.samples, selection)
-    for sample in chosen:
-        next(predict(task.prompt, task.dataset.space, sample))
+    chosen = with_shots(task.prompt, select(task.samples.samples, selection))
+    _try_templates(task.prompt, task.dataset.space, chosen)
     split = f"{FILE_SPLIT}{task.samples.path.name}"
     return Plan(
         task.prompt, task.dataset.space, task.dataset.name, chosen, split, default_split=False, selection=selection
@@ -88,3 +102,58 @@ def refuse_leaks(prompt: Prompt, samples: Iterable[Sample]) -> None:
             f"{prompt.path}: shots must not be among the evaluated samples, or the prompt holds their answers, but "
             f"{listing(leaks, 5)} {'is' if len(leaks) == 1 else 'are'}. Take them out of the shots or of the split."
         )
+
+
+def near_leaks(prompt: Prompt, samples: Sequence[Sample]) -> Iterator[str]:
+    """Yield a warning when shots are nearly the same text as evaluated samples; it names up to three pairs."""
+    shots = {shot.id: shot for each in prompt.passes if each.shots is not None for shot in each.shots.samples}
+    pairs = near_duplicates(list(shots.values()), samples) if shots else []
+    if pairs:
+        told = listing([f"{pair.shot} and sample {pair.sample} ({pair.cosine:.2f})" for pair in pairs], 3)
+        yield (
+            f"{prompt.path}: shots are nearly the same texts as evaluated samples, so the prompt may hold their answers: "
+            f"{told}. Take them out of the shots or of the split."
+        )
+
+
+def with_shots(prompt: Prompt, samples: Sequence[Sample]) -> tuple[Sample, ...]:
+    """Return the samples with the shots that each pass chooses for them by TF-IDF; those by embeddings need a server."""
+    for each, shots, how in choosing(prompt, "tfidf"):
+        pool = [input_text(shot) for shot in shots.samples]
+        samples = with_nearest(each, shots, samples, nearest(pool, [input_text(one) for one in samples], how.k))
+    return tuple(samples)
+
+
+def choosing(prompt: Prompt, by: str) -> Iterator[tuple[Pass, Shots, Nearest]]:
+    """Yield the passes that choose shots for each sample in this way, their shots, and how they choose."""
+    for each in prompt.passes:
+        if each.shots is not None and each.shots.nearest is not None and each.shots.nearest.by == by:
+            yield each, each.shots, each.shots.nearest
+
+
+def with_nearest(
+    each: Pass, shots: Shots, samples: Sequence[Sample], chosen: Sequence[Sequence[int]]
+) -> tuple[Sample, ...]:
+    """Return the samples with the shots of a pass, given by their positions in its pool."""
+    ids = [shot.id for shot in shots.samples]
+    return tuple(
+        replace(sample, shots={**sample.shots, each.name: tuple(ids[at] for at in positions)})
+        for sample, positions in zip(samples, chosen, strict=True)
+    )
+
+
+def with_stand_ins(prompt: Prompt, samples: Sequence[Sample]) -> tuple[Sample, ...]:
+    """Return the samples with the first shots of the pool wherever those by embeddings are not chosen yet.
+
+    They stand in where nothing may be asked yet: to try templates, and to estimate.
+    """
+    for each, shots, how in choosing(prompt, "embeddings"):
+        first = {each.name: tuple(shot.id for shot in shots.samples[: how.k])}
+        samples = [replace(sample, shots={**first, **sample.shots}) for sample in samples]
+    return tuple(samples)
+
+
+def _try_templates(prompt: Prompt, space: LabelSpace, samples: Sequence[Sample]) -> None:
+    """Render every sample's first pass: a template that fails on a sample fails here, unpaid."""
+    for sample in with_stand_ins(prompt, samples):
+        next(predict(prompt, space, sample))

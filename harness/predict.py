@@ -12,7 +12,7 @@ from typing import Any
 
 from harness.errors import DataError, listing
 from harness.labelspace import LabelSpace
-from harness.parsing import read
+from harness.parsing import FORMATS, read
 from harness.prompt import Pass, Prompt, Unit
 from harness.records import Answer, Call, Completion, FailureKind, ParseFailure, Prediction, Sample
 from harness.rendering import answer_context, base_context, render_call, runs_now
@@ -29,7 +29,7 @@ class Reading:
 
     Attributes:
         space: Label space to read with; it has the same labels as the one that was asked with.
-        passes: By name, the pass whose output and scope count.
+        passes: By name, the pass whose output, scope and way of voting count.
     """
 
     space: LabelSpace
@@ -84,8 +84,14 @@ def predict(
 
 
 def _cells(each: Pass, unit: Unit, space: LabelSpace) -> frozenset[str]:
-    """Return the cells that an answer fills: those of the unit, and of them those in today's scope."""
-    return frozenset(unit.labels if each.per != "sample" or each.questions else each.scope or space.names)
+    """Return the cells that an answer fills: those of the pass's scope that it was asked about."""
+    scope = frozenset(each.scope or space.names)
+    return scope & frozenset(unit.labels) if asks_by_label(each) else scope
+
+
+def asks_by_label(each: Pass) -> bool:
+    """Return whether the calls of a pass ask about certain labels; a text about the sample may name any."""
+    return each.per != "sample" or each.questions is not None or FORMATS[each.output.format].one_label
 
 
 def _runs(each: Pass, prompt: Prompt, sample: Sample, context: Mapping[str, Any]) -> bool:
@@ -101,7 +107,7 @@ def _call(
     each: Pass, unit: Unit, prompt: Prompt, space: LabelSpace, sample: Sample, context: Mapping[str, Any], repeat: int
 ) -> Call:
     try:
-        return render_call(each, sample, unit, space, context, repeat)
+        return render_call(each, sample, unit, space, context, repeat, prompt.files)
     except TemplateError as error:
         where = f"{prompt.path or prompt.version}{f':{error.line}' if error.line else ''}"
         raise DataError(f"{where}: sample {sample.id}, pass {each.name}: {error.message}") from None

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
@@ -18,6 +19,7 @@ DECISION_APIS = frozenset({"decisions", "systemone"})
 
 Per = Literal["sample", "label", "group"]
 How = Literal["majority", "any", "all", "mean"]
+NearestBy = Literal["tfidf", "embeddings"]
 MOST_QUESTIONS = 400
 """Questions that one request to a decision API can hold."""
 
@@ -55,6 +57,7 @@ class Model:
     Attributes:
         base_url: None takes OPENAI_BASE_URL, else OpenAI's own. Not used for ``local/…``.
         params: Passed on in the request as they are.
+        suffix: For the completions API, what ends every prompt: the separator that a fine-tuned model was taught.
     """
 
     name: str
@@ -62,6 +65,7 @@ class Model:
     base_url: str | None = None
     params: Mapping[str, Any] = field(default_factory=dict)
     engine: Engine = field(default_factory=Engine)
+    suffix: str = ""
 
     @property
     def is_local(self) -> bool:
@@ -84,10 +88,70 @@ class MessageTemplate:
 
 
 @dataclass(frozen=True, slots=True)
+class Nearest:
+    """How each sample gets shots of its own: those of a pool that are nearest to its input text, the nearest last.
+
+    Attributes:
+        k: So many.
+        by: What nearness is measured with.
+        model: The server's embedding model, for "embeddings".
+    """
+
+    k: int
+    by: NearestBy = "tfidf"
+    model: str | None = None
+
+
+@dataclass(frozen=True)
 class Shots:
-    """Worked examples placed in the prompt, in order."""
+    """Worked examples placed in the prompt.
+
+    Attributes:
+        samples: All of them, in the order in which a call has them; with `nearest` the pool.
+        units: By the name of a unit, the ids of those that its calls have; empty when all calls have the same.
+        nearest: How those of a sample are chosen from the pool; None when they do not depend on the sample.
+        seed: Of the draw that chose them; None without one. Not part of what is asked.
+    """
 
     samples: tuple[Sample, ...]
+    units: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    nearest: Nearest | None = None
+    seed: int | None = field(default=None, compare=False)
+
+    def of(self, unit: str, nearest: Sequence[str] | None) -> tuple[Sample, ...] | None:
+        """Return the shots of a call; None when they depend on the sample and are not chosen yet.
+
+        Args:
+            unit: What the call is about.
+            nearest: The ids that were chosen for the sample.
+        """
+        ids = self.units.get(unit) if self.nearest is None else nearest
+        if ids is None:
+            return self.samples if self.nearest is None else None
+        return tuple(self._by_id[identity] for identity in ids)
+
+    @cached_property
+    def _by_id(self) -> Mapping[str, Sample]:
+        return {shot.id: shot for shot in self.samples}
+
+    def to_json(self) -> Any:
+        """Return the shots as plain values, a mere list where every call has all of them."""
+        samples = [shot.to_json() for shot in self.samples]
+        if self.nearest is not None:
+            return {"pool": samples, "nearest": asdict(self.nearest)}
+        units = {name: list(ids) for name, ids in self.units.items()}
+        return {"pool": samples, "units": units} if units else samples
+
+    @classmethod
+    def from_json(cls, data: Any) -> Shots:
+        """Return the shots that `to_json` wrote."""
+        if isinstance(data, list):
+            return cls(tuple(Sample.from_json(each) for each in data))
+        return cls(
+            tuple(Sample.from_json(each) for each in data["pool"]),
+            {name: tuple(ids) for name, ids in data.get("units", {}).items()},
+            Nearest(**data["nearest"]) if "nearest" in data else None,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,14 +245,17 @@ class Unit:
 
 
 def _question_units(names: tuple[str, ...], space: LabelSpace, n_fields: int) -> Iterator[Unit]:
-    """Yield as many units as the limit of questions in a request asks for; the first one asks for the fields too."""
+    """Yield as many units as the limit of questions in a request asks for; the first one asks for the fields too.
+
+    Each is read with a label space of its own labels, so that a label without an answer is seen.
+    """
     if len(names) + n_fields <= MOST_QUESTIONS:
-        yield Unit("", names, space)
+        yield Unit("", names, space.only(names))
         return
     start, room = 0, max(1, MOST_QUESTIONS - n_fields)
     while start < len(names):
         chunk = names[start : start + room]
-        yield Unit(f"{start + 1}-{start + len(chunk)}", chunk, space)
+        yield Unit(f"{start + 1}-{start + len(chunk)}", chunk, space.only(chunk))
         start, room = start + len(chunk), MOST_QUESTIONS
 
 
@@ -200,6 +267,7 @@ class Prompt:
         version: The file's name without its ending; what the version is called everywhere.
         parent: The version that this one was made from: its default baseline.
         variables: Constant template variables.
+        files: Texts of the files that the templates include or import, by the names that they use for them.
     """
 
     version: str
@@ -209,14 +277,19 @@ class Prompt:
     dataset: Path | None = None
     variables: Mapping[str, str] = field(default_factory=dict)
     path: Path | None = None
+    files: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def hash(self) -> str:
-        """The hash of what is asked: passes, shots, params, variables; not parent, notes, model or base URL."""
+        """The hash of what is asked: passes, shots, params, variables, files; not parent, notes, model or base URL."""
         passes = [_pass_json(each) for each in self.passes]
         for each in passes:
-            each["model"] = {"api": each["model"]["api"], "params": each["model"]["params"]}
-        return digest({"passes": passes, "variables": dict(self.variables)})
+            each["model"] = {name: each["model"][name] for name in ("api", "params", "suffix") if name in each["model"]}
+        return digest({"passes": passes, "variables": dict(self.variables), **self._files_json()})
+
+    def _files_json(self) -> dict[str, Any]:
+        """Return the files where there are any, so that the hash of a prompt without them stays what it was."""
+        return {"files": dict(self.files)} if self.files else {}
 
     @property
     def models(self) -> tuple[Model, ...]:
@@ -244,6 +317,7 @@ class Prompt:
             "dataset": None if self.dataset is None else str(self.dataset),
             "path": None if self.path is None else str(self.path),
             "variables": dict(self.variables),
+            **self._files_json(),
             "passes": [_pass_json(each) for each in self.passes],
         }
 
@@ -257,6 +331,7 @@ class Prompt:
             dataset=None if data["dataset"] is None else Path(data["dataset"]),
             path=None if data["path"] is None else Path(data["path"]),
             variables=data["variables"],
+            files=data.get("files", {}),
             passes=tuple(_pass_from_json(each) for each in data["passes"]),
         )
 
@@ -265,13 +340,19 @@ def _pass_json(each: Pass) -> dict[str, Any]:
     return {
         "name": each.name,
         "messages": [{"role": message.role, "source": message.source} for message in each.messages],
-        "model": {**asdict(each.model), "params": dict(each.model.params)},
+        "model": _model_json(each.model),
         "output": each.output.to_json(),
-        "shots": None if each.shots is None else [shot.to_json() for shot in each.shots.samples],
+        "shots": None if each.shots is None else each.shots.to_json(),
         "when": each.when,
         "scope": list(each.scope),
         **_said_json(each),
     }
+
+
+def _model_json(model: Model) -> dict[str, Any]:
+    """Return a model as plain values, without a suffix where there is none, so that hashes outlive it."""
+    whole = {**asdict(model), "params": dict(model.params)}
+    return whole if model.suffix else {name: value for name, value in whole.items() if name != "suffix"}
 
 
 def _said_json(each: Pass) -> dict[str, Any]:
@@ -298,13 +379,22 @@ def _pass_from_json(row: Mapping[str, Any]) -> Pass:
         messages=tuple(MessageTemplate(each["role"], each["source"]) for each in row["messages"]),
         model=Model(**{**row["model"], "engine": Engine(**row["model"]["engine"])}),
         output=Output.from_json(row["output"]),
-        shots=None if row["shots"] is None else Shots(tuple(Sample.from_json(each) for each in row["shots"])),
+        shots=None if row["shots"] is None else Shots.from_json(row["shots"]),
         when=row["when"],
         scope=tuple(row["scope"]),
         per=row.get("per", "sample"),
         votes=Votes(**row["votes"]) if "votes" in row else None,
         questions=_questions_from_json(row.get("questions")),
     )
+
+
+def templates_of(passes: Iterable[Pass]) -> Iterator[MessageTemplate]:
+    """Yield every template of passes: their messages, and what they ask a decision API."""
+    for each in passes:
+        yield from each.messages
+        if each.questions is not None:
+            yield each.questions.label
+            yield each.questions.field
 
 
 def without_answer(passes: Iterable[Pass], space: LabelSpace) -> list[str]:

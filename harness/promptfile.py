@@ -9,11 +9,12 @@ from typing import Any
 
 from harness.dataset import Dataset, load_dataset
 from harness.errors import DataError, Problems, did_you_mean, listing
+from harness.includes import read_included
 from harness.labelspace import LabelSpace
 from harness.parsing import FORMATS
 from harness.project import Project
-from harness.prompt import DEFAULT_PASS, MessageTemplate, Model, Pass, Prompt, without_answer
-from harness.promptmodel import read_model, with_local_params
+from harness.prompt import DEFAULT_PASS, MessageTemplate, Model, Pass, Prompt, templates_of, without_answer
+from harness.promptmodel import model_problems, read_model, with_local_params
 from harness.promptnames import check_templates
 from harness.promptoutput import (
     SaidOutput,
@@ -24,10 +25,10 @@ from harness.promptoutput import (
     read_questions,
     read_votes,
 )
-from harness.promptshots import ShotFile, bind_shots, check_shot_fields, inside, read_shots
+from harness.promptshots import ShotFile, check_server, check_shots, choose_shots, inside, read_pool, read_shots
 from harness.rendering import columns_of
 from harness.samples import RESERVED, SampleSet
-from harness.yamlfile import Node, Section, read_yaml
+from harness.yamlfile import Node, Section, read_text, read_yaml
 
 ROLES = ("system", "developer", "user", "assistant")
 
@@ -138,6 +139,7 @@ class _PromptFile:
             variables={**own, **variables},
             path=self.path,
             passes=passes,
+            files=read_included(templates_of(passes), self.path.parent, self.project, self.problems),
         )
         top.finish()
         return prompt
@@ -146,7 +148,7 @@ class _PromptFile:
         """Read `vars`; note the names that a template could not use, those given from outside among them."""
         own: dict[str, str] = {}
         if (section := top.section("vars")) is not None:
-            own = {name: section.text(name) or "" for name in section.keys()}  # noqa: SIM118 - a Section is no dict
+            own = {name: self._variable(section, name) for name in section.keys()}  # noqa: SIM118 - no dict
             self.variable_lines.update({name: section.node.value[name].told_line for name in own})
         for name in {**own, **given}:
             line = self.variable_lines.setdefault(name, None)
@@ -155,6 +157,22 @@ class _PromptFile:
             elif not name.isidentifier():
                 self.problems.add(f"variable '{name}' must be a name of letters, digits and '_'. Rename it.", line)
         return own
+
+    def _variable(self, section: Section, name: str) -> str:
+        """Return the value of a variable: a text, or with ``{file: PATH}`` what a file of the project holds."""
+        if not isinstance(section.node.value[name].value, dict):
+            return section.text(name) or ""
+        details = section.section(name)
+        path = None if details is None else inside(details, "file", self.path.parent, self.project)
+        if details is not None:
+            if not details.has("file"):
+                details.problem("file", "is missing. Name a text file.")
+            details.finish()
+            try:
+                return "" if path is None else read_text(path)
+            except DataError as error:
+                details.problem("file", f"cannot be read: {error}")
+        return ""
 
     def _said(self, section: Section) -> _Said:
         shots = section.section("shots")
@@ -220,7 +238,10 @@ class _PromptFile:
         named = {**said, "name": said.get("name") or default or ""}
         if not named["name"]:
             self.problems.add("must name a model. Add: model: local/smollm2-135m, or give --model.", line)
-        return with_local_params(Model(**named), self.other_model)
+        asked = Model(**named)
+        for problem in model_problems(asked, self.other_model):
+            self.problems.add(problem, line)
+        return with_local_params(asked, self.other_model)
 
     def _messages(self, section: Section) -> tuple[MessageTemplate, ...]:
         template, listed = section.take("template"), section.take("messages")
@@ -252,25 +273,32 @@ class _PromptFile:
         return [MessageTemplate(role, node.value, node.text_line)]
 
     def bind(self, prompt: Prompt, space: LabelSpace) -> Prompt:
-        """Return the prompt with its shots read and everything that names a label checked."""
+        """Return the prompt with its shots chosen and everything that names a label checked."""
         files = {id(each): each for each in self.shot_files.values()}  # one that stands at the top is read once
-        shots = {key: bind_shots(each, space) for key, each in files.items()}
+        pools = {key: read_pool(each, space) for key, each in files.items()}
         checked: set[tuple[int, str]] = set()
         passes = []
         for each in prompt.passes:
             line = self.output_lines[each.name]
-            for message in FORMATS[each.output.format].check(each.output, space):
+            wrong = FORMATS[each.output.format].check(each.output, space)
+            for message in wrong:
                 if (line, message) not in checked:  # what stands at the top is told once
                     self.problems.add(f"output: {message}", line)
                 checked.add((line, message))
             self._check_scope(each, space)
             file = self.shot_files.get(each.name)
-            bound = None if file is None else shots[id(file)]
-            if file is not None and bound is not None:
-                check_shot_fields(each, bound.samples, file)
-            passes.append(replace(each, shots=bound))
-            for message in impossible(passes[-1], space):
+            pool = None if file is None else pools[id(file)]
+            known = all(name in space.index for name in each.scope)
+            chosen = choose_shots(file, pool, each, space) if file is not None and pool is not None and known else None
+            passes.append(replace(each, shots=chosen))
+            for message in (contradictions := list(impossible(passes[-1], space))):
                 self.problems.add(message, self.lines[each.name])
+            if file is not None and chosen is not None and not wrong and not contradictions:
+                check_shots(passes[-1], file, space)
+                asked = (id(file), self.other_model or each.model.name)
+                if asked not in checked:
+                    check_server(file, asked[1])
+                checked.add(asked)
         if passes and (left := without_answer(passes, space)):
             self.problems.add(
                 f"the passes without 'when' must together answer every label, but none answers {listing(left)}. "

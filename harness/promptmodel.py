@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any, get_args
 
+from harness.clients.wires import LOCAL_APIS, WIRES
 from harness.errors import listing
 from harness.prompt import Api, Engine, Model
 from harness.yamlfile import Section
@@ -17,6 +18,8 @@ UNREADABLE = "?"
 """Stands for a name that could not be read, and was told, so that it does not count as missing too."""
 
 _OWN = ("model", "messages")
+_OWN_OF: Mapping[Api, str] = {"responses": "input", "completions": "prompt"}
+_RESPONSES_LOGPROBS = "message.output_text.logprobs"
 _SECRET = ("api_key", "authorization", "extra_body", "extra_headers", "extra_query", "headers")
 
 
@@ -36,6 +39,7 @@ def read_model(section: Section) -> dict[str, Any]:
         "base_url": details.text("base_url"),
         "params": _params(details),
         "engine": _engine(details),
+        "suffix": details.text("suffix"),
     }
     details.finish()
     return {key: value for key, value in said.items() if value is not None}
@@ -46,6 +50,46 @@ def with_local_params(model: Model, replacement: str | None) -> Model:
     if not replace(model, name=replacement or model.name).is_local:
         return model
     return replace(model, params={**LOCAL_PARAMS, **model.params})
+
+
+def model_problems(model: Model, replacement: str | None = None) -> Iterator[str]:
+    """Yield what cannot be about the model of a pass, once it is known from the pass and from what stands at the top.
+
+    Args:
+        model: The model as the prompt has it.
+        replacement: The name of the model that will answer in its place.
+    """
+    name = replacement or model.name
+    if replace(model, name=name).is_local and model.api not in LOCAL_APIS:
+        yield f"'model.api' must be one of {listing(LOCAL_APIS)} for {name}, got '{model.api}'. Name another API or model."
+    if model.suffix and model.api != "completions":
+        yield (
+            f"'model.suffix' must stand with 'api: completions', got 'api: {model.api}', which has messages. "
+            "Take it out, or write suffix: ''."
+        )
+    if (own := _OWN_OF.get(model.api)) in model.params:
+        yield f"'model.params' must not set {own}: the prompt does."
+    for param, other in WIRES[model.api].renamed.items():
+        if param in model.params:
+            yield f"'model.params' must not set '{param}': with 'api: {model.api}' it is called '{other}'. Rename it."
+    yield from _logprobs_problems(model)
+
+
+def _logprobs_problems(model: Model) -> Iterator[str]:
+    """Yield where an API asks for log-probabilities in another way: some servers leave the wrong way unread."""
+    params = model.params
+    if model.api == "completions" and (params.get("logprobs") is True or "top_logprobs" in params):
+        yield (
+            "'model.params' must ask for log-probabilities by a number with 'api: completions', that of the tokens that "
+            "are listed. Write logprobs: 5."
+        )
+    listed = params.get("include")
+    included = _RESPONSES_LOGPROBS in listed if isinstance(listed, list) else False
+    if model.api == "responses" and ("logprobs" in params or ("top_logprobs" in params and not included)):
+        yield (
+            "'model.params' must ask for log-probabilities in another way with 'api: responses'. "
+            f"Write include: [{_RESPONSES_LOGPROBS}] and top_logprobs: 20."
+        )
 
 
 def _params(details: Section) -> Mapping[str, Any] | None:

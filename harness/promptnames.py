@@ -9,7 +9,7 @@ from harness.errors import Problems, did_you_mean, listing
 from harness.labelspace import LabelSpace
 from harness.prompt import MessageTemplate, Pass, Prompt
 from harness.rendering import ANSWER_NAMES, TASK_NAMES, UNIT_NAMES, WEIGHED_NAMES, columns_of, known_names, shot_turn
-from harness.template import TemplateError, check_expression, check_names, names_used
+from harness.template import TemplateError, check_expression, check_names, names_used, reached
 
 _TAG = re.compile(r"\{[{%].*?[%}]\}", re.DOTALL)
 _EARLIER = re.compile(r"""\bpasses\s*(?:\.\s*(\w+)|\[\s*(["'])(.+?)\2\s*\])""")
@@ -37,12 +37,16 @@ def check_templates(
         known = known_names(each, before, columns=columns, variables=variables)
         sound = True
         for message, own in _templates(each):
-            errors = [*check_names(message.source, known | own), *_unknown_passes(message.source, earlier)]
+            errors = [
+                *check_names(message.source, known | own, prompt.files),
+                *_unknown_passes(message.source, earlier),
+                *_unknown_passes_in_files(message.source, prompt.files, earlier),
+            ]
             for error in errors:
                 problems.add(_explained(error, hidden), message.line + error.line - 1)
             sound = sound and not errors
         if sound and each.shots is not None:
-            _check_shots(each, variables, problems)
+            _check_shots(each, variables, prompt.files, problems)
         if each.when is not None and earlier:
             # The label space is no part of an answer: "'shipping' in labels" would always be true.
             found = check_expression(each.when, known - TASK_NAMES - UNIT_NAMES[each.per])
@@ -74,8 +78,10 @@ def _reasons(space: LabelSpace) -> dict[str, str]:
 
 
 def _explained(error: TemplateError, hidden: Mapping[str, str]) -> str:
-    found = _UNDEFINED.match(error.message)
-    return f"'{found[1]}' {hidden[found[1]]}" if found and found[1] in hidden else error.message
+    found = _UNDEFINED.match(error.bare)
+    if found is None or found[1] not in hidden:
+        return error.message
+    return TemplateError(f"'{found[1]}' {hidden[found[1]]}", where=error.where).message
 
 
 def _unknown_passes(source: str, earlier: list[str]) -> Iterator[TemplateError]:
@@ -91,10 +97,21 @@ def _unknown_passes(source: str, earlier: list[str]) -> Iterator[TemplateError]:
                 yield TemplateError(f"there is no earlier pass '{name}'; there is {listing(earlier)}.{near}", line)
 
 
-def _check_shots(each: Pass, variables: frozenset[str], problems: Problems) -> None:
+def _unknown_passes_in_files(source: str, files: Mapping[str, str], earlier: list[str]) -> Iterator[TemplateError]:
+    """Yield the same for the files that a template includes or imports, at its own lines."""
+    try:
+        named = list(reached(source, files))
+    except TemplateError:
+        return  # told with the names
+    for name, line in named:
+        for error in _unknown_passes(files[name], earlier):
+            yield TemplateError(error.bare, line, f"{name}:{error.line}")
+
+
+def _check_shots(each: Pass, variables: frozenset[str], files: Mapping[str, str], problems: Problems) -> None:
     """Note what shots lack to be asked as the sample is."""
     shots = each.shots.samples if each.shots is not None else ()
-    turn = shot_turn(each)
+    turn = shot_turn(each, files)
     if turn is None:
         if any("answer" in shot.inputs for shot in shots):
             message = (
@@ -103,7 +120,7 @@ def _check_shots(each: Pass, variables: frozenset[str], problems: Problems) -> N
             problems.add(message, each.messages[0].line)
         return
     has = columns_of(shots) | variables | TASK_NAMES | UNIT_NAMES[each.per]
-    for name, line in names_used(turn.source).items():
+    for name, line in names_used(turn.source, files).items():
         if name not in has:
             problems.add(_shot_lacks(name), _line(turn, line))
 

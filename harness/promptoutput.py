@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, get_args
 
+from harness.clients.wires import WIRES
 from harness.errors import did_you_mean, listing
 from harness.labelspace import LabelSpace
 from harness.parsing import FORMATS, Output
 from harness.parsing.formats import Constrain
 from harness.prompt import (
     DECISION_APIS,
+    MOST_QUESTIONS,
     How,
     MessageTemplate,
     Model,
@@ -28,13 +30,14 @@ OWN_KEYS = frozenset({"format", "fields", "constrain", "threshold", "thresholds"
 DECISIONS = "decisions"
 """The format of what decision APIs answer."""
 
+# Statements, because a predicate is one; of a choice the name says what is chosen.
 LABEL_QUESTION = 'The label "{{ label.name }}" applies{% if label.description %}: {{ label.description }}{% endif %}'
 FIELD_QUESTION = "{{ field.name }}{% if field.description %}: {{ field.description }}{% endif %}"
 
 
 @dataclass(frozen=True, slots=True)
 class SaidOutput:
-    """What an `output` says, and its line; the format is None where it leaves that to the API."""
+    """What an `output` says, whether it names a format or leaves that to the API, and its line."""
 
     output: Output
     names_format: bool
@@ -51,8 +54,7 @@ def default_output(model: Model) -> Output:
 
 
 def _default(output: Output, model: Model) -> Output:
-    name = DECISIONS if model.api in DECISION_APIS else output.format
-    return Output(name, output.options, output.fields, output.constrain, output.threshold, output.thresholds)
+    return replace(output, format=DECISIONS) if model.api in DECISION_APIS else output
 
 
 def read_output(section: Section) -> SaidOutput | None:
@@ -149,13 +151,13 @@ def impossible(each: Pass, space: LabelSpace) -> Iterator[str]:
     """Yield what cannot go together in a pass, for this label space."""
     yield from _impossible_units(each, space)
     if each.model.api in DECISION_APIS:
-        yield from _impossible_decisions(each, space)
+        yield from _impossible_decisions(each)
     elif each.output.format == DECISIONS:
         yield f"format {DECISIONS} needs an API that answers so: {listing(sorted(DECISION_APIS))}."
-    if each.output.has_thresholds and not each.gives_probabilities:
+    if each.output.has_thresholds and not _decides_by_probability(each):
         yield (
             "'threshold' needs probabilities. Ask for log-probabilities (model.params: {logprobs: true, "
-            "top_logprobs: 20}) with format yes_no or codes, or use format scores, or votes."
+            "top_logprobs: 20}) with format yes_no or codes, or use format scores, or votes with 'how: mean'."
         )
     asks_mass = FORMATS[each.output.format].weigh is not None and each.model.asks_logprobs
     if asks_mass and each.output.constrain not in ("off", "auto"):
@@ -163,6 +165,14 @@ def impossible(each: Pass, space: LabelSpace) -> Iterator[str]:
             f"'constrain: {each.output.constrain}' and log-probabilities exclude each other: a constrained answer says "
             "nothing of what the model would have written. Take one of them out."
         )
+    takes = WIRES[each.model.api].forms
+    if takes and each.output.constrain not in ("auto", "off", *takes):
+        yield f"'api: {each.model.api}' takes {listing(takes)} for 'constrain', got {each.output.constrain}. Say auto."
+
+
+def _decides_by_probability(each: Pass) -> bool:
+    """Return whether there are probabilities for a threshold: those of each answer, or the mean of votes."""
+    return replace(each, votes=None).gives_probabilities or (each.votes is not None and each.votes.how == "mean")
 
 
 def _impossible_units(each: Pass, space: LabelSpace) -> Iterator[str]:
@@ -182,19 +192,17 @@ def _impossible_units(each: Pass, space: LabelSpace) -> Iterator[str]:
         yield f"format {each.output.format} answers for one label. Use 'per: label' instead of 'per: group'."
 
 
-def _impossible_decisions(each: Pass, space: LabelSpace) -> Iterator[str]:
+def _impossible_decisions(each: Pass) -> Iterator[str]:
     api = each.model.api
     if each.output.format != DECISIONS:
-        yield f"'api: {api}' answers with probabilities, not in format {each.output.format}. Take 'format' out."
+        yield f"'api: {api}' answers with probabilities, not in format {each.output.format}. Say here: output: {DECISIONS}"
     if each.per != "sample":
         yield f"'api: {api}' asks about every label in one request. Take 'per' out."
     if each.votes is not None:
         yield f"'api: {api}' gives probabilities, not draws. Take 'votes' out."
     if each.shots is not None:
-        yield f"'api: {api}' takes no worked examples. Take 'shots' out, or place them in a template."
+        yield f"'api: {api}' takes no worked examples. Take 'shots' out, or move it into the passes that use it."
     if each.output.constrain not in ("off", "auto"):
         yield f"'api: {api}' writes no text that could be constrained. Take 'constrain' out."
-    for name in each.output.fields:
-        field = space.field(name)
-        if field is not None and field.type == "text":
-            yield f"'api: {api}' can choose, not extract: field '{name}' is a text. Ask for it in another pass."
+    if len(each.output.fields) >= MOST_QUESTIONS:
+        yield f"'api: {api}' takes {MOST_QUESTIONS} questions a request, and there are {len(each.output.fields)} fields."

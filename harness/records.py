@@ -10,6 +10,14 @@ from typing import Any, Literal, TypedDict
 FieldValue = str | bool | None
 """What a field holds: an extracted string or a choice, a bool, or None for "nothing there"."""
 
+GoldField = FieldValue | tuple[str, ...]
+"""What a field should hold: a value, or for a text several that are right, the first of them the one to show."""
+
+
+def first_right(gold: GoldField) -> FieldValue:
+    """Return the value that a perfect answer gives: of several right ones the first."""
+    return gold[0] if isinstance(gold, tuple) else gold
+
 
 class FailureKind(StrEnum):
     """Why cells are unanswered: the one enumeration of it."""
@@ -29,23 +37,29 @@ class Sample:
         inputs: The input columns, `text` among them or not; all that a template may see.
         labels: The gold labels; None means unlabelled (never scored), the empty set means none of them.
         fields: The gold fields by name; a field that the row does not have is absent here and is not scored.
+        shots: By the name of a pass that chooses shots for each sample, the ids of those that were chosen for this one.
     """
 
     id: str
     inputs: Mapping[str, Any]
     labels: frozenset[str] | None = None
-    fields: Mapping[str, FieldValue] = field(default_factory=dict)
+    fields: Mapping[str, GoldField] = field(default_factory=dict)
+    shots: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         """Return the sample as plain values; `from_json` is the way back."""
         labels = None if self.labels is None else sorted(self.labels)
-        return {"id": self.id, "inputs": dict(self.inputs), "labels": labels, "fields": dict(self.fields)}
+        fields = {name: list(gold) if isinstance(gold, tuple) else gold for name, gold in self.fields.items()}
+        shots = {"shots": {name: list(ids) for name, ids in self.shots.items()}} if self.shots else {}
+        return {"id": self.id, "inputs": dict(self.inputs), "labels": labels, "fields": fields, **shots}
 
     @classmethod
     def from_json(cls, row: Mapping[str, Any]) -> Sample:
         """Return the sample that `to_json` wrote."""
         labels = None if row["labels"] is None else frozenset(row["labels"])
-        return cls(row["id"], row["inputs"], labels, row["fields"])
+        fields = {name: tuple(gold) if isinstance(gold, list) else gold for name, gold in row["fields"].items()}
+        shots = {name: tuple(ids) for name, ids in row.get("shots", {}).items()}
+        return cls(row["id"], row["inputs"], labels, fields, shots)
 
 
 class Message(TypedDict):

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from harness.labelspace import Group, LabelSpace
 from harness.parsing import FORMATS
 from harness.prompt import MessageTemplate, Pass, Per, QuestionTemplates, Unit
-from harness.records import Call, Message, Prediction, Question, Sample
-from harness.template import TemplateError, expression, names_used, render
+from harness.records import Call, Message, Prediction, Question, Sample, first_right
+from harness.template import NO_FILES, TemplateError, expression, names_used, render
 
 TASK_NAMES = frozenset({"labels", "groups"})
 """Names that every template has, beside the input columns and the variables."""
@@ -50,6 +51,9 @@ def answer_context(
 ) -> dict[str, Any]:
     """Return the answer so far as template names, labels in label-space order.
 
+    `scores` has every label; one without a probability has NaN, with which no comparison is true. `confidence` is 0 when a
+    cell is unanswered or nothing has a probability: that is what a second look is for.
+
     Args:
         so_far: What the passes up to now say together.
         earlier: For each earlier pass, what stood after it and its raw output ("" where it was not asked or no text
@@ -63,8 +67,8 @@ def answer_context(
         "failure": None if so_far.failure is None else str(so_far.failure),
         "off_list": list(so_far.off_list),
         "fields": dict(so_far.fields),
-        "scores": dict(so_far.probabilities),
-        "confidence": so_far.confidence or 0.0,  # a failed answer is one to be least sure of
+        "scores": {name: so_far.probabilities.get(name, math.nan) for name in space.names},
+        "confidence": 0.0 if so_far.failed else so_far.confidence or 0.0,
         "passes": {
             name: {"predicted": space.ordered(after.labels), "raw": raw, "fields": dict(after.fields)}
             for name, (after, raw) in earlier.items()
@@ -91,7 +95,13 @@ def unit_context(each: Pass, unit: Unit) -> dict[str, Any]:
 
 
 def render_call(
-    each: Pass, sample: Sample, unit: Unit, space: LabelSpace, context: Mapping[str, Any], repeat: int = 0
+    each: Pass,
+    sample: Sample,
+    unit: Unit,
+    space: LabelSpace,
+    context: Mapping[str, Any],
+    repeat: int = 0,
+    files: Mapping[str, str] = NO_FILES,
 ) -> Call:
     """Return the request of a pass for a sample and unit, its first draw.
 
@@ -100,14 +110,15 @@ def render_call(
 
     Raises:
         TemplateError: A template fails on this sample; its line is that of the prompt file, 0 where that is unknown.
+            Or the sample's shots are not chosen yet.
     """
     context = {**context, **unit_context(each, unit)}
-    shots = each.shots.samples if each.shots is not None else ()
-    answers = [_shot_answer(shot, each, unit) for shot in shots]
+    shots = _shots_of(each, sample, unit)
+    answers = [shot_answer(shot, each, unit) for shot in shots]
     if each.shots is not None:
         placed = [{**shot.inputs, "answer": answer} for shot, answer in zip(shots, answers, strict=True)]
         context = {**context, "shots": placed}
-    turn = shot_turn(each)
+    turn = shot_turn(each, files)
     # A shot is asked with its own columns alone: what it lacks must not come from the sample.
     hidden = ANSWER_NAMES | WEIGHED_NAMES | sample.inputs.keys()
     bare = {name: value for name, value in context.items() if name not in hidden}
@@ -115,37 +126,42 @@ def render_call(
     for message in each.messages:
         if message is turn:
             for shot, answer in zip(shots, answers, strict=True):
-                messages.append({"role": "user", "content": _render(message, {**bare, **shot.inputs})})
+                messages.append({"role": "user", "content": _render(message, {**bare, **shot.inputs}, files)})
                 messages.append({"role": "assistant", "content": answer})
-        messages.append({"role": message.role, "content": _render(message, context)})
-    questions = () if each.questions is None else tuple(_questions(each, each.questions, unit, space, context))
+        messages.append({"role": message.role, "content": _render(message, context, files)})
+    questions = () if each.questions is None else tuple(_questions(each, each.questions, unit, space, context, files))
     labels = () if len(unit.space) == len(space) else unit.space.names
     return Call(sample.id, each.name, unit.name, repeat, tuple(messages), repeat * each.draws, labels, questions)
 
 
 def _questions(
-    each: Pass, templates: QuestionTemplates, unit: Unit, space: LabelSpace, context: Mapping[str, Any]
+    each: Pass,
+    templates: QuestionTemplates,
+    unit: Unit,
+    space: LabelSpace,
+    context: Mapping[str, Any],
+    files: Mapping[str, str],
 ) -> Iterator[Question]:
     """Yield a predicate for each label of the unit, and in the first unit a choice for each field."""
     for label in space.only(unit.labels):
-        words = _render(templates.label, {**context, "label": label})
+        words = _render(templates.label, {**context, "label": label}, files)
         yield Question(name=label.name, kind="predicate", instructions=words)
     first = each.units(space)[0].name
     for name in each.output.fields if unit.name == first else ():
         asked = space.field(name)
         if asked is not None:
-            words = _render(templates.field, {**context, "field": asked})
+            words = _render(templates.field, {**context, "field": asked}, files)
             choices: tuple[str | bool, ...] = asked.values or (True, False)
             yield Question(name=name, kind="choice", instructions=words, choices=choices)
 
 
-def shot_turn(each: Pass) -> MessageTemplate | None:
+def shot_turn(each: Pass, files: Mapping[str, str] = NO_FILES) -> MessageTemplate | None:
     """Return the message that asks for the shots too, the last user message; None when a template places them itself.
 
     Raises:
         TemplateError: A template is not valid Jinja.
     """
-    if any("shots" in names_used(message.source) for message in each.messages):
+    if any("shots" in names_used(message.source, files) for message in each.messages):
         return None
     return next((message for message in reversed(each.messages) if message.role == "user"), None)
 
@@ -163,15 +179,30 @@ def columns_of(samples: Iterable[Sample]) -> frozenset[str]:
     return common or frozenset()
 
 
-def _shot_answer(shot: Sample, each: Pass, unit: Unit) -> str:
-    """Return what a perfect model would answer to a shot, in the pass's output format."""
-    fields = {name: shot.fields.get(name) for name in each.output.fields}
+def _shots_of(each: Pass, sample: Sample, unit: Unit) -> tuple[Sample, ...]:
+    """Return the worked examples of a call, in order."""
+    if each.shots is None:
+        return ()
+    shots = each.shots.of(unit.name, sample.shots.get(each.name))
+    if shots is None:
+        raise TemplateError("its shots are not chosen yet.", 0)
+    return shots
+
+
+def shot_answer(shot: Sample, each: Pass, unit: Unit) -> str:
+    """Return what a perfect model would answer to a shot, in the pass's output format.
+
+    Raises:
+        ValueError: The format cannot write it.
+    """
+    fields = {name: first_right(shot.fields.get(name)) for name in each.output.fields}
     labels = frozenset(name for name in shot.labels or () if name in unit.space.index)
     return FORMATS[each.output.format].render(labels, fields, unit.space, each.output)
 
 
-def _render(message: MessageTemplate, context: Mapping[str, Any]) -> str:
+def _render(message: MessageTemplate, context: Mapping[str, Any], files: Mapping[str, str]) -> str:
     try:
-        return render(message.source, context)
+        return render(message.source, context, files)
     except TemplateError as error:
-        raise TemplateError(error.message, error.line + message.line - 1 if message.line else 0) from None
+        line = error.line + message.line - 1 if message.line else 0
+        raise TemplateError(error.bare, line, error.where) from None

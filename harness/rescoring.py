@@ -10,10 +10,11 @@ from harness.completionlog import Slot, StoredCompletion
 from harness.dataset import load_dataset
 from harness.errors import DataError, listing
 from harness.labelspace import LabelSpace
-from harness.predict import Asking, Reading, predict
+from harness.predict import Asking, Reading, asks_by_label, predict
 from harness.project import Project
 from harness.prompt import Pass, Prompt, without_answer
 from harness.promptfile import load_task
+from harness.promptoutput import impossible
 from harness.records import Asked, Call, Completion, Prediction, Sample
 from harness.store import RunWriter, State, StoredRun, load_run, open_run, write_derived
 from harness.versions import has_inputs_of
@@ -124,21 +125,40 @@ def _refuse(run: StoredRun, differing: set[str]) -> None:
 
 
 def _todays_passes(run: StoredRun, path: Path, dataset: Path | None, project: Project) -> dict[str, Pass]:
-    """Return the passes of a run with the output format and the scope that today's prompt file gives them."""
+    """Return the passes of a run with the output format, the scope and the way of voting of today's prompt file."""
     prompt = run.manifest.prompt
     task = load_task(path, project, variables=prompt.variables, model=prompt.passes[0].model.name, dataset=dataset)
     today = {each.name: each for each in task.prompt.passes}
-    passes = {
-        each.name: replace(each, output=today[each.name].output, scope=today[each.name].scope)
-        for each in prompt.passes
-        if each.name in today
-    }
+    passes = {each.name: _as_today(run, each, today[each.name]) for each in prompt.passes if each.name in today}
     merged = [passes.get(each.name, each) for each in prompt.passes]
     if left := without_answer(merged, run.manifest.space):
         raise DataError(
             f"run {run.manifest.id}: with today's 'merge.scope' none of its passes answers {listing(left)}. Run it again."
         )
     return passes
+
+
+def _as_today(run: StoredRun, asked: Pass, today: Pass) -> Pass:
+    """Return a pass as it was asked, read as today's file says.
+
+    Raises:
+        DataError: Its answers cannot be read so, because something else was asked.
+    """
+    votes = replace(asked.votes, how=today.votes.how) if asked.votes and today.votes else asked.votes
+    output = replace(today.output, constrain=asked.output.constrain)  # what was in force then
+    read = replace(asked, output=output, scope=today.scope, votes=votes)
+    where = f"run {run.manifest.id}: pass {asked.name}"
+    for problem in impossible(read, run.manifest.space):
+        because = problem.partition(". ")[0].rstrip(".")
+        raise DataError(f"{where} cannot be read as today's file says: {because}. Run it again.")
+    if asked.scope and asks_by_label(asked):
+        # Each call asked about labels of its own: a wider scope than then has no answers.
+        space = run.manifest.space
+        scope = tuple(name for name in asked.scope if name in (today.scope or space.names))
+        if not scope:
+            raise DataError(f"{where} was asked about none of the labels in today's 'merge.scope'. Run it again.")
+        return replace(read, scope=scope)
+    return read
 
 
 def todays_gold(run: StoredRun, samples: Sequence[Sample]) -> tuple[Sample, ...]:

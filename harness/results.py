@@ -79,6 +79,22 @@ class Run:
         return pd.DataFrame([asdict(row) for row in self.result.labels]).set_index("label")
 
     @property
+    def probabilities(self) -> pd.DataFrame:
+        """One row a label: n (cells with a probability), support, auroc, average_precision, brier_loss.
+
+        Raises:
+            DataError: The run has no probabilities.
+        """
+        import pandas as pd
+
+        from harness.calibrating import NEEDED
+
+        found = self.result.probabilities
+        if found is None:
+            raise DataError(f"run {self.id}: has no probabilities. {NEEDED}")
+        return pd.DataFrame([asdict(row) for row in found.labels]).set_index("label")
+
+    @property
     def predictions(self) -> pd.DataFrame:
         """One row a prediction: id, repeat, gold, labels, unanswered, failure, off_list, fields."""
         import pandas as pd

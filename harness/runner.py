@@ -7,7 +7,7 @@ before anything is done with it.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -15,13 +15,17 @@ from typing import Any
 
 from harness.cache import Cache
 from harness.clients import Client
+from harness.constraining import REFUSALS, Constraining, form_of
 from harness.identity import call_key
 from harness.labelspace import LabelSpace
 from harness.predict import predict
 from harness.prompt import Prompt
 from harness.records import Call, Completion, Prediction, Sample
-from harness.retry import RetryPolicy, with_retries
-from harness.store import RunWriter
+from harness.retry import AttemptFailed, RetryPolicy, with_retries
+from harness.store import InForce, RunWriter
+
+_CHANCES = 2
+"""How often a form is sent to a server that refuses it."""
 
 
 @dataclass(slots=True)
@@ -74,6 +78,9 @@ class Job:
     under_way: dict[str, asyncio.Future[Completion]] = field(default_factory=dict)
     """Calls that were sent and have no answer yet, by key: the same call is not sent twice."""
 
+    warn: Callable[[str], None] = lambda _: None
+    """Told what a person should know."""
+
     @property
     def width(self) -> int:
         """How many calls are under way at once at most."""
@@ -83,6 +90,15 @@ class Job:
     def gate(self) -> asyncio.Semaphore:
         """What every call that is sent passes through: a sample may have many of them at once."""
         return asyncio.Semaphore(self.width)
+
+    @cached_property
+    def constraining(self) -> Constraining:
+        """What is known of the forms in which the servers let answers be constrained."""
+        frozen = self.writer.manifest.constrained
+        return Constraining(self.prompt, self.space, self.clients, self.cache, frozen, self._record, self.warn)
+
+    def _record(self, in_force: InForce) -> None:
+        self.writer.update(constrained=in_force)
 
 
 async def run_job(job: Job) -> list[Prediction]:
@@ -151,26 +167,91 @@ async def _completions(job: Job, progress: Progress, calls: Sequence[Call]) -> l
 
 async def _complete(job: Job, progress: Progress, call: Call) -> Completion:
     """Return the completion of a call: the run's own, the cache's, or a new one."""
+    known = job.constraining
+    ways = known.ladder(call)
+    request = _request(job, call, known.likely(ways))
+    if not known.settled(ways) and _at_hand(job, request) is None:
+        async with ways.lock:
+            if not known.settled(ways):
+                return await _find_out(job, progress, call)
+        request = _request(job, call, known.likely(ways))
+    known.use(call, request.at)
+    return _kept(job, progress, request, await _fetched(job, request))
+
+
+async def _find_out(job: Job, progress: Progress, call: Call) -> Completion:
+    """Return the completion of the call that finds out in which form its server lets answers be constrained.
+
+    It goes down from form to form as long as they are refused. Where it is refused without any constraint too, or fails in
+    another way, the constraint is not to blame: that is the call's own failure, and the next call finds out.
+    """
+    known = job.constraining
+    ways = known.ladder(call)
+    refusals: dict[str, str] = {}
+    at, last = known.likely(ways), len(ways.steps) - 1
+    while True:
+        request = _request(job, call, at)
+        completion = await _fetched(job, request, patient=at == last)
+        if completion.error is None:
+            known.settle(call, at, refusals)
+        if completion.error is None or at == last or completion.error["status"] not in REFUSALS:
+            return _kept(job, progress, request, completion)
+        refusals[form_of(ways.steps[at])] = completion.error["message"]
+        at += 1
+
+
+@dataclass(frozen=True, slots=True)
+class _Request:
+    """A call as it is sent; `at` is the step of its ladder by which it is constrained."""
+
+    call: Call
+    at: int
+    body: Mapping[str, Any]
+    key: str
+
+
+def _request(job: Job, call: Call, at: int) -> _Request:
     client = job.clients[call.pass_name]
-    body = client.body(call)
-    key = call_key(client.endpoint, body, call.draw)
-    redraw = call.slot in job.redraw
-    stored = job.writer.latest.get(call.slot)
-    if stored is not None and stored.key == key and not redraw and stored.completion.status != "error":
-        progress.resumed += 1
+    body = client.body(call, job.constraining.ladder(call).steps[at])
+    return _Request(call, at, body, call_key(client.endpoint, body, call.draw))
+
+
+def _at_hand(job: Job, request: _Request) -> Completion | None:
+    """Return the completion that the run itself or the cache has of a call; None when it must be asked."""
+    slot = request.call.slot
+    if slot in job.redraw:
+        return None
+    stored = job.writer.latest.get(slot)
+    if stored is not None and stored.key == request.key and stored.completion.status != "error":
         return stored.completion
-    completion = None if redraw else job.cache.get(key)
-    if completion is None and key in job.under_way:
-        completion = replace(await asyncio.shield(job.under_way[key]), cached=True)
-    if completion is None:
-        completion = await _ask(job, key, client, body)
-        # No await between the answer and its line in the file: a cancelled run loses only what was in flight.
+    return job.cache.get(request.key)
+
+
+async def _fetched(job: Job, request: _Request, *, patient: bool = True) -> Completion:
+    """Return the completion that is at hand, that of the same call under way, or a new one."""
+    completion = _at_hand(job, request)
+    if completion is None and request.key in job.under_way:
+        return replace(await asyncio.shield(job.under_way[request.key]), cached=True)
+    return await _ask(job, request, patient=patient) if completion is None else completion
+
+
+def _kept(job: Job, progress: Progress, request: _Request, completion: Completion) -> Completion:
+    """Return a completion, written down.
+
+    No await stands between the answer and its line in the file: a cancelled run loses only what was in flight.
+    """
+    call, key = request.call, request.key
+    stored = job.writer.latest.get(call.slot)
+    if stored is not None and stored.completion is completion:
+        progress.resumed += 1
+        return completion
+    if completion.cached:
+        progress.cached += 1
+    else:
         progress.calls += 1
         progress.tokens += completion.usage.get("prompt_tokens", 0) + completion.usage.get("completion_tokens", 0)
-        if not redraw:  # or a later run would get the better of two draws without being marked
+        if call.slot not in job.redraw:  # or a later run would get the better of two draws without being marked
             job.cache.put(key, completion)
-    else:
-        progress.cached += 1
     job.writer.append(call, key, completion)
     if completion.served_model:
         job.served.setdefault(completion.served_model)
@@ -178,13 +259,18 @@ async def _complete(job: Job, progress: Progress, call: Call) -> Completion:
     return completion
 
 
-async def _ask(job: Job, key: str, client: Client, body: Mapping[str, Any]) -> Completion:
+async def _ask(job: Job, request: _Request, *, patient: bool) -> Completion:
     """Send a call, and let whoever wants the very same one meanwhile wait for its answer."""
+    client = job.clients[request.call.pass_name]
     answer: asyncio.Future[Completion] = asyncio.get_running_loop().create_future()
-    job.under_way[key] = answer
+    job.under_way[request.key] = answer
+
+    async def send() -> Completion:
+        return await client.send(request.body)
+
     try:
         async with job.gate:
-            completion = await with_retries(lambda: client.send(body), job.policy)
+            completion = await with_retries(send if patient else _refused_once(send), job.policy)
         answer.set_result(completion)
     except Exception as error:
         answer.set_exception(error)
@@ -192,5 +278,26 @@ async def _ask(job: Job, key: str, client: Client, body: Mapping[str, Any]) -> C
         raise
     finally:
         answer.cancel()
-        del job.under_way[key]
+        del job.under_way[request.key]
     return completion
+
+
+def _refused_once(send: Callable[[], Awaitable[Completion]]) -> Callable[[], Awaitable[Completion]]:
+    """Return the attempt with a second chance, but no third, after a status by which servers refuse a form.
+
+    Some refuse with a 500, which is otherwise worth many attempts: a hiccup must not cost the constraint, nor a refusal
+    minutes.
+    """
+    refusals = 0
+
+    async def attempt() -> Completion:
+        nonlocal refusals
+        try:
+            return await send()
+        except AttemptFailed as failure:
+            refusals += failure.error["status"] in REFUSALS
+            raise AttemptFailed(
+                failure.error, again=failure.again and refusals < _CHANCES, retry_after=failure.retry_after
+            ) from None
+
+    return attempt

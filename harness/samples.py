@@ -12,8 +12,9 @@ from typing import Any
 
 from harness.errors import DataError, Problems, did_you_mean, listing, shortened
 from harness.identity import canonical, text_id
+from harness.labelcells import alternatives
 from harness.labelspace import NONE_WORD, Field, LabelSpace, normalize
-from harness.records import FieldValue, Sample
+from harness.records import GoldField, Sample
 from harness.rows import Row, read_rows
 
 RESERVED = frozenset(
@@ -206,16 +207,19 @@ class _Reader:
                 self.problems.add(f"column '{column}' must be 0 or 1, got '{shortened(flag)}'.", line)
         return frozenset(label_columns[column] for column, flag in flags.items() if flag in _YES)
 
-    def _field(self, line: int, field: Field, value: Any) -> FieldValue:
+    def _field(self, line: int, field: Field, value: Any) -> GoldField:
         if value is None or value == "":
             return None
+        if field.type == "text" and (several := alternatives(value)) is not None:
+            return several if len(several) > 1 else next(iter(several), None)
         if field.type == "bool":
             flag = str(value).strip().casefold()
             if flag not in _YES and flag not in _NO:
                 self.problems.add(f"'{field.name}' must be true or false, got {_told(value)}.", line)
             return flag in _YES
         if not isinstance(value, str):
-            self.problems.add(f"'{field.name}' must be a text, got {_told(value)}.", line)
+            wanted = "a text, or a list of texts that are right" if field.type == "text" else "a text"
+            self.problems.add(f"'{field.name}' must be {wanted}, got {_told(value)}.", line)
             return None
         if field.type == "choice":
             found = next((each for each in field.values if normalize(each) == normalize(value)), None)

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import dataclasses
 import math
-import re
-import unicodedata
 from collections import Counter
 from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -18,10 +16,20 @@ from typing import Any, TypeVar
 import numpy as np
 
 from harness import metrics
-from harness.labelspace import Field, FieldType, LabelSpace, TextMatch, normalize
+from harness.fieldscoring import FieldScore, field_score
+from harness.labelspace import Field, LabelSpace, normalize
 from harness.metrics import NAN, BoolMatrix, BoolVector
 from harness.metrics import Averages as Averages
-from harness.records import FailureKind, FieldValue, Prediction, Sample
+from harness.probabilities import (
+    Bin,
+    FloatMatrix,
+    LabelProbabilities,
+    ProbabilityAverages,
+    ProbabilityScores,
+    matrix,
+    score_probabilities,
+)
+from harness.records import FailureKind, Prediction, Sample
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,27 +56,6 @@ class LabelScore:
 
 
 @dataclass(frozen=True, slots=True)
-class FieldScore:
-    """One field, over the samples that have gold for it and were asked for it. An unanswered field is wrong.
-
-    Attributes:
-        support: Samples that count.
-        answered: Those of them with an answer, "nothing there" being one.
-        accuracy: Share that is right; a text is compared as its `Field.match` says. NaN without support.
-        exact: For a text, the share that equals gold character by character; NaN for the other types.
-        normalized: For a text, the share that equals gold after `normalize_text`; NaN for the other types.
-    """
-
-    field: str
-    type: FieldType
-    support: float
-    answered: float
-    accuracy: float
-    exact: float
-    normalized: float
-
-
-@dataclass(frozen=True, slots=True)
 class Scores:
     """All numbers of a run.
 
@@ -91,6 +78,7 @@ class Scores:
         labels: In label-space order, those without support among them.
         fields: In label-space order, those that were asked for.
         repeats: The scores of each repeat, in order; empty when there is one.
+        probabilities: Over the answered cells that have a probability; None when no cell has one.
     """
 
     n_samples: int
@@ -107,6 +95,7 @@ class Scores:
     labels: tuple[LabelScore, ...]
     fields: tuple[FieldScore, ...]
     repeats: tuple[Scores, ...] = ()
+    probabilities: ProbabilityScores | None = None
 
     @property
     def headline(self) -> dict[str, float]:
@@ -137,6 +126,7 @@ class Scores:
                 "labels": tuple(LabelScore(**_with_nan(row)) for row in data["labels"]),
                 "fields": tuple(FieldScore(**_with_nan(row)) for row in data["fields"]),
                 "repeats": tuple(cls.from_json(each) for each in data["repeats"]),
+                "probabilities": _probabilities_from_json(data.get("probabilities")),
             }
         )
 
@@ -178,6 +168,11 @@ class Aligned:
         exact: BoolVector = np.logical_and.reduce(self.right, axis=1)
         return exact
 
+    def probabilities(self, space: LabelSpace) -> FloatMatrix:
+        """Return P(label) of the answered cells that have one, shape (n_samples, n_labels); NaN for the others."""
+        said = matrix(space.names, [row.probabilities for row in self.predictions])
+        return np.where(self.answered, said, NAN)
+
 
 def score(space: LabelSpace, samples: Sequence[Sample], predictions: Sequence[Prediction]) -> Scores:
     """Return the scores of the predictions.
@@ -190,7 +185,8 @@ def score(space: LabelSpace, samples: Sequence[Sample], predictions: Sequence[Pr
     repeats = align(space, samples, predictions)
     asked = {name for rows in repeats for prediction in rows.predictions for name in prediction.asked_fields}
     fields = [each for each in space.fields if each.name in asked]
-    return _pooled([_score_repeat(space, fields, rows) for rows in repeats])
+    weighed = any(row.probabilities for rows in repeats for row in rows.predictions)
+    return _pooled([_score_repeat(space, fields, rows, weighed) for rows in repeats])
 
 
 def align(space: LabelSpace, samples: Sequence[Sample], predictions: Sequence[Prediction]) -> tuple[Aligned, ...]:
@@ -258,7 +254,7 @@ def _check(space: LabelSpace, prediction: Prediction, known: Container[str]) -> 
     if prediction.sample not in known:
         raise ValueError(f"prediction of an unknown sample {prediction.sample!r}")
     where = f"prediction of sample {prediction.sample!r}"
-    _check_labels(space, prediction.labels | prediction.unanswered, where)
+    _check_labels(space, prediction.labels | prediction.unanswered | prediction.probabilities.keys(), where)
     for name in prediction.asked_fields:
         if space.field(name) is None:
             raise ValueError(f"{where}: {name!r} is not a field of the label space")
@@ -275,7 +271,7 @@ def _check_labels(space: LabelSpace, labels: Iterable[str], where: str) -> None:
 # --- one repeat -------------------------------------------------------------------------------------------------------
 
 
-def _score_repeat(space: LabelSpace, fields: Sequence[Field], rows: Aligned) -> Scores:
+def _score_repeat(space: LabelSpace, fields: Sequence[Field], rows: Aligned, weighed: bool) -> Scores:
     complete = rows.complete
     n_answered = int(np.count_nonzero(complete))
     averages = metrics.averages(rows.y_true, rows.y_pred, rows.answered)
@@ -294,6 +290,7 @@ def _score_repeat(space: LabelSpace, fields: Sequence[Field], rows: Aligned) -> 
         repaired=sum(row.repaired for row in rows.predictions),
         labels=_label_scores(space, rows),
         fields=tuple(_field_score(each, rows) for each in fields),
+        probabilities=score_probabilities(space.names, rows.y_true, rows.probabilities(space)) if weighed else None,
     )
 
 
@@ -319,43 +316,6 @@ def _label_scores(space: LabelSpace, rows: Aligned) -> tuple[LabelScore, ...]:
     return tuple(LabelScore(name, *row) for name, row in zip(space.names, numbers, strict=True))
 
 
-# --- fields -----------------------------------------------------------------------------------------------------------
-
-_APOSTROPHES = str.maketrans("", "", "'`\u02bc\u2018\u2019")
-_LEADING_ARTICLE = re.compile(r"^(?:an?|the) (?=\S)")
-
-
-def normalize_text(text: str) -> str:
-    """Return the form in which two extracted texts are compared.
-
-    NFKC, case folded, apostrophes dropped, any other punctuation and white space as one space, and without one leading
-    English article. A text that is nothing but punctuation keeps it, so that only a blank text becomes empty.
-
-    >>> normalize_text("  The T-shirt's   sleeve! ")
-    't shirts sleeve'
-    """
-    folded = unicodedata.normalize("NFKC", text).casefold()
-    spaced = "".join(" " if unicodedata.category(c)[0] == "P" else c for c in folded.translate(_APOSTROPHES))
-    words = " ".join(spaced.split()) or " ".join(folded.split())
-    return _LEADING_ARTICLE.sub("", words)
-
-
-def field_matches(gold: FieldValue, answer: FieldValue, match: TextMatch = "exact") -> bool:
-    """Return True when the answer is the gold value of a field.
-
-    Gold None (or a blank text) is met by None or a blank text alone; ``match`` is how two texts are compared.
-    """
-    if _blank(gold) or _blank(answer):
-        return _blank(gold) and _blank(answer)
-    if match == "normalized":
-        return normalize_text(str(gold)) == normalize_text(str(answer))
-    return gold == answer
-
-
-def _blank(value: FieldValue) -> bool:
-    return value is None or (isinstance(value, str) and not value.strip())
-
-
 def _field_score(field: Field, rows: Aligned) -> FieldScore:
     name = field.name
     pairs = [
@@ -363,26 +323,12 @@ def _field_score(field: Field, rows: Aligned) -> FieldScore:
         for sample, prediction in zip(rows.samples, rows.predictions, strict=True)
         if name in sample.fields and name in prediction.asked_fields
     ]
-
-    def share(match: TextMatch) -> float:
-        right = sum(name in answers and field_matches(gold, answers[name], match) for gold, answers in pairs)
-        return right / len(pairs) if pairs else NAN
-
-    is_text = field.type == "text"
-    return FieldScore(
-        field=name,
-        type=field.type,
-        support=len(pairs),
-        answered=sum(name in answers for _, answers in pairs),
-        accuracy=share(field.match if is_text else "exact"),
-        exact=share("exact") if is_text else NAN,
-        normalized=share("normalized") if is_text else NAN,
-    )
+    return field_score(field, pairs)
 
 
 # --- over repeats -----------------------------------------------------------------------------------------------------
 
-_Record = TypeVar("_Record", Averages, LabelScore, FieldScore)
+_Record = TypeVar("_Record", Averages, LabelScore, FieldScore, LabelProbabilities, ProbabilityAverages, Bin)
 
 
 def _pooled(repeats: list[Scores]) -> Scores:
@@ -406,6 +352,17 @@ def _pooled(repeats: list[Scores]) -> Scores:
         labels=tuple(_mean_record(rows) for rows in zip(*(each.labels for each in repeats), strict=True)),
         fields=tuple(_mean_record(rows) for rows in zip(*(each.fields for each in repeats), strict=True)),
         repeats=tuple(repeats),
+        probabilities=_mean_probabilities([each.probabilities for each in repeats if each.probabilities is not None]),
+    )
+
+
+def _mean_probabilities(repeats: Sequence[ProbabilityScores]) -> ProbabilityScores | None:
+    if not repeats:
+        return None
+    return ProbabilityScores(
+        averages=_mean_record([each.averages for each in repeats]),
+        labels=tuple(_mean_record(rows) for rows in zip(*(each.labels for each in repeats), strict=True)),
+        bins=tuple(_mean_record(rows) for rows in zip(*(each.bins for each in repeats), strict=True)),
     )
 
 
@@ -431,9 +388,13 @@ def _most_frequent_first(counts: Mapping[str, int]) -> dict[str, int]:
 
 
 def to_plain(value: Any) -> Any:
-    """Return the value as JSON has it: dataclasses and mappings as dicts, tuples as lists, NaN as None."""
+    """Return the value as JSON has it: dataclasses and mappings as dicts, tuples as lists, NaN as None.
+
+    Probabilities that are not there have no key.
+    """
     if dataclasses.is_dataclass(value):
-        return {each.name: to_plain(getattr(value, each.name)) for each in dataclasses.fields(value)}
+        pairs = [(each.name, getattr(value, each.name)) for each in dataclasses.fields(value)]
+        return {name: to_plain(each) for name, each in pairs if each is not None or name != "probabilities"}
     if isinstance(value, Mapping):
         return {str(key): to_plain(each) for key, each in value.items()}
     if isinstance(value, tuple | list):
@@ -443,3 +404,13 @@ def to_plain(value: Any) -> Any:
 
 def _with_nan(row: Mapping[str, Any]) -> dict[str, Any]:
     return {name: NAN if value is None else value for name, value in row.items()}
+
+
+def _probabilities_from_json(data: Mapping[str, Any] | None) -> ProbabilityScores | None:
+    if data is None:
+        return None
+    return ProbabilityScores(
+        averages=ProbabilityAverages(**_with_nan(data["averages"])),
+        labels=tuple(LabelProbabilities(**_with_nan(row)) for row in data["labels"]),
+        bins=tuple(Bin(**_with_nan(row)) for row in data["bins"]),
+    )

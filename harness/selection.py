@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.errors import DataError, did_you_mean, listing, shortened
-from harness.records import FieldValue, Sample
+from harness.records import FieldValue, Sample, first_right
 from harness.template import sample_filter
 from harness.yamlfile import read_text
 
@@ -53,7 +53,7 @@ class Gold:
         return len(self._labels)
 
     def __getitem__(self, name: str) -> FieldValue:
-        return self._fields[name]
+        return first_right(self._fields[name])
 
 
 def select(samples: Sequence[Sample], selection: Selection) -> tuple[Sample, ...]:

@@ -34,6 +34,10 @@ State = Literal["running", "complete", "incomplete", "interrupted", "stopped"]
 stopped: the model could not be used any more."""
 
 
+InForce = Mapping[str, "str | Mapping[str, str]"]
+"""By pass, the form in which its answers had to be written, "off" for none; by unit where the units of a pass differ."""
+
+
 @dataclass(frozen=True, slots=True)
 class Manifest:
     """What a run is: everything that is needed to resume it, to score it again and to know where its numbers come from.
@@ -47,6 +51,7 @@ class Manifest:
         endpoints: By pass name, what stood for the server in the call key.
         served: Model names as the servers gave them.
         seeds: Seed of every random draw, by what it decides.
+        constrained: What constrained the answers of the passes that wanted it and were asked.
     """
 
     id: str
@@ -73,6 +78,7 @@ class Manifest:
     ended: str | None = None
     seconds: float = 0.0
     cost_usd: float | None = None
+    constrained: InForce = field(default_factory=dict)
 
     @property
     def models(self) -> tuple[str, ...]:

@@ -139,6 +139,26 @@ def read_yaml(path: Path, problems: Problems) -> Section:
     return Section(node, problems)
 
 
+def plain_yaml(text: str, where: str) -> Any:
+    """Return a YAML value given on one line, as plain values; ``where`` names it in a message.
+
+    Raises:
+        DataError: It is not YAML.
+    """
+    problems = Problems(Path(where))
+    try:
+        loader = _Loader(text)
+        try:
+            root = loader.get_single_node()
+            value = None if root is None else _Converter(loader, problems).convert(root, 0).plain()
+        finally:
+            loader.dispose()
+    except yaml.YAMLError:
+        raise DataError(f"{where}: must be a YAML value, got '{shortened(text)}'. Put a text in quotes.") from None
+    problems.raise_if_any()
+    return value
+
+
 def read_text(path: Path) -> str:
     """Return the text of a file of the user's.
 

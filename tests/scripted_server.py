@@ -22,6 +22,7 @@ import sys
 import threading
 import time
 import traceback
+import zlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -30,6 +31,12 @@ from http import HTTPStatus
 from typing import Any, NamedTuple
 
 CHAT_PATH = "/v1/chat/completions"
+RESPONSES_PATH = "/v1/responses"
+COMPLETIONS_PATH = "/v1/completions"
+EMBEDDINGS_PATH = "/v1/embeddings"
+DECISIONS_PATH = "/v1/decisions"
+SYSTEMONE_PATH = "/v1/systemone"
+TOKENIZE_PATH = "/tokenize"
 MODELS_PATH = "/v1/models"
 
 _BACKLOG = 1024  # connections of a whole benchmark's start
@@ -59,15 +66,26 @@ class Request:
     received_at: float
 
     @property
+    def messages(self) -> list[Mapping[str, Any]]:
+        """What is asked, as messages: those of a chat, the input of a response, or a prompt as one user message."""
+        for name in ("messages", "input", "prompt", "content", "state"):
+            if name in self.body:
+                given = self.body[name]
+                if name == "state" and isinstance(given, dict):
+                    given = given.get("messages", [])
+                texts = [given] if isinstance(given, str) else given
+                return [{"role": "user", "content": each} if isinstance(each, str) else each for each in texts]
+        return []
+
+    @property
     def text(self) -> str:
         """The content of the last user message, "" without one."""
-        messages = reversed(self.body.get("messages", []))
-        return next((_content(message) for message in messages if message["role"] == "user"), "")
+        return next((_content(each) for each in reversed(self.messages) if each["role"] == "user"), "")
 
     @property
     def all_text(self) -> str:
         """The contents of all messages, a line break between them."""
-        return "\n".join(map(_content, self.body.get("messages", [])))
+        return "\n".join(map(_content, self.messages))
 
 
 def _content(message: Mapping[str, Any]) -> str:
@@ -111,8 +129,10 @@ class Reply:
         latency: Seconds until the answer is sent, counted from the opening of `hold` when there is one.
         finish_reason: "stop", "length", "content_filter", …
         refusal: The refusal beside the content.
+        reasoning: What was thought before the content.
         usage: The token counts; None is a rough count, and empty leaves `usage` out of the answer.
         logprobs: The entries of `logprobs.content`, sent when the request asks for them; None is one token.
+        vectors: The embeddings, one for each input; None makes them of the words.
         raw_body: Sent exactly so, in place of a completion.
         hold: Nothing is sent before this gate is set.
         hang: Nothing is ever sent.
@@ -127,8 +147,10 @@ class Reply:
     latency: float = 0.0
     finish_reason: str = "stop"
     refusal: str | None = None
+    reasoning: str | None = None
     usage: Mapping[str, Any] | None = None
     logprobs: Sequence[Mapping[str, Any]] | None = None
+    vectors: Sequence[Sequence[float]] | None = None
     raw_body: bytes | None = None
     hold: Gate | None = None
     hang: bool = False
@@ -138,7 +160,7 @@ class Reply:
 
 
 Script = Callable[[Request], Reply]
-"""What to do about a chat request. It runs in the server's thread, one request at a time, and must not block."""
+"""What to do about a request. It runs in the server's thread, one request at a time, and must not block."""
 
 Answer = str | Reply | Script
 """Wherever a script is asked for, a reply stands for `always(reply)` and a string for `always(say(string))`."""
@@ -168,12 +190,13 @@ def error(
     message: str = "scripted error",
     *,
     code: str | None = None,
+    param: str | None = None,
     retry_after: float | None = None,
     headers: Mapping[str, str] | None = None,
 ) -> Reply:
     """An OpenAI-shaped error, with a Retry-After header in seconds when `retry_after` is given."""
     kind = "server_error" if status >= 500 else "rate_limit_error" if status == 429 else "invalid_request_error"
-    body = {"error": {"message": message, "type": kind, "param": None, "code": code}}
+    body = {"error": {"message": message, "type": kind, "param": param, "code": code}}
     retry = {} if retry_after is None else {"retry-after": str(retry_after)}
     return Reply(status=status, headers={**retry, **(headers or {})}, raw_body=json.dumps(body).encode())
 
@@ -267,10 +290,10 @@ def failing_first(n: int, reply: Reply, then: Answer) -> Script:
 
 
 class ScriptedServer:
-    """Answers chat requests on 127.0.0.1 as its script says, from a thread of its own, and remembers them.
+    """Answers requests of every API on 127.0.0.1 as its script says, from a thread of its own, and remembers them.
 
-    Every request is remembered and counted, whatever its path; the script is asked about well-formed chat requests that
-    carry the right key.
+    Every request is remembered and counted, whatever its path; the script is asked about well-formed requests of the
+    `ENDPOINTS` that carry the right key.
 
     Args:
         script: A script, or the one reply or text that answers everything.
@@ -373,8 +396,8 @@ class ScriptedServer:
             return list(self._script_errors)
 
     def bodies(self) -> list[dict[str, Any]]:
-        """The bodies of the chat requests in the order of their arrival."""
-        return [request.body for request in self.requests if request.path == CHAT_PATH]
+        """The bodies of the requests of all `ENDPOINTS` in the order of their arrival."""
+        return [request.body for request in self.requests if request.path in ENDPOINTS]
 
     def wait_for(self, n: int, timeout: float = 5.0) -> None:
         """Block until `n` requests have arrived; in a coroutine use `await asyncio.to_thread(server.wait_for, n)`."""
@@ -439,13 +462,13 @@ class ScriptedServer:
     def _route(self, method: str, request: Request) -> Reply:
         if self._api_key is not None and request.headers.get("authorization") != f"Bearer {self._api_key}":
             return error(401, "Incorrect API key provided", code="invalid_api_key")
-        endpoint = (method, request.path)
-        if endpoint == ("GET", MODELS_PATH):
+        if (method, request.path) == ("GET", MODELS_PATH):
             return Reply(raw_body=_MODELS)
-        if endpoint != ("POST", CHAT_PATH):
+        endpoint = ENDPOINTS.get(request.path)
+        if method != "POST" or endpoint is None:
             return error(404, f"Unknown request URL: {method} {request.path}", code="unknown_url")
-        if "messages" not in request.body:
-            return error(400, "The body must be a JSON object with messages")
+        if endpoint.needs not in request.body:
+            return error(400, f"The body must be a JSON object with {endpoint.needs}")
         return self._script(request)
 
 
@@ -560,7 +583,9 @@ def _take_message(received: bytearray) -> _Message | None:
 
 
 def _response(reply: Reply, request: Request) -> bytes:
-    body = json.dumps(_completion(reply, request)).encode() if reply.raw_body is None else reply.raw_body
+    body = reply.raw_body
+    if body is None:
+        body = json.dumps(ENDPOINTS[request.path].answer(reply, request)).encode()
     headers = {
         "content-type": "application/json",
         "content-length": str(len(body)),
@@ -576,22 +601,128 @@ def _response(reply: Reply, request: Request) -> bytes:
 # Bodies
 
 
-def _completion(reply: Reply, request: Request) -> dict[str, Any]:
+def _chat(reply: Reply, request: Request) -> dict[str, Any]:
+    message = {"role": "assistant", "content": reply.content, "refusal": reply.refusal}
     choice = {
         "index": 0,
-        "message": {"role": "assistant", "content": reply.content, "refusal": reply.refusal},
+        "message": message if reply.reasoning is None else {**message, "reasoning_content": reply.reasoning},
         "logprobs": _logprobs(reply) if request.body.get("logprobs") else None,
         "finish_reason": reply.finish_reason,
     }
-    usage = _rough_usage(reply, request) if reply.usage is None else reply.usage
-    return {
-        "id": f"chatcmpl-{request.index}",
-        "object": "chat.completion",
-        "created": int(time.time()),
-        "model": reply.model or request.body.get("model"),
-        "choices": [choice],
-        **({"usage": usage} if usage else {}),
+    return {**_head(reply, request, "chat.completion", "chatcmpl"), "choices": [choice], **_usage(reply, request)}
+
+
+def _legacy(reply: Reply, request: Request) -> dict[str, Any]:
+    choice = {
+        "index": 0,
+        "text": reply.content or "",
+        "logprobs": _legacy_logprobs(reply) if request.body.get("logprobs") else None,
+        "finish_reason": reply.finish_reason,
     }
+    return {**_head(reply, request, "text_completion", "cmpl"), "choices": [choice], **_usage(reply, request)}
+
+
+def _response_object(reply: Reply, request: Request) -> dict[str, Any]:
+    """A response of the Responses API; the finish reasons "length" and "content_filter" make it incomplete."""
+    asked = "message.output_text.logprobs" in request.body.get("include", ())
+    parts: list[dict[str, Any]] = []
+    if reply.content is not None:
+        logprobs = _logprobs(reply)["content"] if asked else []
+        parts.append({"type": "output_text", "text": reply.content, "annotations": [], "logprobs": logprobs})
+    if reply.refusal is not None:
+        parts.append({"type": "refusal", "refusal": reply.refusal})
+    output: list[dict[str, Any]] = []
+    if reply.reasoning is not None:
+        summary = [{"type": "summary_text", "text": reply.reasoning}]
+        output.append({"type": "reasoning", "id": f"rs-{request.index}", "summary": summary})
+    if parts:
+        said = {"type": "message", "id": f"msg-{request.index}", "status": "completed", "role": "assistant"}
+        output.append({**said, "content": parts})
+    reason = {"stop": None, "length": "max_output_tokens"}.get(reply.finish_reason, reply.finish_reason)
+    return {
+        **_head(reply, request, "response", "resp"),
+        "created_at": int(time.time()),
+        "status": "completed" if reason is None else "incomplete",
+        "incomplete_details": None if reason is None else {"reason": reason},
+        "error": None,
+        "output": output,
+        "parallel_tool_calls": True,
+        "tool_choice": "auto",
+        "tools": [],
+        **_usage(reply, request, "input_tokens", "output_tokens"),
+    }
+
+
+def _embeddings(reply: Reply, request: Request) -> dict[str, Any]:
+    texts = [_content(message) for message in request.messages]
+    vectors = [_words_vector(text) for text in texts] if reply.vectors is None else reply.vectors
+    data = [{"object": "embedding", "index": index, "embedding": list(each)} for index, each in enumerate(vectors)]
+    usage = {"usage": {"prompt_tokens": 1, "total_tokens": 1}}
+    return {"object": "list", "data": data, "model": reply.model or request.body.get("model"), **usage}
+
+
+def _words_vector(text: str, size: int = 64) -> list[float]:
+    """How often each word is in a text, words hashed into places: texts with the same words have the same vector."""
+    vector = [0.0] * size
+    for word in text.casefold().split():
+        vector[zlib.crc32(word.encode("utf-8", "surrogatepass")) % size] += 1.0
+    return vector
+
+
+def _decision(reply: Reply, request: Request) -> dict[str, Any]:
+    """An answer of the Decisions API, in question order.
+
+    The content is a JSON object by question: P(true) of a predicate, an object of probabilities of a choice, null for
+    a refusal. A predicate that it does not name has 0, a choice its first value.
+    """
+    said = json.loads(reply.content or "{}")
+    answers = [_decided(question["name"], question, said) for question in request.body["questions"]]
+    usage = _usage(reply, request, "input_tokens", "output_tokens")
+    return {"model": reply.model or request.body.get("model"), "answers": answers, **usage}
+
+
+def _decided(name: str, question: Mapping[str, Any], said: Mapping[str, Any]) -> dict[str, Any]:
+    if name in said and said[name] is None:
+        return {"name": name, "type": "refusal"}
+    if question["type"] == "predicate":
+        return {"name": name, "type": "predicate", "probability": said.get(name, 0.0)}
+    values = [choice["value"] for choice in question["choices"]]
+    shares = said.get(name, {str(values[0]): 1.0})
+    listed = [{"value": value, "probability": shares.get(str(value), 0.0)} for value in values]
+    best = max(listed, key=lambda each: each["probability"])
+    return {
+        "name": name,
+        "type": "choice",
+        "choice": best["value"],
+        "confidence": best["probability"],
+        "probabilities": listed,
+    }
+
+
+def _systemone(reply: Reply, request: Request) -> dict[str, Any]:
+    """An answer of the System One API, by question; the reply's content is as for the Decisions API."""
+    said = json.loads(reply.content or "{}")
+    answers: dict[str, Any] = {}
+    for name, question in request.body["questions"].items():
+        if question["type"] == "noul":
+            answers[name] = {"type": "noul", "noul": said.get(name, 0.0)}
+            continue
+        options = list(question["criteria"])
+        shares = {option: said.get(name, {options[0]: 1.0}).get(option, 0.0) for option in options}
+        best = max(options, key=lambda option: shares[option])
+        answers[name] = {"type": "choice", "choice": best, "probabilities": shares, "confidence": shares[best]}
+    usage = _usage(reply, request, "input_tokens", "output_tokens")
+    return {"model": reply.model or request.body.get("model"), "answers": answers, **usage}
+
+
+def _tokens(_reply: Reply, request: Request) -> dict[str, Any]:
+    """The answer of llama.cpp's /tokenize: here four characters are a token."""
+    return {"tokens": list(range(1 + len(request.all_text) // 4))}
+
+
+def _head(reply: Reply, request: Request, kind: str, prefix: str) -> dict[str, Any]:
+    model = reply.model or request.body.get("model")
+    return {"id": f"{prefix}-{request.index}", "object": kind, "created": int(time.time()), "model": model}
 
 
 def _logprobs(reply: Reply) -> dict[str, Any]:
@@ -599,11 +730,52 @@ def _logprobs(reply: Reply) -> dict[str, Any]:
     return {"content": tokens, "refusal": None}
 
 
-def _rough_usage(reply: Reply, request: Request) -> dict[str, int]:
-    """Four characters to a token: the same for the same request, and nearly free."""
+def _legacy_logprobs(reply: Reply) -> dict[str, Any]:
+    """The same tokens in the shape of OpenAI's completions."""
+    tokens = _logprobs(reply)["content"]
+    texts = [entry["token"] for entry in tokens]
+    return {
+        "tokens": texts,
+        "token_logprobs": [entry["logprob"] for entry in tokens],
+        "top_logprobs": [{top["token"]: top["logprob"] for top in entry["top_logprobs"]} for entry in tokens],
+        "text_offset": [sum(map(len, texts[:index])) for index in range(len(texts))],
+    }
+
+
+def _usage(
+    reply: Reply, request: Request, asked: str = "prompt_tokens", answered: str = "completion_tokens"
+) -> dict[str, Any]:
+    """The scripted usage, nothing when it is empty; else four characters to a token: stable, and nearly free."""
+    if reply.usage is not None:
+        return {"usage": reply.usage} if reply.usage else {}
     prompt = 1 + len(request.all_text) // 4
     completion = 1 + len(reply.content or reply.refusal or "") // 4
-    return {"prompt_tokens": prompt, "completion_tokens": completion, "total_tokens": prompt + completion}
+    return {"usage": {asked: prompt, answered: completion, "total_tokens": prompt + completion}}
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """One path that the script is asked about.
+
+    Attributes:
+        needs: The key that a request must have; without it the answer is a 400.
+        answer: The body of the answer to a request; a reply's `raw_body` goes before it.
+    """
+
+    needs: str
+    answer: Callable[[Reply, Request], dict[str, Any]]
+
+
+ENDPOINTS: Mapping[str, Endpoint] = {
+    CHAT_PATH: Endpoint("messages", _chat),
+    RESPONSES_PATH: Endpoint("input", _response_object),
+    COMPLETIONS_PATH: Endpoint("prompt", _legacy),
+    EMBEDDINGS_PATH: Endpoint("input", _embeddings),
+    TOKENIZE_PATH: Endpoint("content", _tokens),
+    DECISIONS_PATH: Endpoint("questions", _decision),
+    SYSTEMONE_PATH: Endpoint("questions", _systemone),
+}
+"""Every path that the script is asked about. A new API is a function that makes its answer's body, and a line here."""
 
 
 def _json_object(raw: bytes) -> dict[str, Any]:

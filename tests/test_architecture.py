@@ -20,6 +20,10 @@ PURE = [
     "labelspace",
     "identity",
     "metrics",
+    "probabilities",
+    "thresholds",
+    "calibration",
+    "fieldscoring",
     "scoring",
     "comparison",
     "predict",
@@ -28,6 +32,8 @@ PURE = [
     "voting",
     "template",
     "splitting",
+    "shots",
+    "neighbours",
 ]
 """Stages that take values and return values: no disk, no network, no terminal."""
 
@@ -36,15 +42,18 @@ EDGES = ["cli", "report", "store", "cache", "runner", "clients", "execution", "a
 ORDER = [
     ["errors"],
     ["records", "labelspace", "template"],
-    ["identity", "parsing", "metrics", "splitting", "yamlfile", "jsonfiles", "completionlog"],
-    ["prompt", "rendering", "voting", "samples", "rows", "labelcells", "project", "scoring", "selection"],
+    [
+        "identity", "parsing", "metrics", "probabilities", "thresholds", "calibration", "splitting",
+        "yamlfile", "jsonfiles", "completionlog", "shots", "neighbours",
+    ],
+    ["prompt", "rendering", "voting", "samples", "rows", "labelcells", "project", "fieldscoring", "scoring", "selection"],
     ["predict", "dataset", "comparison", "pricing", "store", "retry"],
-    ["clients", "cache", "promptmodel", "promptoutput", "promptshots", "promptnames"],
+    ["clients", "cache", "constraining", "promptmodel", "promptoutput", "promptshots", "promptnames", "includes"],
     ["promptfile", "failures", "provenance"],
-    ["runner", "versions", "planning"],
-    ["execution", "rescoring"],
+    ["runner", "versions", "planning", "embeddings"],
+    ["execution", "rescoring", "promptedit", "calibrating", "preview"],
     ["table", "columns", "intake"],
-    ["api", "results", "report", "labelling", "starting", "scaffold"],
+    ["pasted", "api", "results", "report", "labelling", "starting", "scaffold"],
     ["cli"],
 ]
 """A module imports only from rows above its own, or from its own row."""
@@ -112,7 +121,7 @@ def test_pure_stages_touch_no_edge(name: str) -> None:
         ("sqlite3", {"harness.cache"}),
         ("genai_prices", {"harness.pricing"}),
         ("json_repair", {"harness.parsing.json", "harness.parsing.jsonscan", "harness.parsing.jsonanswer"}),
-        ("yaml", {"harness.yamlfile", "harness.starting", "harness.scaffold"}),
+        ("yaml", {"harness.yamlfile", "harness.starting", "harness.scaffold", "harness.promptedit"}),
         ("jinja2", {"harness.template"}),
     ],
 )

@@ -289,3 +289,55 @@ def test_whatever_can_change_the_answer_is_in_the_key(
     cache.put(call_key(ENDPOINT, BODY, 0), ANSWER)
     assert cache.get(call_key(endpoint, body, repeat)) is None
     assert cache.get(call_key(ENDPOINT, dict(reversed(BODY.items())), 0)) is not None
+
+
+# The forms that servers take
+
+
+def test_a_form_is_remembered(path: Path, warnings: list[str]) -> None:
+    """What a server takes is found again in the next run; what was found out last counts."""
+    with Cache(path, warnings.append) as cache:
+        assert cache.form("k") is None
+        cache.remember("k", "json_schema")
+        cache.remember("k", "off")
+    with Cache(path, warnings.append) as cache:
+        assert cache.form("k") == "off"
+        assert cache.form("other") is None
+        assert cache.get("k") is None
+    assert warnings == []
+
+
+def test_without_a_file_no_form_is_remembered(warnings: list[str]) -> None:
+    """A cache that is switched off, or closed, remembers nothing."""
+    with Cache(None, warnings.append) as cache:
+        cache.remember("k", "off")
+        assert cache.form("k") is None
+    assert warnings == []
+
+
+def test_a_cache_of_an_older_version_gets_its_table(path: Path, warnings: list[str]) -> None:
+    """A file that knows no forms yet learns them, and keeps its completions."""
+    with Cache(path, warnings.append) as cache:
+        cache.put("k", ANSWER)
+    change(path, "DROP TABLE forms")
+    with Cache(path, warnings.append) as cache:
+        cache.remember("k", "off")
+        assert (cache.form("k"), cache.get("k")) == ("off", as_cached(ANSWER))
+    assert warnings == []
+
+
+def test_forms_that_cannot_be_kept_cost_no_run(cache: Cache, path: Path, warnings: list[str]) -> None:
+    """A table that is gone is told once; nothing is found and nothing kept."""
+    change(path, "DROP TABLE forms")
+    assert cache.form("k") is None
+    cache.remember("k", "off")
+    assert warnings == [f"{path}: a damaged entry is not used (no such table: forms); the server is asked again."]
+
+
+def test_a_form_that_cannot_be_kept_is_told(cache: Cache, path: Path, warnings: list[str]) -> None:
+    """What cannot be remembered is found out again in the next run."""
+    change(path, "DROP TABLE forms")
+    cache.remember("k", "off")
+    assert warnings == [
+        f"{path}: cannot keep what a server takes (no such table: forms). It is asked again in the next run."
+    ]

@@ -296,14 +296,96 @@ def test_check_without_a_file_checks_every_prompt(project: Path, cli: Cli) -> No
 
 
 def test_check_shows_what_would_be_sent(project: Path, cli: Cli) -> None:
-    """`--show N` prints N rendered calls, message by message."""
+    """`--show N` prints what the first N samples send, message by message, with settings and estimated tokens."""
     told = cli("check", "prompts/v1.yaml", "--show", "2")
     assert told.out == (
         "ok prompts/v1.yaml: reviews, 4 labels, 10 samples, scripted\n"
-        "  sample r01  pass main\n"
+        "  sample r01  pass main  ≈ 23 tokens\n"
         "  user:\n    [v1] Labels: shipping, quality, price, gift wrap.\n\n    Arrived three weeks late.\n"
-        "  sample r02  pass main\n"
+        "  model scripted\n"
+        "  sample r02  pass main  ≈ 23 tokens\n"
         "  user:\n    [v1] Labels: shipping, quality, price, gift wrap.\n\n    The handle broke on day two.\n"
+        "  model scripted\n"
+        "  tokens a sample: ≈ 25 on average\n"
+        "  longest request: ≈ 39 tokens (sample r03)\n"
+    )
+
+
+def test_check_shows_every_unit_up_to_a_limit(project: Path, cli: Cli) -> None:
+    """A pass with a request for each label shows five of a sample; votes are told, and JSON has all of it."""
+    labels = "".join(f"  l{number}: L\n" for number in range(7))
+    write(project / "datasets/many.yaml", f"labels:\n{labels}splits: {{dev: many.jsonl}}\n")
+    write(project / "datasets/many.jsonl", '{"id": "a", "text": "x", "labels": []}\n')
+    write(
+        project / "prompts/v9.yaml",
+        "dataset: ../datasets/many.yaml\nmodel: {name: m, params: {temperature: 1}}\npasses:\n"
+        "  - {template: '{{ label }}? {{ text }}', per: label, output: yes_no, votes: {k: 3}}\n",
+    )
+    told = cli("check", "prompts/v9.yaml", "--show", "1").out.splitlines()
+    assert told[1:5] == [
+        "  sample a  pass pass1  l0  ×3  ≈ 5 tokens",
+        "  user:",
+        "    l0? x",
+        "  temperature 1, model m",
+    ]
+    assert told[-3:] == [
+        "  sample a  … and 2 more requests",
+        "  tokens a sample: ≈ 105 on average",
+        "  longest request: ≈ 5 tokens (sample a)",
+    ]
+    (row,) = cli("check", "prompts/v9.yaml", "--show", "1", "--json").json
+    assert [call["unit"] for call in row["calls"]] == [f"l{number}" for number in range(7)]
+    assert row["calls"][0] == {
+        "sample": "a",
+        "pass": "pass1",
+        "unit": "l0",
+        "draws": 3,
+        "tokens": 5,
+        "exact": False,
+        "request": {"temperature": 1, "model": "m", "messages": [{"role": "user", "content": "l0? x"}]},
+    }
+    assert row["tokens"] == {"mean_estimate": 105.0, "longest_request": {"sample": "a", "tokens": 5, "exact": False}}
+
+
+def test_check_shows_what_constrains_an_answer(project: Path, cli: Cli) -> None:
+    """A schema is a part of what is sent."""
+    prompt = project / "prompts/v1.yaml"
+    prompt.write_text(prompt.read_text().replace("output: list", "output: {format: json, constrain: json_schema}"))
+    told = cli("check", "prompts/v1.yaml", "--show", "1").out
+    assert '  response_format:\n    {\n     "type": "json_schema",\n' in told
+    (row,) = cli("check", "prompts/v1.yaml", "--show", "1", "--json").json
+    assert row["calls"][0]["request"]["response_format"]["type"] == "json_schema"
+
+
+def test_check_warns_of_shots_that_nearly_are_evaluated(project: Path, cli: Cli) -> None:
+    """Near-duplicates are a warning of check, on standard error and in JSON."""
+    near = '{"id": "w", "text": "Arrived three weeks late!", "labels": ["shipping"]}\n'
+    write(project / "datasets/shots.jsonl", near)
+    prompt = project / "prompts/v1.yaml"
+    prompt.write_text(prompt.read_text() + "shots: {from: ../datasets/shots.jsonl}\n")
+    told = cli("check", "prompts/v1.yaml")
+    assert (told.code, told.out.startswith("ok ")) == (0, True)
+    assert told.err.startswith(
+        "warning: prompts/v1.yaml: shots are nearly the same texts as evaluated samples, so the prompt may hold their "
+        "answers: w and sample r01 (1.00)."
+    )
+    (row,) = cli("check", "prompts/v1.yaml", "--json").json
+    assert [f"warning: {each}" for each in row["warnings"]] == told.err.splitlines()
+
+
+def test_check_asks_no_server_for_vectors(project: Path, cli: Cli) -> None:
+    """Where the nearest shots are not known without a call, the first ones stand in, and check says so."""
+    write(project / "datasets/shots.jsonl", '{"id": "w", "text": "A lost parcel.", "labels": ["shipping"]}\n')
+    prompt = project / "prompts/v1.yaml"
+    prompt.write_text(
+        prompt.read_text()
+        + "shots: {from: ../datasets/shots.jsonl, k: 1, select: similar, by: embeddings, model: e5}\n"
+    )
+    told = cli("check", "prompts/v1.yaml", "--show", "1")
+    assert "A lost parcel." in told.out
+    assert told.err == (
+        "warning: prompts/v1.yaml: the nearest shots need embeddings, which are asked for in a run; the first ones stand "
+        "in.\n"
     )
 
 

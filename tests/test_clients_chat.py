@@ -99,6 +99,39 @@ def test_text_parts_are_joined() -> None:
 
 
 @pytest.mark.parametrize(
+    ("message", "raw", "reasoning"),
+    [
+        ({"content": "a", "reasoning_content": "hm"}, "a", "hm"),
+        ({"content": "a", "reasoning": "hm"}, "a", "hm"),
+        ({"content": "a", "reasoning_content": "", "reasoning": "hm"}, "a", "hm"),
+        ({"content": "a", "reasoning": {"effort": "low"}}, "a", None),
+        ({"content": "a", "reasoning_content": None}, "a", None),
+        ({"content": [{"type": "thinking", "thinking": "hm"}, {"type": "text", "text": "a"}]}, "a", "hm"),
+        (
+            {"content": [{"type": "thinking", "thinking": [{"text": "h"}, {"text": "m"}]}, {"text": "a"}]},
+            "a",
+            "h\n\nm",
+        ),
+        ({"content": [{"type": "reasoning", "text": "hm"}, {"type": "text", "text": "a"}]}, "a", "hm"),
+        ({"content": [{"type": "reasoning", "summary": [{"text": "hm"}]}, {"type": "text", "text": "a"}]}, "a", "hm"),
+        ({"content": [{"type": "thinking", "thinking": "hm"}]}, None, "hm"),
+        ({"content": None, "reasoning": "hm"}, None, "hm"),
+    ],
+)
+def test_reasoning_is_kept_apart(message: dict[str, Any], raw: str | None, reasoning: str | None) -> None:
+    """What a model thought is not in its answer, wherever a server puts it."""
+    completion = chat.read(answer(message))
+    assert (completion.raw, completion.reasoning) == (raw, reasoning)
+
+
+@pytest.mark.parametrize("content", [None, "", [{"type": "thinking", "thinking": "hm"}]])
+def test_an_answer_cut_while_it_reasons_is_empty(content: Any) -> None:
+    """An answer that was cut before its first word is the empty text, so that it counts as truncated."""
+    data = {"choices": [{"message": {"content": content, "reasoning": "hm"}, "finish_reason": "length"}]}
+    assert chat.read(data) == Completion("ok", raw="", finish_reason="length", reasoning="hm")
+
+
+@pytest.mark.parametrize(
     ("content", "kind"),
     [([], "list"), ([1, "a"], "list"), ([{"type": "image"}], "list"), ({"parts": []}, "dict"), (7, "int")],
 )

@@ -7,11 +7,13 @@ import importlib.metadata
 import importlib.util
 import math
 import os
+import re
 import socket
 import subprocess
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, closing
+from dataclasses import replace
 from importlib.machinery import ModuleSpec
 from pathlib import Path
 from typing import Any
@@ -29,9 +31,10 @@ from harness.clients.embedded import (
     find_weights,
 )
 from harness.errors import ModelError
+from harness.parsing.tokens import tokens_of
 from harness.project import Settings
-from harness.prompt import Engine, Model
-from harness.records import Call
+from harness.prompt import Api, Engine, Model
+from harness.records import Call, Completion, Constraint
 from harness.retry import AttemptFailed
 
 SMOL = "local/smollm2-135m"
@@ -111,6 +114,46 @@ def test_the_endpoint_is_what_decides_about_the_bytes() -> None:
         "context": 1024,
     }
     assert client.concurrency == 3
+
+
+@pytest.mark.parametrize(
+    ("params", "seed"),
+    [
+        ({"temperature": 0}, None),
+        ({"temperature": 0.0}, None),
+        ({"temperature": 0.7}, 3),
+        ({"temperature": None}, 3),
+        ({"temperature": 0.7, "seed": 11}, 11),
+        ({"temperature": 0, "seed": 11}, 11),
+    ],
+)
+def test_every_random_draw_has_a_seed(params: dict[str, Any], seed: int | None) -> None:
+    """Where answers are drawn the number of the draw is the seed; a greedy request, or one with a seed, stays as it is."""
+    drawn = Call("s1", "main", "", 0, ({"role": "user", "content": "late"},), draw=3)
+    assert EmbeddedClient(model(**params)).body(drawn).get("seed") == seed
+
+
+def test_llama_cpp_draws_by_itself() -> None:
+    """Without a temperature llama.cpp draws at its own, so that there is a seed."""
+    assert EmbeddedClient(Model(SMOL)).body(call("late"))["seed"] == 0
+
+
+def test_the_body_is_that_of_the_completions_api() -> None:
+    """With the completions API the messages are one prompt."""
+    each = Model(SMOL, "completions", params={"temperature": 0, "max_tokens": 1, "logprobs": 2}, suffix=" ->")
+    body = {"temperature": 0, "max_tokens": 1, "logprobs": 2, "model": SMOL, "prompt": "late ->"}
+    assert EmbeddedClient(each).body(call("late")) == body
+
+
+@pytest.mark.parametrize("api", ["responses", "decisions"])
+def test_an_api_that_it_has_not_is_told(api: Api) -> None:
+    """A model in this process has the APIs whose answers it gives whole."""
+    with pytest.raises(ModelError) as caught:
+        connect(Model(SMOL, api), Settings())
+    assert str(caught.value) == (
+        f"model {SMOL}: an embedded model has the APIs chat, completions, systemone, got {api}. "
+        "Write api: chat, or name another model."
+    )
 
 
 def test_threads_in_force_are_in_the_endpoint() -> None:
@@ -416,3 +459,63 @@ for _ in range(5):
 """
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60)
     assert (done.stdout, done.stderr) == ("gone\n" * 5, "")
+
+
+@pytest.mark.model
+async def test_it_goes_on_writing_a_prompt() -> None:
+    """With the completions API one token comes with what else could have stood there, grammar and schema are kept."""
+    each = Model(
+        SMOL, "completions", params={"temperature": 0, "max_tokens": 1, "logprobs": 5}, engine=Engine(context=256)
+    )
+    schema = {"type": "object", "properties": {"late": {"type": "boolean"}}, "required": ["late"]}
+    async with running(each) as client:
+        completion = await client.send(client.body(call("Text: it came late\nLabel:")))
+        chosen = client.body(call("The sky is"), Constraint("grammar", grammar='root ::= " green" | " pink"'))
+        by_grammar = await client.send({**chosen, "max_tokens": 8})
+        typed = client.body(call("It came late:"), Constraint("json_schema", schema=schema))
+        by_schema = await client.send({**typed, "max_tokens": 30})
+    assert (completion.status, completion.finish_reason) == ("ok", "length")
+    assert completion.usage["completion_tokens"] == 1
+    (token,) = tokens_of(completion.logprobs)
+    assert token.text == completion.raw
+    assert len(token.top) == 5
+    assert sum(token.top.values()) <= 1
+    assert by_grammar.raw in (" green", " pink")
+    assert re.match(r'\s*\{\s*"late"', by_schema.raw or "")
+
+
+@pytest.mark.model
+async def test_a_draw_can_be_made_again() -> None:
+    """At a temperature above 0 a draw gives the same answer again, and the draws are not all the same."""
+    each = model(temperature=1.5, engine=Engine(context=256, prefix_reuse=False))
+
+    async def answers() -> list[str | None]:
+        bodies = [client.body(replace(call(TEXTS[0]), draw=draw)) for draw in range(3)]
+        return [(await client.send(body)).raw for body in bodies]
+
+    async with running(each) as client:
+        first = await answers()
+        assert await answers() == first
+    assert len(set(first)) > 1
+
+
+@pytest.mark.model
+async def test_its_other_endpoints_can_be_asked() -> None:
+    """Tokens are counted by the model's own tokenizer, behind the server itself and with its key."""
+    async with running(model(engine=Engine(context=256))) as client:
+        asked = await client.ask("//apply-template", {"messages": client.body(call("hi"))["messages"]})
+        tokens = await client.ask(
+            "//tokenize", {"content": asked["prompt"], "add_special": True, "parse_special": True}
+        )
+        completion: Completion = await client.send(client.body(call("hi")))
+    assert len(tokens["tokens"]) == completion.usage["prompt_tokens"]
+
+
+@pytest.mark.model
+async def test_a_rejected_parameter_is_named() -> None:
+    """A parameter that llama.cpp does not take ends the run with its name."""
+    async with running(model(engine=Engine(context=256), top_logprobs=5)) as client:
+        with pytest.raises(
+            ModelError, match=r"the server rejects the parameter 'top_logprobs' \(400\): top_logprobs req"
+        ):
+            await client.send(client.body(call("hi")))

@@ -33,8 +33,8 @@ from harness.clients import connect
 from harness.clients.remote import OPENAI_URL, UNREACHED_LIMIT, RemoteClient
 from harness.errors import ModelError
 from harness.project import Settings
-from harness.prompt import Model
-from harness.records import Call, Completion
+from harness.prompt import Api, Model
+from harness.records import Call, Completion, Constraint
 from harness.retry import AttemptFailed, RetryPolicy, with_retries
 
 KEY = "sk-planted-7f3a91"
@@ -67,10 +67,10 @@ def call(text: str = "it came late") -> Call:
 
 @asynccontextmanager
 async def client_of(
-    base_url: str | None, *, key: str | None = None, timeout_s: float = 5.0, **params: Any
+    base_url: str | None, *, key: str | None = None, timeout_s: float = 5.0, api: Api = "chat", **params: Any
 ) -> AsyncIterator[RemoteClient]:
     """A client, closed at the end."""
-    client = RemoteClient(Model("m", base_url=base_url, params=params), Settings(timeout_s=timeout_s), key)
+    client = RemoteClient(Model("m", api, base_url=base_url, params=params), Settings(timeout_s=timeout_s), key)
     try:
         yield client
     finally:
@@ -410,6 +410,90 @@ async def test_a_bad_request_is_not_asked_again(status: int) -> None:
     assert not failed.again
 
 
+@pytest.mark.parametrize(
+    ("api", "params", "reply", "message"),
+    [
+        (
+            "chat",
+            {"max_tokens": 5},
+            error(400, "Unsupported parameter: 'max_tokens'. Use 'max_completion_tokens' instead.", param="max_tokens"),
+            "the server rejects the parameter 'max_tokens' (400): Unsupported parameter: 'max_tokens'. "
+            "Use 'max_completion_tokens' instead. Change or remove it under model.params.",
+        ),
+        (
+            "chat",
+            {"max_tokens": 5},
+            error(400, "Unknown parameter: 'max_tokens'"),
+            "the server rejects the parameter 'max_tokens' (400): Unknown parameter: 'max_tokens'. "
+            "Change or remove it under model.params: some models take 'max_completion_tokens' instead of 'max_tokens'.",
+        ),
+        (
+            "responses",
+            {"max_tokens": 5, "top_p": 3},
+            error(400, "Unrecognized request arguments supplied: max_tokens, top_p"),
+            "the server rejects the parameters 'max_tokens', 'top_p' (400): Unrecognized request arguments supplied: "
+            "max_tokens, top_p. Change or remove them under model.params: some models take 'max_output_tokens' instead "
+            "of 'max_tokens'.",
+        ),
+        (
+            "chat",
+            {"temperature": 9},
+            Reply(status=422, raw_body=b'{"detail": [{"loc": ["body", "temperature"], "msg": "too hot"}]}'),
+            "the server rejects the parameter 'temperature' (422): body.temperature: too hot. "
+            "Change or remove it under model.params.",
+        ),
+    ],
+)
+async def test_a_rejected_parameter_stops_the_run_at_once(
+    api: Api, params: dict[str, Any], reply: Reply, message: str
+) -> None:
+    """A parameter of the prompt that the server does not take would fail every call: the first one names it."""
+    with ScriptedServer(reply) as server:
+        async with client_of(server.base_url, api=api, **params) as client:
+            with pytest.raises(ModelError) as caught:
+                await with_retries(lambda: client.send(client.body(call())), RetryPolicy())
+        assert str(caught.value) == f"{server.base_url}, model m: {message}"
+        assert server.count == 1
+
+
+@pytest.mark.parametrize("api", ["chat", "responses", "completions"])
+async def test_a_rejected_constraint_is_a_failure_of_the_call(api: Api) -> None:
+    """What constrains an answer is not the prompt's parameter: without it the server can be asked again."""
+    with ScriptedServer(error(400, "Unknown parameter: 'json_schema'", param="response_format")) as server:
+        async with client_of(server.base_url, api=api, temperature=0) as client:
+            with pytest.raises(AttemptFailed) as caught:
+                await client.send(client.body(call(), Constraint("json_schema", schema={"type": "object"})))
+    assert caught.value.error["kind"] == "http_400"
+    assert not caught.value.again
+
+
+async def test_an_api_that_is_not_there_is_told() -> None:
+    """Where the path of another API is not found, the message says that the server may not have that API."""
+    with ScriptedServer(error(404, "Not Found")) as server:
+        async with client_of(server.base_url, api="responses") as client:
+            with pytest.raises(ModelError) as caught:
+                await client.send(client.body(call()))
+    assert str(caught.value) == (
+        f"{server.base_url}, model m: not found (404): Not Found. Check the model's name and the base URL, and whether "
+        "the server has the API 'responses'."
+    )
+
+
+async def test_what_is_not_supported_is_not_asked_again() -> None:
+    """501 passes no more than 400 does; where no constraint can be the reason it ends the run."""
+    failed = await failure(error(501, "This server does not support tools."))
+    assert (failed.error["kind"], failed.again) == ("http_501", False)
+    with ScriptedServer(error(501, "This model is not a decision model")) as server:
+        client = RemoteClient(Model("m", "systemone", base_url=server.base_url), Settings())
+        with pytest.raises(ModelError) as caught:
+            await client.send({"state": "late", "questions": {}})
+        await client.close()
+    assert str(caught.value) == (
+        f"{server.base_url}, model m: not supported (501): This model is not a decision model. "
+        "Name another model, or another 'api'."
+    )
+
+
 async def test_an_error_without_a_json_body_is_told_by_its_status() -> None:
     """An error page of a gateway is a call error with the page's words."""
     failed = await failure(Reply(status=502, raw_body=b"<h1>Bad\nGateway</h1>", headers={"content-type": "text/html"}))
@@ -602,6 +686,60 @@ async def test_retry_after_as_a_date_is_the_time_until_then() -> None:
     assert 50 < retry_after <= 60
 
 
+# Other endpoints
+
+
+async def test_another_endpoint_can_be_asked() -> None:
+    """Embeddings lie behind the base URL; what begins with two slashes lies behind the server itself."""
+    with ScriptedServer(Reply(vectors=[[0.5, 1.0]])) as server:
+        async with client_of(server.base_url, key=KEY) as client:
+            embedded = await client.ask("/embeddings", {"model": "e", "input": ["late"]})
+            tokens = await client.ask("//tokenize", {"content": "late again"})
+    assert embedded["data"][0]["embedding"] == [0.5, 1.0]
+    assert tokens == {"tokens": [0, 1, 2]}
+    assert [request.path for request in server.requests] == ["/v1/embeddings", "/tokenize"]
+    assert {request.headers["authorization"] for request in server.requests} == {f"Bearer {KEY}"}
+
+
+async def test_another_endpoint_is_tried_again(waits: list[float]) -> None:
+    """A rate limit or a hiccup is waited out as for any call."""
+    script = failing_first(1, error(429, retry_after=7), then=failing_first(2, drop(), then="none"))
+    with ScriptedServer(script) as server:
+        async with client_of(server.base_url) as client:
+            assert (await client.ask("/embeddings", {"input": ["a"]}))["object"] == "list"
+    assert waits[0] == 7.0
+    assert server.count == 3
+
+
+@pytest.mark.parametrize(
+    ("reply", "words"),
+    [
+        (error(400, "too many inputs", param="input"), "gives no answer: too many inputs."),
+        (Reply(status=500, raw_body=b"down."), "gives no answer: down."),
+        (
+            Reply(raw_body=b"<p>Welcome</p>"),
+            "gives no answer: the answer must be a JSON object, got '<p>Welcome</p>'. Is the base URL that of an API?",
+        ),
+    ],
+)
+async def test_an_endpoint_that_gives_no_answer_is_told(waits: list[float], reply: Reply, words: str) -> None:
+    """When no attempt brought an answer there is none to go on with: the message says where, and the last words."""
+    with ScriptedServer(reply) as server:
+        async with client_of(server.base_url, input=["a"]) as client:
+            with pytest.raises(ModelError) as caught:
+                await client.ask("/embeddings", {"input": ["b"]})
+    assert str(caught.value) == f"{server.base_url}/embeddings, model m: {words}"
+
+
+async def test_an_endpoint_that_is_not_there_is_told_at_once() -> None:
+    """A missing endpoint is not asked twice."""
+    with ScriptedServer("unused") as server:
+        async with client_of(server.base_url) as client:
+            with pytest.raises(ModelError, match=r"not found \(404\): Unknown request URL: POST /v1/nowhere\."):
+                await client.ask("/nowhere", {})
+        assert server.count == 1
+
+
 # Life
 
 
@@ -636,17 +774,46 @@ async def test_cancelling_a_call_lets_go_of_the_server() -> None:
 # The openai package is the reference
 
 
-async def test_our_request_is_that_of_the_openai_package(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What we put on the wire is what the openai client would: same URL, same body, same key, organisation and agent."""
-    monkeypatch.setenv("OPENAI_ORG_ID", "org-7")
-    with ScriptedServer("shipping") as server:
-        async with client_of(server.base_url, key=KEY) as client:
-            body = client.body(call("späte Lieferung 🚚"))
-            ours = await client.send(body)
-        async with openai.AsyncOpenAI(base_url=server.base_url, api_key=KEY) as reference:
-            theirs = await reference.chat.completions.create(**body)
-        mine, its = server.requests
-    assert ours.raw == theirs.choices[0].message.content
+REFERENCES: dict[Api, tuple[Callable[[openai.AsyncOpenAI], Callable[..., Any]], Callable[[Any], str | None]]] = {
+    "chat": (lambda client: client.chat.completions.create, lambda answer: answer.choices[0].message.content),
+    "responses": (lambda client: client.responses.create, lambda answer: answer.output_text),
+    "completions": (lambda client: client.completions.create, lambda answer: answer.choices[0].text),
+}
+"""For each API how the openai client asks it, and where the text of its answer is."""
+
+
+def assert_same_on_the_wire(server: ScriptedServer) -> None:
+    """Hold that the server was asked twice in the same way, byte for byte where it matters."""
+    mine, its = server.requests
     assert (mine.path, mine.body) == (its.path, its.body)
     for name in ("authorization", "content-type", "accept", "openai-organization", "user-agent"):
         assert mine.headers[name] == its.headers[name]
+
+
+@pytest.mark.parametrize("api", REFERENCES)
+async def test_our_request_is_that_of_the_openai_package(monkeypatch: pytest.MonkeyPatch, api: Api) -> None:
+    """What we put on the wire is what the openai client would: same URL, same body, same key, organisation and agent."""
+    monkeypatch.setenv("OPENAI_ORG_ID", "org-7")
+    create, text_of = REFERENCES[api]
+    with ScriptedServer(Reply("shipping", reasoning="It is late.", finish_reason="length")) as server:
+        async with client_of(server.base_url, key=KEY, api=api, temperature=0.5) as client:
+            body = client.body(call("späte Lieferung 🚚"))
+            ours = await client.send(body)
+        async with openai.AsyncOpenAI(base_url=server.base_url, api_key=KEY) as reference:
+            theirs = await create(reference)(**body)
+        assert_same_on_the_wire(server)
+    assert ours.raw == text_of(theirs) == "shipping"
+    assert ours.finish_reason == "length"
+
+
+async def test_our_request_for_embeddings_is_that_of_the_openai_package(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Other endpoints are asked as the openai client asks them, and answer the same."""
+    monkeypatch.setenv("OPENAI_ORG_ID", "org-7")
+    body: dict[str, Any] = {"model": "e", "input": ["late", "große Lücke"], "encoding_format": "float"}
+    with ScriptedServer("unused") as server:
+        async with client_of(server.base_url, key=KEY) as client:
+            ours = await client.ask("/embeddings", body)
+        async with openai.AsyncOpenAI(base_url=server.base_url, api_key=KEY) as reference:
+            theirs = await reference.embeddings.create(**body)
+        assert_same_on_the_wire(server)
+    assert [each["embedding"] for each in ours["data"]] == [each.embedding for each in theirs.data]

@@ -510,3 +510,79 @@ def test_a_later_pass_that_failed_beside_an_answer_is_not_drawn_again(
     server.reset()
     assert resume(folder, run, retry=OTHER).manifest.redrawn == ()
     assert server.count == 0
+
+
+BY_LABEL = HEAD + "template: '{{ label }}? {{ text }}'\nper: label\n"
+VOTES = HEAD + "template: '{{ text }}'\nvotes: {k: 3}\n"
+
+
+def test_only_the_unit_that_failed_is_drawn_again(folder: Folder, switch: Switch, server: ScriptedServer) -> None:
+    """Of the calls of a sample only that of the label whose answer failed is asked anew."""
+    folder.prompt("v2", BY_LABEL)
+    asked = f"quality? {DEV['s2'][0]}"
+    switch.to(lambda request: say("bananas" if request.text == asked else "none"))
+    run = start(folder, server, "v2")
+    assert [(each.sample, set(each.unanswered)) for each in run.predictions if each.failed] == [("s2", {"quality"})]
+    switch.to(say("quality"))
+    server.reset()
+    resumed = resume(folder, run, retry=OTHER)
+    assert [request.text for request in server.requests] == [asked]
+    (prediction,) = (each for each in resumed.predictions if each.sample == "s2")
+    assert (prediction.labels, prediction.failed) == (frozenset({"quality"}), False)
+    assert resumed.manifest.redrawn == ("unparseable",)
+
+
+def test_an_answer_that_names_another_unit_is_read_with_its_own(
+    folder: Folder, switch: Switch, server: ScriptedServer
+) -> None:
+    """What failed is judged with the label that was asked about: another label's name is no answer to it."""
+    folder.prompt("v2", BY_LABEL)
+    switch.to(lambda request: say("price" if request.text == f"quality? {DEV['s2'][0]}" else "none"))
+    run = start(folder, server, "v2")
+    server.reset()
+    resume(folder, run, retry=OTHER)
+    assert server.count == 1
+
+
+def test_all_draws_that_failed_are_drawn_again(folder: Folder, switch: Switch, server: ScriptedServer) -> None:
+    """Where no draw of a vote was answered, every one is asked anew, each in its own slot."""
+    folder.prompt("v2", VOTES)
+    switch.to(lambda request: say("bananas" if request.text == DEV["s2"][0] else "none"))
+    run = start(folder, server, "v2")
+    assert server.count == 3 * len(DEV)
+    switch.to(say("quality"))
+    server.reset()
+    resumed = resume(folder, run, retry=OTHER)
+    assert [request.text for request in server.requests] == [DEV["s2"][0]] * 3
+    (prediction,) = (each for each in resumed.predictions if each.sample == "s2")
+    assert prediction.labels == {"quality"}
+    assert len(resumed.log.latest) == 3 * len(DEV)
+
+
+def test_a_draw_that_failed_beside_others_is_not_drawn_again(
+    folder: Folder, switch: Switch, server: ScriptedServer
+) -> None:
+    """A sample whose other draws answered has its answer: nothing failed."""
+    folder.prompt("v2", VOTES)
+    switch.to(lambda request: say("bananas" if request.attempt == 1 else "none"))
+    run = start(folder, server, "v2")
+    server.reset()
+    assert resume(folder, run, retry=OTHER).manifest.redrawn == ()
+    assert server.count == 0
+
+
+def test_draws_of_another_repeat_are_left_alone(folder: Folder, switch: Switch, server: ScriptedServer) -> None:
+    """With votes and repeats only the draws of the repeat that failed are asked anew."""
+    folder.prompt("v2", VOTES)
+    text = DEV["s2"][0]
+    switch.to(lambda request: say("bananas" if request.text == text and request.attempt >= 3 else "none"))
+    run = start(folder, server, "v2", repeats=2, concurrency=1)
+    assert [(each.sample, each.repeat) for each in run.predictions if each.failed] == [("s2", 1)]
+    switch.to(say("quality"))
+    server.reset()
+    resumed = resume(folder, run, retry=OTHER)
+    assert server.count == 3
+    assert [(each.repeat, set(each.labels)) for each in resumed.predictions if each.sample == "s2"] == [
+        (0, set()),
+        (1, {"quality"}),
+    ]

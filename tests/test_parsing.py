@@ -169,7 +169,8 @@ def test_an_output_survives_json(output: Output) -> None:
 
 def test_every_format_is_known_by_its_own_name() -> None:
     """The names of the mapping are those of the formats, and the default output has one of them."""
-    assert {name: each.name for name, each in FORMATS.items()} == {"list": "list", "json": "json"}
+    assert [each.name for each in FORMATS.values()] == list(FORMATS)
+    assert list(FORMATS) == ["list", "vector", "codes", "json", "containers", "yes_no", "scores", "decisions"]
     assert Output().format in FORMATS
 
 

@@ -218,7 +218,9 @@ def test_cut_and_incomplete_json_is_truncated(text: str) -> None:
         ),
         pytest.param('"fields": {"mood": "mad", "Item": "box"}', {"mood": "mad", "item": "box"}, id="under-fields"),
         pytest.param('"mood": "furious"', {}, id="unknown-choice"),
-        pytest.param('"mood": null', {}, id="no-choice"),
+        pytest.param('"mood": null', {"mood": None}, id="null-choice"),
+        pytest.param('"mood": "**Mad.**"', {"mood": "mad"}, id="decorated-choice"),
+        pytest.param('"mood": ["mad"]', {}, id="list-is-no-choice"),
         pytest.param('"item": "  "', {"item": None}, id="empty-text"),
         pytest.param('"item": null', {"item": None}, id="null-text"),
         pytest.param('"item": 42', {"item": "42"}, id="number-as-text"),
@@ -227,7 +229,10 @@ def test_cut_and_incomplete_json_is_truncated(text: str) -> None:
         pytest.param('"item": "\\udc00"', {"item": "?"}, id="lone-surrogate"),
         pytest.param('"vip": "No"', {"vip": False}, id="no"),
         pytest.param('"vip": "perhaps"', {}, id="perhaps"),
-        pytest.param('"vip": null', {}, id="null-bool"),
+        pytest.param('"vip": null', {"vip": None}, id="null-bool"),
+        pytest.param('"vip": "✓"', {"vip": True}, id="tick"),
+        pytest.param('"item": "n/a"', {"item": None}, id="words-for-nothing"),
+        pytest.param('"vip": 2', {}, id="number-is-no-bool"),
     ],
 )
 def test_fields_beside_labels(beside: str, expected: dict[str, FieldValue]) -> None:
@@ -235,6 +240,14 @@ def test_fields_beside_labels(beside: str, expected: dict[str, FieldValue]) -> N
     answer = read(f'{{"labels": ["price"], {beside}}}', fields=FIELDS)
     assert answer.labels == {"price"}
     assert dict(answer.fields) == expected
+
+
+def test_fields_that_are_rendered_are_read_back() -> None:
+    """What a shot shows of a field is what would be read in it, nothing there included, for every type."""
+    output = Output("json", {}, FIELDS)
+    given: list[dict[str, FieldValue]] = [dict.fromkeys(FIELDS), {"mood": "mad", "item": "box", "vip": False}]
+    for fields in given:
+        assert JSON.parse(JSON.render([], fields, SPACE, output), SPACE, output, False).fields == fields
 
 
 def test_only_fields_that_are_asked_for_are_read() -> None:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+import time
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from harness.labelspace import Label, LabelSpace
 from harness.parsing import FORMATS, Output
@@ -154,6 +158,15 @@ READS = {
     "none-behind-heading": ("Labels: none", ""),
     "empty-list": ("[]", ""),
     "empty-json": ('{"labels": []}', ""),
+    "denied-in-words": ("shipping: late\nprice: not mentioned in the review\nquality: no issues here", "shipping"),
+    "denied-by-apostrophe": (
+        "shipping - late\nprice - isn’t mentioned\nquality - it is not really an issue",
+        "shipping",
+    ),
+    "a-no-that-says-yes": ("shipping: not delivered\nprice: no refund", "shipping price"),
+    "unsaid-section": ("The customer did not mention:\n- price\n\nLabels:\n- quality", "quality"),
+    "no-complaints-section": ("- shipping\n\nNo complaints about:\n- price\n- quality", "shipping"),
+    "unhappy-with": ("The customer is not happy with:\n- price\n- quality", "quality price"),
     "all-denied": ("shipping: no\npackaging: no\nquality: no\nprice: no\nprice match: no", ""),
 }
 
@@ -178,6 +191,8 @@ def test_reads_what_models_write(text: str, expected: str) -> None:
         pytest.param("shipping, ship, pricematch", "shipping", ("ship", "pricematch"), id="nothing-is-guessed"),
         pytest.param("shipping; delivery, price", "price", ("shipping; delivery",), id="half-known-parts"),
         pytest.param("none, delivery", "", ("delivery",), id="beside-none"),
+        pytest.param("shipping, not price", "shipping", ("not price",), id="negation"),
+        pytest.param("shipping, ~~price~~", "shipping", ("~~price~~",), id="struck-out"),
         pytest.param("shipping, " + "x" * 55, "shipping", ("x" * 55,), id="long-word"),
     ],
 )
@@ -204,6 +219,10 @@ def test_off_list_words_beside_labels_are_kept(text: str, expected: str, off_lis
         pytest.param("Explanation: the price", (), id="only-an-explanation"),
         pytest.param("()", (), id="brackets"),
         pytest.param("shipping: no", (), id="only-denied"),
+        pytest.param("not shipping", ("not shipping",), id="negation"),
+        pytest.param("Labels: no shipping", ("no shipping",), id="negation-behind-heading"),
+        pytest.param("Labels the customer did not mention:\n- price", (), id="only-labels-not-mentioned"),
+        pytest.param("The review does not talk about:\n- price", (), id="only-what-it-is-not-about"),
         pytest.param("shipping: 0.9\nprice: 10%", ("shipping: 0.9", "price: 10%"), id="scores"),
     ],
 )
@@ -220,6 +239,9 @@ def test_nothing_recognised_is_unparseable(text: str, off_list: tuple[str, ...])
         pytest.param("none, shipping", "says none, and shipping", id="none-and-label"),
         pytest.param("shipping\nnone", "says none, and shipping", id="lines"),
         pytest.param("shipping: no\nshipping", "both gives and denies shipping", id="denied-and-given"),
+        pytest.param(
+            "shipping: late\nprice: no problem, but too dear", "not clear whether it gives or denies price", id="but"
+        ),
         pytest.param("<think>shipping or price", "the reasoning never ends", id="thinking"),
         pytest.param("\u200b \n", "empty answer", id="invisible"),
         pytest.param(
@@ -350,7 +372,7 @@ def test_a_none_word_of_ones_own() -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"seperator": ";"}, "no option 'seperator'. It has separator, none. Did you mean 'separator'?"),
+        ({"seperator": ";"}, "no option 'seperator'. It has separator, none, search. Did you mean 'separator'?"),
         ({"separator": 3}, "separator must be a text, got 3. Put it in quotes."),
         ({"separator": ""}, "separator must be a punctuation mark or a line break, got ''"),
         ({"separator": " "}, "separator must be a punctuation mark"),
@@ -385,3 +407,188 @@ def test_a_label_that_no_list_can_say_is_told() -> None:
     """A name that is always taken for something else is found before any call is made."""
     (found,) = LIST.check(Output(), LabelSpace((Label("<think>"), Label("fine"))))
     assert found == "label '<think>' cannot be read back from a list. Rename it, or use format json."
+
+
+# --- search: labels in sentences -------------------------------------------------------------------------------------
+
+SENTENCES = {
+    "and": ("The customer complains about shipping and the quality.", "shipping quality"),
+    "longest": ("It is about a price match.", "price_match"),
+    "alias": ("The build-quality is bad", "quality"),
+    "possessive": ("It's about the price's level", "price"),
+    "whole-words": ("Overpriced pricey shippings, but the price", "price"),
+    "bullets": ("- The shipping was late\n- The quality is bad", "shipping quality"),
+    "beside-plain-labels": ("shipping, and the quality is bad too", "shipping quality"),
+    "plain-list": ("shipping, price", "shipping price"),
+    "explanations-are-not-searched": ("shipping: late, and the price was fine\n\nReason: quality", "shipping"),
+    "not": ("It is about quality, not price.", "quality"),
+    "but-not": ("shipping, but not price", "shipping"),
+    "and-not": ("shipping and not price", "shipping"),
+    "rather-than": ("The main issue is shipping rather than price.", "shipping"),
+    "not-about": ("The review is about quality, not about price or shipping.", "quality"),
+    "neither-nor": ("It is quality; neither price nor shipping is mentioned.", "quality"),
+    "no-mention": ("shipping. There is no mention of the price or of quality.", "shipping"),
+    "no-mention-of-both": ("There is no mention of shipping and price. It is about quality.", "quality"),
+    "no-issue": ("No shipping issue. The quality is bad.", "quality"),
+    "nothing-about": ("Nothing about price, but shipping was slow", "shipping"),
+    "without": ("The quality is bad, without any price problem", "quality"),
+    "does-not-mention": ("It doesn’t mention the price. The main complaint is shipping.", "shipping"),
+    "list-denied": ("It does not mention shipping, packaging, or price, but the quality is bad", "quality"),
+    "do-not-think": ("I do not think it is about shipping. It is about price.", "price"),
+    "not-a-problem": ("shipping is not a problem, it is about the price", "price"),
+    "isn't-mentioned": ("Shipping isn't mentioned; price is.", "price"),
+    "does-not-apply": ("price and quality do not apply, but shipping does", "shipping"),
+    "unrelated": ("This is unrelated to price. It is about quality.", "quality"),
+    "no-behind": ("delivery: bad, price: no, shipping: yes", "shipping"),
+    "not-only": ("not only shipping but also price", "shipping price"),
+    "nothing-but": ("nothing but shipping", "shipping"),
+    "not-happy-with": ("The customer is not happy with the quality", "quality"),
+    "because-of-a-not": ("It never came, so shipping applies", "shipping"),
+    "subject-changes": ("It does not mention price and the customer complains about quality", "quality"),
+    "options-repeated": ("The possible labels are shipping and price. It is price.", "price"),
+    "verb-heading": ("The label is shipping, not price.", "shipping"),
+    "final-answer": ("Is it price or shipping? Hm.\n\nAnswer: shipping", "shipping"),
+    "struck-out": ("~~price~~, shipping", "shipping"),
+    "none": ("I think none of the labels apply here.", ""),
+    "plain-none": ("none", ""),
+    "all-denied": ("It does not mention shipping, packaging, quality, price or price match.", ""),
+}
+
+
+@pytest.mark.parametrize(("text", "expected"), SENTENCES.values(), ids=SENTENCES)
+def test_search_finds_labels_in_sentences(text: str, expected: str) -> None:
+    """With search, a label in a sentence is given unless a negation plainly denies it."""
+    assert labels(text, search=True) == expected
+
+
+UNCLEAR = {
+    "alternative": ("It is either shipping or price", "it is not clear whether it gives or denies shipping, price"),
+    "or": ("shipping or the price of it", "it is not clear whether it gives or denies shipping, price"),
+    "question": ("Is it about price? Yes.", "it is not clear whether it gives or denies price"),
+    "if": ("It is not certain if shipping applies", "it is not clear whether it gives or denies shipping"),
+    "except": ("No issues except shipping", "it is not clear whether it gives or denies shipping"),
+    "all-but": ("Everything was bad, really everything but price", "it is not clear whether it gives or denies price"),
+    "not-good": ("The quality is not good at all", "it is not clear whether it gives or denies quality"),
+    "never-arrived": ("The shipping never arrived here", "it is not clear whether it gives or denies shipping"),
+    "did-not-like": ("They did not like the price", "it is not clear whether it gives or denies price"),
+    "not-and": ("It is not shipping and price", "it is not clear whether it gives or denies shipping, price"),
+    "scope-of-a-comma": ("not shipping, price", "it is not clear whether it gives or denies shipping, price"),
+    "verb-behind": (
+        "It does not mention price and quality is bad",
+        "it is not clear whether it gives or denies quality, price",
+    ),
+    "twice-negated": ("It is not without price issues", "it is not clear whether it gives or denies price"),
+    "denied-before-and-behind": (
+        "I never said that price is not a problem",
+        "it is not clear whether it gives or denies price",
+    ),
+    "sticky": (
+        "He did not get a shipping label for price",
+        "it is not clear whether it gives or denies shipping, price",
+    ),
+    "german": ("Es geht nicht um price hier", "it is not clear whether it gives or denies price"),
+    "both": ("It is about price. It is not about price.", "it both gives and denies price"),
+    "both-in-a-list": ("shipping, not shipping", "it both gives and denies shipping"),
+    "none-and-label": ("I see that none of the labels apply. It is shipping.", "it says none, and shipping"),
+    "only-denied": ("It is not about shipping.", "no label and no explicit none in it"),
+    "the-word-none": ("The customer was none too happy", "no label and no explicit none in it"),
+    "part-of-a-word": ("The customer was overpriced", "no label and no explicit none in it"),
+}
+
+
+@pytest.mark.parametrize(("text", "why"), UNCLEAR.values(), ids=UNCLEAR)
+def test_search_never_guesses(text: str, why: str) -> None:
+    """What a sentence neither plainly gives nor plainly denies makes the answer unparseable."""
+    found = failure(text, search=True)
+    assert (found.kind, found.why) == (FailureKind.UNPARSEABLE, why)
+
+
+def test_search_keeps_off_list_words_beside_labels() -> None:
+    """With search too, a short item beside labels is off-list, unless it names a label."""
+    assert read("shipping, delivery", search=True).off_list == ("delivery",)
+    assert read("shipping, not price", search=True).off_list == ()
+
+
+def test_search_reads_other_scripts() -> None:
+    """Names in scripts without spaces are found character by character, and letters keep their marks."""
+    space = LabelSpace((Label("价格"), Label("цена"), Label("क"), Label("a\u200cb")))
+    assert read("这个评论是关于价格的问题，很清楚地说了这一点", space=space, search=True).labels == {"价格"}
+    assert read("Клиент пишет, что цена слишком высокая", space=space, search=True).labels == {"цена"}
+    assert failure("这个评论不是关于价格的问题，很清楚地说了", space=space, search=True).why.startswith(
+        "it is not clear"
+    )
+    assert failure("It says कि and a\u200cbc to us here", space=space, search=True).why.startswith("no label")
+
+
+@pytest.mark.parametrize(
+    "text", ["The customer complains about shipping and the", "It is about shipping.", "shipping\nThe parcel came"]
+)
+def test_a_cut_sentence_is_incomplete(text: str) -> None:
+    """With search, what was cut off could have named, or denied, another label."""
+    assert failure(text, cut=True, search=True).kind is FailureKind.TRUNCATED
+
+
+@given(labels_in=st.frozensets(st.sampled_from(NASTY.names)))
+def test_search_reads_what_is_rendered(labels_in: frozenset[str]) -> None:
+    """A rendered list is read back with search as without."""
+    output = Output("list", {"search": True})
+    assert LIST.check(output, NASTY) == []
+    assert LIST.parse(LIST.render(labels_in, {}, NASTY, output), NASTY, output, False) == Answer(labels_in)
+
+
+PIECES = [
+    "shipping",
+    "price",
+    "match",
+    "quality",
+    "not",
+    "no",
+    "neither",
+    "nor",
+    "or",
+    "and",
+    "but",
+    ",",
+    ".",
+    "?",
+    ":",
+    "it",
+    "is",
+]
+PIECES += [
+    "about",
+    "mention",
+    "none of the labels apply",
+    "isn't",
+    "everything",
+    "the",
+    "\n",
+    "~~",
+    "issues",
+    "'s",
+    "不",
+    "\ue000",
+    "(",
+]
+
+
+@given(st.one_of(st.text(), st.lists(st.sampled_from(PIECES), max_size=25).map(" ".join)), st.booleans())
+def test_no_sentence_breaks_the_search(text: str, cut: bool) -> None:
+    """Whatever is written, search gives labels or a failure; cut or not, it says the same or fails."""
+    try:
+        found = read(text, cut, search=True)
+    except ParseFailure:
+        return
+    assert found.labels <= set(SPACE.names)
+    assert read(text, search=True) == found
+
+
+@pytest.mark.parametrize(
+    "piece", ["not ", "price ", "price, ", "not price ", "x but ", "about ", "n't", "~", "price?", "'", "(price"]
+)
+def test_search_takes_linear_time(piece: str) -> None:
+    """A text of 100,000 characters takes a moment."""
+    begin = time.process_time()
+    with contextlib.suppress(ParseFailure):
+        read(f"It is {piece * (100_000 // len(piece))}", search=True)
+    assert time.process_time() - begin < 4.0

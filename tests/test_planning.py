@@ -6,7 +6,7 @@ import pytest
 from projects import DEV, HEAD, PROMPT, Folder, jsonl
 
 from harness.errors import DataError
-from harness.planning import plan_labels, plan_run
+from harness.planning import Plan, plan_labels, plan_run, with_shots, with_stand_ins
 from harness.selection import Selection
 
 SHOTS = PROMPT + "shots: {from: ../datasets/shots.jsonl}\n"
@@ -101,3 +101,72 @@ def test_a_plan_of_labelling_takes_every_sample(folder: Folder) -> None:
     folder.prompt("v2", PROMPT.replace("{{ text }}", "{{ 1 / 0 }}"))
     with pytest.raises(DataError, match="sample u, pass main: ZeroDivisionError"):
         plan_labels(folder.task("v2"), Selection())
+
+
+# --- shots ------------------------------------------------------------------------------------------------------------
+
+
+def shots_plan(folder: Folder, section: str, shots: dict[str, tuple[str, list[str]]]) -> Plan:
+    """Return the plan of a prompt with a file of shots."""
+    folder.write("datasets/shots.jsonl", jsonl(shots))
+    folder.prompt("v2", PROMPT + f"shots: {{from: ../datasets/shots.jsonl, {section}}}\n")
+    return plan_run(folder.task("v2"), None, Selection(), 1, None)
+
+
+def test_shots_that_nearly_are_evaluated_are_a_warning(folder: Folder) -> None:
+    """Near-duplicates of evaluated samples do not stop a run; the warning names up to three pairs, the nearest first."""
+    near = {
+        "w1": ("The parcel came two weeks late!!", ["shipping"]),
+        "w2": ("It broke on the very first day.", ["quality"]),
+        "w3": ("Expensive; and it fell apart", ["quality"]),
+        "w4": ("Lovely -- thank you", []),
+        "w5": ("Nothing like any of them.", []),
+    }
+    assert shots_plan(folder, "k: 5", near).warnings == (
+        "prompts/v2.yaml: shots are nearly the same texts as evaluated samples, so the prompt may hold their answers: "
+        "w1 and sample s1 (1.00), w3 and sample s3 (1.00), w4 and sample s4 (1.00) and 1 more. "
+        "Take them out of the shots or of the split.",
+    )
+    assert shots_plan(folder, "k: 1, select: similar", near).warnings[0].startswith("prompts/v2.yaml: shots are nearly")
+    assert shots_plan(folder, "k: 1", {"w5": near["w5"]}).warnings == ()
+    assert plan_run(folder.task("v1"), None, Selection(), 1, None).warnings == ()
+
+
+def test_a_pool_among_the_evaluated_samples_is_refused(folder: Folder) -> None:
+    """A pool that holds an evaluated sample would give it its own answer."""
+    with pytest.raises(DataError, match=r"w1 \(sample s1\) is\."):
+        shots_plan(folder, "k: 1, select: similar", {"w1": DEV["s1"], "w2": ("New.", [])})
+
+
+def test_similar_shots_are_chosen_in_the_plan(folder: Folder) -> None:
+    """The samples of a plan carry the ids of their nearest shots, by pass; plain shots are nobody's own."""
+    pool = {"w1": ("Late parcel.", ["shipping"]), "w2": ("Dear lamp.", ["price"])}
+    plan = shots_plan(folder, "k: 1, select: similar", pool)
+    chosen = {sample.id: dict(sample.shots) for sample in plan.samples}
+    assert chosen["s1"] == {"main": ("w1",)}
+    assert chosen["s5"] == {"main": ("w2",)}
+    assert plan.seeds == {}
+    assert not shots_plan(folder, "k: 1", pool).samples[0].shots
+    labelling = plan_labels(folder.task("v2"), Selection())
+    assert not labelling.samples[0].shots
+    shots_plan(folder, "k: 2, select: similar", pool)
+    assert plan_labels(folder.task("v2"), Selection()).samples[0].shots == {"main": ("w2", "w1")}
+
+
+def test_a_plan_tells_the_seeds_of_its_draws(folder: Folder) -> None:
+    """The seed of a draw goes into the manifest: under `shots`, with several passes under the pass's name too."""
+    pool = {"w1": ("Late parcel.", ["shipping"]), "w2": ("Dear lamp.", ["price"])}
+    assert shots_plan(folder, "k: 1, select: random, seed: 3", pool).seeds == {"shots": 3}
+    assert shots_plan(folder, "k: 1, select: balanced", pool).seeds == {"shots": 0}
+    section = "shots: {from: ../datasets/shots.jsonl, k: 1, select: random, seed: 5}"
+    folder.prompt("v2", HEAD + f"passes:\n  - template: '{{{{ text }}}}'\n  - {{template: x, {section}}}\n")
+    assert plan_run(folder.task("v2"), None, Selection(), 1, None).seeds == {"pass2.shots": 5}
+
+
+def test_templates_are_tried_before_shots_by_embeddings_are_chosen(folder: Folder) -> None:
+    """The first shots stand in while a plan tries its templates; in the plan itself they stay open."""
+    pool = {"w1": ("Late parcel.", ["shipping"]), "w2": ("Dear lamp.", ["price"])}
+    plan = shots_plan(folder, "k: 1, select: similar, by: embeddings, model: e5", pool)
+    assert not plan.samples[0].shots
+    assert with_stand_ins(plan.prompt, plan.samples)[0].shots == {"main": ("w1",)}
+    assert with_shots(plan.prompt, plan.samples) == plan.samples

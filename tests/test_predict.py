@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,10 +14,10 @@ from hypothesis import strategies as st
 from strategies_labels import space_of, unhurried
 
 from harness.errors import DataError
-from harness.labelspace import Label, LabelSpace
+from harness.labelspace import Field, Label, LabelSpace
 from harness.parsing import Output
 from harness.predict import Reading, merge, predict
-from harness.prompt import MessageTemplate, Model, Pass, Prompt, Shots, without_answer
+from harness.prompt import MessageTemplate, Model, Pass, Prompt, QuestionTemplates, Shots, Votes, without_answer
 from harness.records import Answer, Call, Completion, FailureKind, ParseFailure, Prediction, Sample
 
 SPACE = space_of("shipping", "quality", "price")
@@ -187,6 +188,269 @@ def test_fields_are_taken_over_name_by_name() -> None:
     before = Prediction("s", frozenset(), fields={"mood": "mad", "item": "lamp"})
     after = merge(before, Answer(frozenset(), fields={"mood": "happy"}), frozenset(SPACE.names))
     assert after.fields == {"mood": "happy", "item": "lamp"}
+
+
+# --- fan-out ----------------------------------------------------------------------------------------------------------
+
+GROUPED = LabelSpace(
+    (Label("shipping", group="delivery"), Label("quality", group="product"), Label("price", group="product"))
+)
+TYPED = QuestionTemplates(MessageTemplate("label", "{{ label }}"), MessageTemplate("field", "{{ field }}"))
+
+
+def deciding(name: str, **options: Any) -> Pass:
+    """Return a pass that asks a decision API."""
+    options = {"output": Output("decisions"), "questions": TYPED, **options}
+    return replace(asking(name, **options), model=Model("m", "decisions"))
+
+
+def decided(**answers: float | None) -> Completion:
+    """Return the answers of a decision API: a probability by label, None for a refusal."""
+    return Completion("ok", json.dumps([decision(name, value) for name, value in answers.items()]))
+
+
+def decision(name: str, value: float | None) -> dict[str, Any]:
+    """Return one answer of a decision API."""
+    return (
+        {"name": name, "type": "refusal"}
+        if value is None
+        else {"name": name, "type": "predicate", "probability": value}
+    )
+
+
+def fanned(
+    prompt: Prompt,
+    answers: Callable[[Call], str | Completion],
+    space: LabelSpace = GROUPED,
+    reading: Reading | None = None,
+) -> tuple[Prediction, list[Call]]:
+    """Return the prediction when every call is answered by a function of it, and the calls that were made."""
+    asked: list[Call] = []
+    asker = predict(prompt, space, SAMPLE, 0, reading)
+    try:
+        calls = next(asker)
+        while True:
+            asked += calls
+            said = [answers(call) for call in calls]
+            calls = asker.send([Completion("ok", each) if isinstance(each, str) else each for each in said])
+    except StopIteration as end:
+        return end.value, asked
+
+
+def test_each_label_is_asked_about_by_itself() -> None:
+    """Every unit fills its own cell from its own answer."""
+    prediction, calls = fanned(prompt_of(asking("main", "{{ label }}?", per="label")), lambda call: "none")
+    assert [text_of(call) for call in calls] == ["shipping?", "quality?", "price?"]
+    assert prediction == Prediction("s", frozenset())
+    prediction, _ = fanned(
+        prompt_of(asking("main", per="label")), lambda call: "none" if call.unit == "quality" else call.unit
+    )
+    assert prediction.labels == {"shipping", "price"}
+
+
+@pytest.mark.parametrize("broken", ["shipping", "quality", "price"])
+def test_one_failed_label_leaves_only_its_cell_open(broken: str) -> None:
+    """The other labels keep their answers, and the reason is that of the call that failed, first or last."""
+    prediction, _ = fanned(
+        prompt_of(asking("main", per="label")), lambda call: BROKEN if call.unit == broken else call.unit
+    )
+    assert prediction.unanswered == {broken}
+    assert prediction.labels == set(GROUPED.names) - {broken}
+    assert (prediction.failure, prediction.why) == (FailureKind.CALL_ERROR, "too slow")
+
+
+def test_an_answer_about_another_label_is_none() -> None:
+    """What a call about one label says of others is off-list there, and fills no cell of theirs."""
+    prediction, _ = fanned(
+        prompt_of(asking("main", per="label")), lambda call: "price" if call.unit == "shipping" else "none"
+    )
+    assert prediction.unanswered == {"shipping"}
+    assert prediction.failure is FailureKind.UNPARSEABLE
+    assert prediction.off_list == ("price",)
+    assert prediction.labels == frozenset()
+
+
+def test_each_group_is_asked_about_by_itself() -> None:
+    """A group's answer fills the group's cells; one that fails leaves them open together."""
+    prompt = prompt_of(asking("main", "{{ group }}", per="group"))
+    prediction, calls = fanned(prompt, lambda call: "price" if call.unit == "product" else "shipping")
+    assert [text_of(call) for call in calls] == ["delivery", "product"]
+    assert prediction == Prediction("s", frozenset({"shipping", "price"}))
+    prediction, _ = fanned(prompt, lambda call: BROKEN if call.unit == "product" else "none")
+    assert prediction.unanswered == {"quality", "price"}
+
+
+def test_a_fanned_out_pass_can_look_again_at_some_labels() -> None:
+    """A later pass per label replaces the cells of its scope, each from its own call."""
+    prompt = prompt_of(asking("first"), asking("again", per="label", scope=("price", "quality")))
+    prediction, calls = fanned(
+        prompt, lambda call: {"": "shipping, quality", "quality": "none", "price": "price"}[call.unit]
+    )
+    assert [call.unit for call in calls] == ["", "quality", "price"]
+    assert prediction.labels == {"shipping", "price"}
+
+
+# --- decisions --------------------------------------------------------------------------------------------------------
+
+
+def test_probabilities_are_kept_and_decide() -> None:
+    """A label is present from its threshold on, and its probability is in the prediction."""
+    output = Output("decisions", threshold=0.4, thresholds={"price": 0.8})
+    prediction, _ = fanned(
+        prompt_of(deciding("main", output=output)), lambda call: decided(shipping=0.45, quality=0.1, price=0.7)
+    )
+    assert prediction.labels == {"shipping"}
+    assert prediction.probabilities == {"shipping": 0.45, "quality": 0.1, "price": 0.7}
+    assert prediction.confidence == 0.55
+
+
+def test_refused_questions_leave_their_cells_open() -> None:
+    """Labels whose question was refused are unanswered, say so, and have no probability."""
+    prediction, _ = fanned(prompt_of(deciding("main")), lambda call: decided(shipping=0.9, quality=None, price=None))
+    assert prediction == Prediction(
+        "s",
+        frozenset({"shipping"}),
+        frozenset({"quality", "price"}),
+        FailureKind.REFUSAL,
+        "refused: price, quality",
+        probabilities={"shipping": 0.9},
+    )
+
+
+def test_a_refusal_changes_no_earlier_answer() -> None:
+    """A later pass that is refused a label leaves what stood there, and its probability."""
+    prompt = prompt_of(deciding("first"), deciding("again"))
+    prediction, _ = fanned(
+        prompt,
+        lambda call: (
+            decided(shipping=0.9, quality=0.1, price=0.2)
+            if call.pass_name == "first"
+            else decided(shipping=None, quality=0.8, price=0.3)
+        ),
+    )
+    assert prediction == Prediction(
+        "s", frozenset({"shipping", "quality"}), probabilities={"shipping": 0.9, "quality": 0.8, "price": 0.3}
+    )
+
+
+def test_words_of_a_later_pass_take_the_probabilities_away() -> None:
+    """A cell has the probability of the pass that answered it, or none."""
+    prompt = prompt_of(deciding("first"), asking("again", scope=("price", "quality")))
+    prediction, _ = fanned(
+        prompt,
+        lambda call: decided(shipping=0.9, quality=0.1, price=0.2) if call.questions else "price",
+    )
+    assert prediction.labels == {"shipping", "price"}
+    assert prediction.probabilities == {"shipping": 0.9}
+
+
+def test_a_missing_answer_is_not_absent() -> None:
+    """A label that was asked about and is not in the answer makes the answer unreadable."""
+    prediction, _ = fanned(prompt_of(deciding("main")), lambda call: decided(shipping=0.9, quality=0.1))
+    assert prediction.unanswered == set(GROUPED.names)
+    assert (prediction.failure, prediction.why) == (FailureKind.UNPARSEABLE, "no answer for price")
+
+
+def test_a_narrow_scope_is_not_missing_the_others() -> None:
+    """A pass that asks about some labels is answered when these are."""
+    prompt = prompt_of(deciding("a", scope=("price",)), deciding("b", scope=("shipping", "quality")))
+    prediction, calls = fanned(prompt, lambda call: decided(**{question["name"]: 0.7 for question in call.questions}))
+    assert [len(call.questions) for call in calls] == [1, 2]
+    assert prediction.labels == set(GROUPED.names)
+
+
+def test_many_labels_are_asked_in_parts() -> None:
+    """Above 400 questions each part fills its own cells; one that fails leaves those of the others."""
+    space = LabelSpace(
+        tuple(Label(f"l{number}") for number in range(401)), (Field("mood", "choice", ("happy", "mad")),)
+    )
+    prompt = prompt_of(deciding("main", output=Output("decisions", {}, ("mood",))))
+
+    def answer(call: Call) -> Completion:
+        answers: list[dict[str, Any]] = [
+            decision(each["name"], 0.9) for each in call.questions if each["kind"] == "predicate"
+        ]
+        answers += [
+            {"name": each["name"], "type": "choice", "choice": "mad"}
+            for each in call.questions
+            if each["kind"] == "choice"
+        ]
+        return Completion("ok", json.dumps(answers))
+
+    prediction, calls = fanned(prompt, answer, space)
+    assert [len(call.questions) for call in calls] == [400, 2]
+    assert prediction.labels == set(space.names)
+    assert len(prediction.probabilities) == 401
+    assert prediction.fields == {"mood": "mad"}
+    prediction, _ = fanned(prompt, lambda call: BROKEN if call.unit == "400-401" else answer(call), space)
+    assert prediction.unanswered == {"l399", "l400"}
+    assert len(prediction.labels) == 399
+
+
+# --- votes ------------------------------------------------------------------------------------------------------------
+
+
+def test_every_unit_has_its_own_votes() -> None:
+    """Draws are numbered within their repeat, and those of one unit become one answer."""
+    prompt = prompt_of(asking("main", per="group", votes=Votes(3)))
+    said = {("delivery", 0): "shipping", ("delivery", 1): "none", ("delivery", 2): "shipping"}
+    prediction, calls = fanned(prompt, lambda call: said.get((call.unit, call.draw), "none"))
+    assert [(call.unit, call.draw) for call in calls] == [
+        (unit, draw) for unit in ("delivery", "product") for draw in range(3)
+    ]
+    assert prediction.labels == {"shipping"}
+    assert prediction.probabilities == {"shipping": 0.666667, "quality": 0.0, "price": 0.0}
+
+
+def test_votes_that_all_fail_are_a_failure() -> None:
+    """Draws that fail have no vote; without any vote the cells stay open."""
+    prompt = prompt_of(asking("main", votes=Votes(3)))
+    prediction, _ = fanned(prompt, lambda call: "price" if call.draw == 1 else BROKEN)
+    assert prediction == Prediction(
+        "s", frozenset({"price"}), probabilities={"shipping": 0.0, "quality": 0.0, "price": 1.0}
+    )
+    prediction, _ = fanned(prompt, lambda call: BROKEN)
+    assert prediction.unanswered == set(GROUPED.names)
+
+
+def test_draws_of_repeats_never_meet() -> None:
+    """The second repeat's draws go on where those of the first end."""
+    _, calls = answered(prompt_of(asking("main", votes=Votes(2))), {"main": "none"}, repeat=1)
+    assert [call.slot for call in calls] == [("s", "main", "", 2), ("s", "main", "", 3)]
+
+
+def test_votes_can_be_counted_in_another_way() -> None:
+    """A reading says how votes become an answer; how many were drawn stays."""
+    main = asking("main", votes=Votes(3, "majority"))
+    reading = Reading(SPACE, {"main": replace(main, votes=Votes(3, "any"))})
+    once = {0: "price", 1: "none", 2: "none"}
+    assert fanned(prompt_of(main), lambda call: once[call.draw], SPACE)[0].labels == frozenset()
+    assert fanned(prompt_of(main), lambda call: once[call.draw], SPACE, reading)[0].labels == {"price"}
+
+
+# --- asking again where it is unsure ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("when", "first", "asks"),
+    [
+        ("scores.shipping < 0.6", decided(shipping=0.5, quality=0.1, price=0.9), True),
+        ("scores.shipping < 0.6", decided(shipping=0.7, quality=0.1, price=0.9), False),
+        ("scores['shipping'] > 0.6", decided(shipping=0.7, quality=0.1, price=0.9), True),
+        ("scores.shipping < 0.6", decided(shipping=None, quality=0.1, price=0.9), False),
+        ("scores.shipping > 0.6", BROKEN, False),
+        ("failed or scores.shipping < 0.6", BROKEN, True),
+        ("confidence < 0.8", decided(shipping=0.7, quality=0.1, price=0.9), True),
+        ("confidence < 0.7", decided(shipping=0.7, quality=0.1, price=0.9), False),
+        ("confidence < 0.7", decided(shipping=None, quality=0.1, price=0.9), True),
+        ("confidence < 0.7", BROKEN, True),
+    ],
+)
+def test_when_can_look_at_probabilities(when: str, first: Completion, asks: bool) -> None:
+    """A label without a probability compares false with everything; a failed answer has confidence 0."""
+    prompt = prompt_of(deciding("first"), asking("again", when=when))
+    _, calls = fanned(prompt, lambda call: first if call.questions else "none")
+    assert len(calls) == 1 + asks
 
 
 # --- errors -----------------------------------------------------------------------------------------------------------

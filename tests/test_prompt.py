@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from unittest.mock import ANY
 
 import pytest
 from hypothesis import given
@@ -19,6 +21,7 @@ from harness.records import FailureKind, Prediction, Sample
 from harness.rendering import (
     ANSWER_NAMES,
     TASK_NAMES,
+    WEIGHED_NAMES,
     answer_context,
     base_context,
     columns_of,
@@ -250,9 +253,12 @@ def test_the_answer_so_far_has_the_names_of_the_design() -> None:
         "failure": "refusal",
         "off_list": ["cost"],
         "fields": {},
+        "scores": {"shipping": ANY, "quality": ANY, "price": ANY},
+        "confidence": 0.0,
         "passes": {"first": {"predicted": ["shipping", "price"], "raw": "raw text", "fields": {}}},
     }
-    assert set(context) == ANSWER_NAMES
+    assert set(context) == ANSWER_NAMES | WEIGHED_NAMES
+    assert all(math.isnan(score) for score in context["scores"].values())
     assert answer_context(replace(so_far, failure=None), {}, SPACE)["failure"] is None
 
 

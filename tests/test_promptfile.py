@@ -153,8 +153,8 @@ WRONG = {
     "a pass's key at the top": (
         PROMPT + "when: failed\n",
         [
-            "7: unknown key 'when'. Known here: dataset, messages, model, notes, output, parent, passes, shots, "
-            "template, vars."
+            "7: unknown key 'when'. Known here: dataset, messages, model, notes, output, parent, passes, per, question, "
+            "shots, template, vars, votes."
         ],
     ),
     "an unknown key of a model": (
@@ -215,11 +215,17 @@ WRONG = {
     ),
     "an unknown output format": (
         PROMPT + "output: jsn\n",
-        ["7: 'output' must be one of list, json, got 'jsn'. Did you mean 'json'?"],
+        [
+            "7: 'output' must be one of list, vector, codes, json, containers, yes_no, scores, decisions, got 'jsn'. "
+            "Did you mean 'json'?"
+        ],
     ),
     "an unknown output format with options": (
         PROMPT + "output: {format: jsn, labels_key: x}\n",
-        ["7: 'output.format' must be one of list, json, got 'jsn'. Did you mean 'json'?"],
+        [
+            "7: 'output.format' must be one of list, vector, codes, json, containers, yes_no, scores, decisions, got 'jsn'. "
+            "Did you mean 'json'?"
+        ],
     ),
     "an output that is a list": (PROMPT + "output: [list]\n", ["7: 'output' must be a mapping, got a list."]),
     "an unknown output option": (
@@ -246,7 +252,7 @@ WRONG = {
     ),
     "an unknown way to choose shots": (
         PROMPT + "shots: {from: ../datasets/shots.jsonl, select: balancd}\n",
-        ["7: 'shots.select' must be one of fixed, got 'balancd'."],
+        ["7: 'shots.select' must be one of fixed, random, balanced, similar, got 'balancd'. Did you mean 'balanced'?"],
     ),
     "shots without an asked field": (
         PROMPT + "output: {format: json, fields: [mood]}\nshots: {from: ../datasets/shots.jsonl}\n",
@@ -331,7 +337,7 @@ def test_all_that_is_wrong_is_told_at_once_in_order(folder: Folder) -> None:
         "1: unknown key 'parnt'. Did you mean 'parent'?",
         "5: 'txt' is not defined. Did you mean 'text'? Here there is: groups, labels, text.",
         "6: output: separator must be a text, got 5. Put it in quotes.",
-        "8: 'when' of pass pass2: 'scores' needs a source of probabilities, and no pass has one.",
+        "8: 'when' of pass pass2: 'scores' needs a source of probabilities, and no earlier pass has one.",
         "9: 'merge.scope' names 'shiping', which is no label. Did you mean 'shipping'?",
     ]
 

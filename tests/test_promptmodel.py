@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
+from harness.clients.wires import WIRES
 from harness.errors import Problems
-from harness.prompt import Engine, Model
-from harness.promptmodel import UNREADABLE, read_model, with_local_params
+from harness.parsing import Output
+from harness.prompt import Api, Engine, MessageTemplate, Model, Pass, Prompt
+from harness.promptmodel import UNREADABLE, model_problems, read_model, with_local_params
 from harness.yamlfile import read_yaml
 
 
@@ -31,6 +33,9 @@ def read(tmp_path: Path, text: str) -> tuple[dict[str, Any], list[str]]:
         ("model: {base_url: 'http://h/v1'}", {"base_url": "http://h/v1"}),
         ("model: {name: m, api: chat, params: {}}", {"name": "m", "api": "chat", "params": {}}),
         ("model: {params: {stop: [x], n: 1, stream: false}}", {"params": {"stop": ["x"], "n": 1, "stream": False}}),
+        ("model: {api: completions, suffix: ' ->'}", {"api": "completions", "suffix": " ->"}),
+        ('model: {suffix: "\\n\\n###\\n\\n"}', {"suffix": "\n\n###\n\n"}),
+        ("model: {suffix: ''}", {"suffix": ""}),
         ("model: {engine: {}}", {"engine": Engine()}),
         ("model: {engine: {slots: 4, threads: auto}}", {"engine": Engine(slots=4)}),
         (
@@ -49,7 +54,12 @@ def test_only_what_is_said_is_there(tmp_path: Path, text: str, said: dict[str, A
     [
         ("model: [m]", "1: 'model' must be a mapping, got a list."),
         ("model: {nam: m}", "1: unknown key 'model.nam'. Did you mean 'name'?"),
-        ("model: {api: chatt}", "1: 'model.api' must be one of chat, got 'chatt'. Did you mean 'chat'?"),
+        (
+            "model: {api: chatt}",
+            "1: 'model.api' must be one of chat, responses, completions, decisions, systemone, got 'chatt'. "
+            "Did you mean 'chat'?",
+        ),
+        ("model: {suffix: [x]}", "1: 'model.suffix' must be a text, got a list."),
         ("model:\n  name: m\n  params: 5", "3: 'model.params' must be a mapping, got a number."),
         ("model: {params: {model: x}}", "1: 'model.params' must not set model: the prompt does."),
         (
@@ -101,3 +111,104 @@ def test_an_embedded_model_is_greedy_where_nothing_else_is_said(
 ) -> None:
     """Defaults for the embedded model hold for the model that will answer, and what the prompt says goes before them."""
     assert with_local_params(Model(name, params={"max_tokens": 8}), replacement).params == params
+
+
+# What cannot go together
+
+
+LOGPROBS = {"include": ["message.output_text.logprobs"], "top_logprobs": 5}
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        Model("m", params={"max_tokens": 5, "logprobs": True, "top_logprobs": 5, "prompt": {}, "input": 1}),
+        Model("m", "responses", params={"max_output_tokens": 5, **LOGPROBS, "prompt": {"id": "p"}}),
+        Model("m", "completions", params={"max_tokens": 1, "logprobs": 2}, suffix=" ->"),
+        Model("local/m", "completions"),
+        Model("local/m", "systemone"),
+        Model("m", "decisions"),
+        Model("m", "systemone", params={"max_tokens": 5}),
+    ],
+)
+def test_what_goes_together_is_no_problem(model: Model) -> None:
+    """Each API takes its own parameters by its own names; what it does not know it is given as it is."""
+    assert list(model_problems(model)) == []
+
+
+@pytest.mark.parametrize(
+    ("model", "problem"),
+    [
+        (
+            Model("local/m", "responses"),
+            "'model.api' must be one of chat, completions, systemone for local/m, got 'responses'. "
+            "Name another API or model.",
+        ),
+        (
+            Model("m", suffix=" ->"),
+            "'model.suffix' must stand with 'api: completions', got 'api: chat', which has messages. "
+            "Take it out, or write suffix: ''.",
+        ),
+        (Model("m", "responses", params={"input": "x"}), "'model.params' must not set input: the prompt does."),
+        (Model("m", "completions", params={"prompt": "x"}), "'model.params' must not set prompt: the prompt does."),
+        (
+            Model("m", "responses", params={"max_tokens": 5}),
+            "'model.params' must not set 'max_tokens': with 'api: responses' it is called 'max_output_tokens'. Rename it.",
+        ),
+        (
+            Model("m", "completions", params={"max_completion_tokens": 5}),
+            "'model.params' must not set 'max_completion_tokens': with 'api: completions' it is called 'max_tokens'. "
+            "Rename it.",
+        ),
+        (
+            Model("m", "completions", params={"logprobs": True}),
+            "'model.params' must ask for log-probabilities by a number with 'api: completions', that of the tokens that "
+            "are listed. Write logprobs: 5.",
+        ),
+        (
+            Model("m", "completions", params={"logprobs": 5, "top_logprobs": 5}),
+            "'model.params' must ask for log-probabilities by a number with 'api: completions', that of the tokens that "
+            "are listed. Write logprobs: 5.",
+        ),
+        (
+            Model("m", "responses", params={"logprobs": True, **LOGPROBS}),
+            "'model.params' must ask for log-probabilities in another way with 'api: responses'. "
+            "Write include: [message.output_text.logprobs] and top_logprobs: 20.",
+        ),
+        (
+            Model("m", "responses", params={"top_logprobs": 5, "include": "all"}),
+            "'model.params' must ask for log-probabilities in another way with 'api: responses'. "
+            "Write include: [message.output_text.logprobs] and top_logprobs: 20.",
+        ),
+    ],
+)
+def test_what_cannot_go_together_is_told(model: Model, problem: str) -> None:
+    """A parameter that the API knows by another name, or would silently leave unread, is told before any call."""
+    assert list(model_problems(model)) == [problem]
+
+
+def test_the_model_that_answers_decides_which_apis_there_are() -> None:
+    """A model that replaces the prompt's own has its own APIs; the prompt's own does not matter then."""
+    assert list(model_problems(Model("gpt", "responses"), "local/m")) == [
+        "'model.api' must be one of chat, completions, systemone for local/m, got 'responses'. Name another API or model."
+    ]
+    assert list(model_problems(Model("local/m", "responses"), "gpt")) == []
+
+
+def test_every_api_of_a_prompt_has_a_wire() -> None:
+    """What a prompt file may name can be asked."""
+    assert set(WIRES) == set(get_args(Api))
+
+
+def test_a_suffix_is_part_of_what_is_asked() -> None:
+    """A suffix changes the prompt's hash and survives the way into a run; without one all is as it was before."""
+
+    def prompt(model: Model) -> Prompt:
+        return Prompt("v1", (Pass("main", (MessageTemplate("user", "{{ text }}"),), model, Output("list")),))
+
+    plain, ended = prompt(Model("m", "completions")), prompt(Model("m", "completions", suffix=" ->"))
+    assert plain.hash != ended.hash
+    assert "suffix" not in plain.to_json()["passes"][0]["model"]
+    assert ended.to_json()["passes"][0]["model"]["suffix"] == " ->"
+    assert Prompt.from_json(ended.to_json()) == ended
+    assert Prompt.from_json(plain.to_json()) == plain

@@ -14,7 +14,7 @@ from harness.promptnames import check_templates
 from harness.records import Sample
 
 SPACE = LabelSpace((Label("shipping"), Label("price")), (Field("mood", "text"),))
-NO_SCORES = "needs a source of probabilities, and no pass has one."
+NO_SCORES = "needs a source of probabilities, and no earlier pass has one."
 
 
 def asking(name: str, *templates: str, when: str | None = None, shots: Shots | None = None) -> Pass:

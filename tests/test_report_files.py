@@ -11,7 +11,7 @@ from typing import Any
 
 import cli_project
 import pytest
-from cli_project import ANSWERS, call_error, stored_run
+from cli_project import ANSWERS, call_error, stored_run, write, write_samples
 from hypothesis import given
 from hypothesis import strategies as st
 from syrupy.assertion import SnapshotAssertion
@@ -20,6 +20,7 @@ from harness.api import Run
 from harness.errors import DataError, UsageError
 from harness.project import find_project
 from harness.report import files
+from harness.store import StoredRun
 from harness.versions import compare_runs
 
 project = cli_project.project
@@ -118,6 +119,55 @@ def test_markdown_cells_hold_no_markup(text: str) -> None:
     cell = files.markdown_cell(text)
     assert "\n" not in cell
     assert not re.search(r"[`*_\[\]<>|~#]", re.sub(r"\\.", "", cell))
+
+
+@pytest.fixture
+def with_fields(project: Path) -> StoredRun:
+    """Return a run with a choice and a text field, of which one is unanswered and one has alternatives."""
+    fields = "fields:\n  mood: {type: choice, values: [happy, mad]}\n  item: {type: text}\nsplits:"
+    write(project / "datasets/reviews.yaml", cli_project.DATASET.replace("splits:", fields))
+    rows: dict[str, dict[str, Any]] = {
+        "r1": {"text": "Late.", "labels": ["shipping"], "mood": "mad", "item": ["red lamp", "light"]},
+        "r2": {"text": "Fine.", "labels": [], "mood": "happy", "item": None},
+        "r3": {"text": "Well.", "labels": []},
+    }
+    write_samples(project, rows)
+    write(
+        project / "prompts/v1.yaml",
+        "dataset: ../datasets/reviews.yaml\nmodel: scripted\ntemplate: '{{ text }}'\n"
+        "output: {format: containers, fields: [mood, item]}\n",
+    )
+    answers = {
+        "r1": "<labels>shipping</labels><mood>mad</mood><item>a lamp</item>",
+        "r2": "<labels></labels><mood>mad</mood>",
+        "r3": "<labels></labels><item>lamp</item>",
+    }
+    return stored_run(project, "v1", answers)
+
+
+def test_rows_have_the_gold_of_fields(with_fields: StoredRun) -> None:
+    """Beside the fields stand their gold, alternatives as a list, and the token F1 of texts: 0 where unanswered."""
+    rows = files.prediction_rows(with_fields)
+    assert [row["fields"] for row in rows] == [{"mood": "mad", "item": "a lamp"}, {"mood": "mad"}, {"item": "lamp"}]
+    assert [row.get("gold_fields") for row in rows] == [
+        {"mood": "mad", "item": ["red lamp", "light"]},
+        {"mood": "happy", "item": None},
+        None,
+    ]
+    assert [row.get("token_f1") for row in rows] == [{"item": 0.666667}, {"item": 0.0}, None]
+    (first, *_) = csv.DictReader(io.StringIO(files.to_csv(rows)))
+    assert json.loads(first["gold_fields"]) == {"mood": "mad", "item": ["red lamp", "light"]}
+
+
+def test_markdown_of_a_run_has_its_fields(with_fields: StoredRun, project: Path) -> None:
+    """The Markdown of a run shows fields as the terminal does."""
+    text = files.run_markdown(with_fields, Run(with_fields, find_project(project)).result, None)
+    assert (
+        "| field | support | answered | accuracy | exact | normalized | token F1 | macro F1 | most frequent |\n"
+        "| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |\n"
+        "| mood | 2 | 2 | 0.500 | – | – | – | 0.333 | 0.500 |\n"
+        "| item | 2 | 1 | 0.000 | 0.000 | 0.000 | 0.333 | – | 0.500 |\n"
+    ) in text
 
 
 def test_rows_as_markdown(project: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import math
 from pathlib import Path
+from typing import Any
 
 import cli_project
 import pytest
@@ -86,10 +87,14 @@ def test_a_run_that_is_incomplete(project: Path, snapshot: SnapshotAssertion) ->
 
 
 def test_a_run_with_fields(project: Path, snapshot: SnapshotAssertion) -> None:
-    """Fields have a table of their own; only a text has an exact and a normalized accuracy."""
+    """Fields have a table of their own; only a text has exact, normalized and token F1, only a choice has macro F1."""
     fields = "fields:\n  mood: {type: choice, values: [happy, mad]}\n  item: {type: text}\nsplits:"
     write(project / "datasets/reviews.yaml", cli_project.DATASET.replace("splits:", fields))
-    rows = {"r1": ("Never came.", ["shipping"], "mad", "The lamp"), "r2": ("Lovely.", [], "happy", None)}
+    rows: dict[str, tuple[str, list[str], str, Any]] = {
+        "r1": ("Never came.", ["shipping"], "mad", ["The lamp", "table lamp"]),
+        "r2": ("Lovely.", [], "happy", None),
+        "r3": ("Sad.", [], "mad", "a red chair"),
+    }
     write_samples(project, {i: {"text": t, "labels": g, "mood": m, "item": x} for i, (t, g, m, x) in rows.items()})
     write(
         project / "prompts/v1.yaml",
@@ -99,6 +104,7 @@ def test_a_run_with_fields(project: Path, snapshot: SnapshotAssertion) -> None:
     answers = {
         "r1": '{"labels": ["shipping"], "mood": "mad", "item": "lamp"}',
         "r2": '{"labels": [], "mood": "mad", "item": null}',
+        "r3": '{"labels": [], "mood": "mad", "item": "chair"}',
     }
     assert report(stored_run(project, "v1", answers)) == snapshot
 

@@ -106,6 +106,85 @@ def test_a_changed_scope_changes_the_scores(folder: Folder, switch: Switch, serv
     assert predicted(again(folder, run, server).run)["s1"] == ["price", "quality"]
 
 
+def test_votes_are_counted_as_todays_file_says(folder: Folder, switch: Switch, server: ScriptedServer) -> None:
+    """How the stored draws become one answer is a merge rule: today's counts, and the number of draws stays."""
+    voting = PROMPT + "votes: {k: 3, how: majority}\n"
+    folder.prompt("v1", voting)
+    drawn = ["price", "price", "none"]
+    switch.to(lambda request: say(drawn[request.attempt]))
+    run = folder.run_on(server).stored
+    assert predicted(run)["s1"] == ["price"]
+    folder.prompt("v1", voting.replace("k: 3, how: majority", "k: 5, how: all"))
+    rescored = again(folder, run, server)
+    assert (rescored.missing, predicted(rescored.run)["s1"]) == (0, [])
+    folder.prompt("v1", voting.replace("majority", "mean") + "output: {threshold: 0.7}\n")
+    assert predicted(again(folder, run, server).run)["s1"] == []
+    folder.prompt("v1", voting.replace("majority", "mean") + "output: {threshold: 0.6}\n")
+    assert predicted(again(folder, run, server).run)["s1"] == ["price"]
+
+
+def test_votes_that_are_new_or_gone_change_nothing(folder: Folder, switch: Switch, server: ScriptedServer) -> None:
+    """A run that drew once has nothing to vote, and one that drew three times keeps its own rule."""
+    voting = PROMPT + "votes: {k: 3, how: any}\n"
+    folder.prompt("v1", voting)
+    drawn = ["price", "none", "none"]
+    switch.to(lambda request: say(drawn[request.attempt]))
+    voted = folder.run_on(server).stored
+    assert predicted(voted)["s1"] == ["price"]
+    folder.prompt("v1", PROMPT)
+    rescored = again(folder, voted, server)
+    assert (rescored.changed, rescored.missing) == (0, 0)
+    once = folder.run_on(server).stored
+    folder.prompt("v1", voting)
+    assert again(folder, once, server).changed == 0
+
+
+PER_LABEL = HEAD + 'template: "{{ label }}? {{ text }}"\nper: label\noutput: yes_no\n'
+
+
+def refused_to_read(folder: Folder, run: StoredRun, text: str) -> str:
+    """Return why a run cannot be scored again after its prompt file has become another."""
+    folder.prompt("v1", text)
+    with pytest.raises(DataError) as caught:
+        rescore(load_run(run.path), folder.project)
+    return str(caught.value).replace(run.manifest.id, "ID")
+
+
+def test_what_was_asked_in_another_way_is_not_read(folder: Folder, server: ScriptedServer) -> None:
+    """Answers about whole samples are no answers about single labels, and have no probabilities that nobody asked for."""
+    run = folder.run_on(server).stored
+    assert refused_to_read(folder, run, PER_LABEL) == (
+        "run ID: pass main cannot be read as today's file says: format yes_no answers for one label, and this pass asks "
+        "about 3. Run it again."
+    )
+    weighed = PROMPT.replace("max_tokens: 16", "max_tokens: 16, logprobs: true, top_logprobs: 20")
+    codes = weighed + "output: {format: codes, codes: {a: [shipping], b: [quality], c: [price]}, threshold: 0.5}\n"
+    assert refused_to_read(folder, run, codes) == (
+        "run ID: pass main cannot be read as today's file says: 'threshold' needs probabilities. Run it again."
+    )
+
+
+def test_labels_that_were_not_asked_about_have_no_answer(
+    folder: Folder, switch: Switch, server: ScriptedServer
+) -> None:
+    """A scope that is wider today adds no answers to a pass that asked label by label; a narrower one counts."""
+    passes = HEAD + (
+        'passes:\n  - {name: a, template: "{{ text }}"}\n'
+        '  - name: b\n    per: label\n    output: yes_no\n    template: "{{ label }}? {{ text }}"\n'
+        "    merge: {scope: [quality, price]}\n"
+    )
+    folder.prompt("v1", passes)
+    switch.to(lambda request: say("yes" if request.text.startswith(("quality?", "price?")) else "shipping"))
+    run = folder.run_on(server).stored
+    assert predicted(run)["s1"] == ["price", "quality", "shipping"]
+    folder.prompt("v1", passes.replace("[quality, price]", "[quality, shipping]"))
+    rescored = again(folder, run, server)
+    assert (rescored.missing, predicted(rescored.run)["s1"]) == (0, ["quality", "shipping"])
+    assert refused_to_read(folder, run, passes.replace("[quality, price]", "[shipping]")) == (
+        "run ID: pass b was asked about none of the labels in today's 'merge.scope'. Run it again."
+    )
+
+
 def test_new_columns_and_reordered_rows_do_not_matter(folder: Folder, server: ScriptedServer) -> None:
     """Samples are found by id; a column that is new since changes nothing that was sent."""
     run = folder.run_on(server).stored

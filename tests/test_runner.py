@@ -33,7 +33,7 @@ from harness.errors import DataError, ModelError
 from harness.labelspace import Label, LabelSpace
 from harness.parsing import Output
 from harness.project import Settings
-from harness.prompt import MessageTemplate, Model, Pass, Prompt
+from harness.prompt import MessageTemplate, Model, Pass, Prompt, Votes
 from harness.records import Call, Completion, Constraint, FailureKind, Prediction, Sample
 from harness.retry import AttemptFailed, RetryPolicy
 from harness.runner import Job, Progress, run_job
@@ -497,6 +497,209 @@ async def test_a_template_that_fails_stops_the_run(bench: Bench) -> None:
         await bench.run(client, samples(3), prompt)
     assert client.sent == []
     assert client.closed == 1
+
+
+# Fan-out: several calls of a sample side by side
+
+BY_LABEL = Prompt("v3", (a_pass(template="{{ label }}? {{ text }}", per="label"),))
+
+
+def about(text: str) -> str:
+    """An answer that has a label when the text's number is that of the label."""
+    asked, number = text.partition("?")[0], int(text.partition("<")[2].partition(">")[0])
+    return asked if SPACE.names[number % len(SPACE)] == asked else "none"
+
+
+@pytest.mark.parametrize("concurrency", [1, 2, 5])
+async def test_fan_out_keeps_to_the_concurrency(bench: Bench, concurrency: int) -> None:
+    """However many calls samples have, no more are under way than allowed, and no fewer while there is work."""
+    gate = Gate()
+    with served(lambda request: say(about(request.text), hold=gate)) as (server, client):
+        task = asyncio.create_task(bench.run(client, samples(6), BY_LABEL, concurrency=concurrency))
+        await asyncio.to_thread(server.wait_for, concurrency)
+        assert server.in_flight == concurrency
+        gate.set()
+        predictions = await task
+        assert server.max_in_flight == concurrency
+        assert server.count == 6 * len(SPACE)
+    assert [each.labels for each in predictions] == [{SPACE.names[number % 3]} for number in range(6)]
+
+
+async def test_a_client_bounds_its_fan_out(bench: Bench) -> None:
+    """The calls of one sample do not go past the client's own bound either."""
+    client = FakeClient(about, concurrency=2)
+    await bench.run(client, samples(1), BY_LABEL, concurrency=8)
+    assert client.most_in_flight == 2
+
+
+async def test_every_unit_has_a_line_and_a_key_of_its_own(bench: Bench) -> None:
+    """Completions of a sample's calls are told apart by their unit."""
+    await bench.run(FakeClient(about), samples(2), BY_LABEL)
+    assert {(row["sample"], row["unit"]) for row in bench.rows()} == {
+        (sample, label) for sample in ("s0", "s1") for label in SPACE.names
+    }
+    assert len({row["key"] for row in bench.rows()}) == 6
+
+
+async def test_a_unit_that_fails_as_a_call_leaves_its_cell_alone(bench: Bench) -> None:
+    """A failed call of one label is that label's failure; the others are answered."""
+    failed = AttemptFailed({"kind": "http_400", "message": "no", "status": 400}, again=False)
+    client = FakeClient(lambda text: failed if text.startswith("quality") else about(text))
+    (prediction,) = await bench.run(client, samples(1), BY_LABEL)
+    assert (set(prediction.labels), set(prediction.unanswered)) == ({"shipping"}, {"quality"})
+    assert prediction.failure is FailureKind.CALL_ERROR
+
+
+async def test_one_call_that_ends_the_run_stops_the_others(bench: Bench, caplog: pytest.LogCaptureFixture) -> None:
+    """When one of a sample's calls cannot be made any more, the others are let go; what was answered is kept."""
+    gate = Gate()
+
+    def script(request: Request) -> Reply:
+        if request.text.startswith("shipping"):
+            return say("shipping")
+        return replace(error(401, "revoked"), hold=gate) if request.text.startswith("quality") else hang()
+
+    with served(script) as (server, client):
+        task = asyncio.create_task(bench.run(client, samples(1), BY_LABEL))
+        await asyncio.to_thread(server.wait_for, 3)
+        while len(bench.rows()) < 1:
+            await asyncio.sleep(0)
+        gate.set()
+        with pytest.raises(ModelError, match="the key is refused"):
+            await task
+        await asyncio.to_thread(server.wait_idle)
+    assert [row["unit"] for row in bench.rows()] == ["shipping"]
+    assert caplog.records == []
+
+
+async def test_cancelling_a_fan_out_is_clean(bench: Bench, caplog: pytest.LogCaptureFixture) -> None:
+    """Cancelled, all calls of all samples are let go, and the run goes on with exactly those that are missing."""
+    answered = asyncio.Event()
+    bench.on_progress = lambda progress: answered.set() if progress.calls == 2 else None
+    held = Switchable(lambda request: say(about(request.text)) if request.text.startswith("shipping") else hang())
+    with served(held) as (server, client):
+        task = asyncio.create_task(bench.run(client, samples(2), BY_LABEL, concurrency=4))
+        await answered.wait()
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        await asyncio.to_thread(server.wait_idle)
+        assert {row["unit"] for row in bench.rows()} == {"shipping"}
+        held.script = lambda request: say(about(request.text))
+        server.reset()
+        predictions = await bench.run(client, samples(2), BY_LABEL, resume=True)
+        assert sorted(request.text for request in server.requests) == [
+            "price? <0>",
+            "price? <1>",
+            "quality? <0>",
+            "quality? <1>",
+        ]
+    assert [each.labels for each in predictions] == [{"shipping"}, {"quality"}]
+    assert caplog.records == []
+
+
+@dataclass
+class Switchable:
+    """A script that can be exchanged."""
+
+    script: Callable[[Request], Reply]
+
+    def __call__(self, request: Request) -> Reply:
+        """Answer."""
+        return self.script(request)
+
+
+VOTING = Prompt("v4", (a_pass(votes=Votes(3)),))
+
+
+async def test_every_draw_of_a_vote_is_sent(cached: Bench) -> None:
+    """Identical requests of different draws are different calls: each is sent, has its key, and is found again."""
+    with served(sequence(["shipping", "none", "shipping"])) as (server, client):
+        (prediction,) = await cached.run(client, samples(1), VOTING)
+        assert server.count == 3
+        assert len({json.dumps(body) for body in server.bodies()}) == 1
+        assert prediction.labels == {"shipping"}
+        assert prediction.probabilities["shipping"] == pytest.approx(2 / 3, abs=1e-6)
+        assert len({row["key"] for row in cached.rows()}) == 3
+        assert [
+            row.get("draw", row["repeat"]) for row in sorted(cached.rows(), key=lambda row: row.get("draw", 0))
+        ] == [
+            0,
+            1,
+            2,
+        ]
+        assert await cached.run(client, samples(1), VOTING) == [prediction]
+        assert server.count == 3
+
+
+async def test_draws_of_repeats_are_draws_of_their_own(bench: Bench) -> None:
+    """Votes and repeats together: every draw of every repeat has a key of its own."""
+    client = FakeClient(lambda _text: "price")
+    await bench.run(client, samples(1), VOTING, repeats=2)
+    assert len(client.sent) == 6
+    assert sorted(row.get("draw", row["repeat"]) for row in bench.rows() if row["repeat"] == 0) == [0, 1, 2]
+    assert sorted(row.get("draw", row["repeat"]) for row in bench.rows() if row["repeat"] == 1) == [3, 4, 5]
+    assert len({row["key"] for row in bench.rows()}) == 6
+
+
+async def test_draws_keep_to_the_concurrency(bench: Bench) -> None:
+    """The draws of a vote pass through the same gate."""
+    client = FakeClient(lambda _text: "price")
+    await bench.run(client, samples(3), VOTING, concurrency=2)
+    assert client.most_in_flight == 2
+
+
+# Finding out what a server takes
+
+AUTO = Prompt("v5", (replace(a_pass(), output=Output(constrain="auto")),))
+
+
+class PickyClient(FakeClient):
+    """A client whose server takes no grammar."""
+
+    def body(self, call: Call, constraint: Constraint | None = None) -> dict[str, Any]:
+        """The request, with its constraint."""
+        return chat.body(call, MODEL, "m", constraint)
+
+    async def send(self, body: Mapping[str, Any]) -> Completion:
+        """Refuse a grammar."""
+        completion = await super().send(body)
+        if "grammar" in body:
+            raise AttemptFailed({"kind": "http_400", "message": "unknown name", "status": 400}, again=False)
+        return completion
+
+
+async def test_one_call_finds_out_for_all(bench: Bench) -> None:
+    """The first call alone is refused; a refusal is no line of the run, and no call that is counted."""
+    told: list[str] = []
+    client = PickyClient(lambda _text: "price")
+    await bench.run(client, samples(5), AUTO, warn=told.append)
+    assert client.sent[:2] == ["<0>", "<0>"]
+    assert sorted(client.sent[2:]) == ["<1>", "<2>", "<3>", "<4>"]
+    assert [row["status"] for row in bench.rows()] == ["ok"] * 5
+    assert bench.last.calls == 5
+    assert len(told) == 1
+    assert load_run(bench.path).manifest.constrained == {"main": "off"}
+
+
+async def test_cancelling_while_it_is_found_out_is_clean(bench: Bench, caplog: pytest.LogCaptureFixture) -> None:
+    """Whoever waits for the first call ends with it."""
+    with served(hang()) as (server, client):
+        task = asyncio.create_task(bench.run(client, samples(5), AUTO))
+        await asyncio.to_thread(server.wait_for, 1)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert server.count == 1
+    assert caplog.records == []
+
+
+async def test_a_model_error_while_it_is_found_out_ends_the_run(bench: Bench) -> None:
+    """A key that is refused is no form that is refused."""
+    with served(error(401)) as (server, client):
+        with pytest.raises(ModelError, match="the key is refused"):
+            await bench.run(client, samples(5), AUTO)
+        assert server.count <= 2  # who was next may have begun
 
 
 # Ends before the end

@@ -17,9 +17,9 @@ from pyarrow import parquet
 from strategies_labels import unhurried
 
 from harness.errors import DataError
-from harness.identity import text_id
+from harness.identity import gold_hash, text_id
 from harness.labelspace import Field, Label, LabelSpace
-from harness.records import Sample
+from harness.records import GoldField, Sample, first_right
 from harness.samples import RESERVED, Columns, SampleSet, read_samples, split_labels
 
 SPACE = LabelSpace(
@@ -328,6 +328,13 @@ def test_parquet_has_lists_of_labels_or_flags(tmp_path: Path) -> None:
         ),
         ({"mood": None, "item": "", "bought": None}, {"mood": None, "item": None, "bought": None}),
         ({"bought": 1}, {"bought": True}),
+        ({"item": ["iPhone 12", "iphone", "iphone"]}, {"item": ("iPhone 12", "iphone")}),
+        ({"item": '["iPhone 12", "iphone"]'}, {"item": ("iPhone 12", "iphone")}),
+        ({"item": "['iPhone 12', 'iphone']"}, {"item": ("iPhone 12", "iphone")}),
+        ({"item": ["lamp"]}, {"item": "lamp"}),
+        ({"item": []}, {"item": None}),
+        ({"item": "[sic] lamp|light"}, {"item": "[sic] lamp|light"}),
+        ({"item": "[1, 2]"}, {"item": "[1, 2]"}),
         ({}, {}),
     ],
 )
@@ -338,17 +345,45 @@ def test_fields_are_read_by_their_type(tmp_path: Path, row: dict[str, Any], fiel
     assert sample.inputs == {"text": "x"}
 
 
+def test_alternatives_survive_every_kind_of_file(tmp_path: Path) -> None:
+    """A list of texts is gold with alternatives in JSONL, in a cell of CSV, and in Parquet; it comes back from JSON."""
+    wanted = ("iPhone 12", "iphone")
+    (tmp_path / "a.csv").write_text('text,labels,item\nx,none,"[""iPhone 12"", ""iphone""]"\n', encoding="utf-8")
+    table = {"text": ["x"], "labels": [["price"]], "item": [["iPhone 12", "iphone"]]}
+    parquet.write_table(pa.table(table), tmp_path / "a.parquet")
+    write(tmp_path, [{"text": "x", "labels": [], "item": ["iPhone 12", "iphone"]}])
+    for kind in ("csv", "parquet", "jsonl"):
+        (sample,) = read_samples(tmp_path / f"a.{kind}", SPACE).samples
+        assert sample.fields == {"item": wanted}, kind
+        assert Sample.from_json(json.loads(json.dumps(sample.to_json()))) == sample
+        assert first_right(sample.fields["item"]) == "iPhone 12"
+
+
+def test_gold_without_alternatives_has_the_hash_it_had() -> None:
+    """A field with one value hashes as ever; alternatives, and their order, are part of gold."""
+    golds: dict[str, GoldField] = {"one": "lamp", "two": ("lamp", "light"), "back": ("light", "lamp")}
+    samples = {
+        name: [Sample("s1", {"text": "x"}, frozenset({"price"}), {"item": item, "bought": True})]
+        for name, item in golds.items()
+    }
+    assert gold_hash(samples["one"]) == "7463575c8ea4e423"
+    assert len({gold_hash(each) for each in samples.values()}) == 3
+    stored = [Sample.from_json(each.to_json()) for each in samples["two"]]
+    assert gold_hash(stored) == gold_hash(samples["two"])
+
+
 def test_fields_that_do_not_fit_are_told(tmp_path: Path) -> None:
     """A wrong choice, a text that is none and a bool that is neither are told by line, with what they must be."""
     rows = [
         {"text": "x", "labels": [], **row}
-        for row in ({"mood": "hapy"}, {"mood": 5}, {"item": ["a"]}, {"bought": "maybe"})
+        for row in ({"mood": "hapy"}, {"mood": ["mad"]}, {"item": ["a", None]}, {"item": 5}, {"bought": "maybe"})
     ]
     assert refusal(tmp_path, rows) == [
         "1: 'mood' must be one of happy, mad, got 'hapy'. Did you mean 'happy'?",
-        "2: 'mood' must be a text, got 5.",
-        "3: 'item' must be a text, got [\"a\"].",
-        "4: 'bought' must be true or false, got \"maybe\".",
+        "2: 'mood' must be a text, got [\"mad\"].",
+        "3: 'item' must be a text, or a list of texts that are right, got [\"a\", null].",
+        "4: 'item' must be a text, or a list of texts that are right, got 5.",
+        "5: 'bought' must be true or false, got \"maybe\".",
     ]
 
 

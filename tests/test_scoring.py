@@ -13,16 +13,17 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from strategies_labels import Case, cases, space_of, unhurried
 
-from harness.labelspace import Field, LabelSpace, TextMatch
+from harness.fieldscoring import FieldScore
+from harness.labelspace import Field, LabelSpace
 from harness.metrics import Averages
-from harness.records import FailureKind, FieldValue, Prediction, Sample
-from harness.scoring import FieldScore, LabelScore, Scores, align, field_matches, mean_defined, normalize_text, score
+from harness.records import FailureKind, FieldValue, GoldField, Prediction, Sample
+from harness.scoring import LabelScore, Scores, align, mean_defined, score
 
 ABC = space_of("a", "b", "c")
 ALL = frozenset("abc")
 
 
-def sample(name: str, labels: str | None, **fields: FieldValue) -> Sample:
+def sample(name: str, labels: str | None, **fields: GoldField) -> Sample:
     """Return a sample whose gold labels are the letters of ``labels``."""
     return Sample(name, {"text": name}, None if labels is None else frozenset(labels), fields)
 
@@ -332,9 +333,11 @@ def test_fields_are_scored_where_they_were_asked_for() -> None:
     assert len(score(WITH_FIELDS, gold, answers).fields) == 3
     mood, item, sku = score(WITH_FIELDS, gold, answers).fields
     nan = math.nan
-    assert_equal(mood, FieldScore("mood", "choice", support=3, answered=2, accuracy=1 / 3, exact=nan, normalized=nan))
-    assert_equal(item, FieldScore("item", "text", support=3, answered=3, accuracy=1, exact=2 / 3, normalized=1))
-    assert_equal(sku, FieldScore("sku", "text", support=2, answered=1, accuracy=0, exact=0, normalized=1 / 2))
+    assert_equal(mood, FieldScore("mood", "choice", 3, 2, 1 / 3, nan, nan, nan, macro_f1=1 / 3, most_frequent=2 / 3))
+    assert_equal(item, FieldScore("item", "text", 3, 3, 1, exact=2 / 3, normalized=1, token_f1=1, most_frequent=1 / 3))
+    assert_equal(
+        sku, FieldScore("sku", "text", 2, 1, 0, exact=0, normalized=1 / 2, token_f1=1 / 2, most_frequent=1 / 2)
+    )
 
 
 def test_a_bool_field_has_an_accuracy() -> None:
@@ -366,55 +369,15 @@ def test_fields_are_averaged_over_repeats() -> None:
     assert (mood.support * 3, mood.answered * 3, mood.accuracy) == (2, 1, 0.5)
 
 
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [
-        ("  The T-shirt's\t sleeve! ", "t shirts sleeve"),
-        ("an Apple", "apple"),
-        ("A/C unit", "c unit"),
-        ("theatre", "theatre"),
-        ("The", "the"),
-        ("the an the", "an the"),
-        ("3.5 mm", "3 5 mm"),
-        ("\uff21\uff22\uff23", "abc"),
-        ("C++", "c++"),
-        ("???", "???"),
-        (" \n", ""),
-    ],
-)
-def test_texts_are_normalised(text: str, expected: str) -> None:
-    """Case, white space, punctuation and one leading article go; what would leave nothing stays."""
-    assert normalize_text(text) == expected
-
-
-@unhurried
-@given(st.text())
-def test_only_a_blank_text_normalises_to_nothing(text: str) -> None:
-    """An extracted text never becomes equal to "nothing there"."""
-    assert (normalize_text(text) == "") == (not text.strip())
-
-
-@pytest.mark.parametrize(
-    ("gold", "answer", "match", "right"),
-    [
-        (None, None, "exact", True),
-        (None, "", "normalized", True),
-        (None, " ", "exact", True),
-        (None, "none", "normalized", False),
-        (None, "?", "normalized", False),
-        (None, False, "exact", False),
-        ("", None, "exact", True),
-        ("x", None, "normalized", False),
-        ("none", None, "normalized", False),
-        ("Lamp", "lamp", "exact", False),
-        ("Lamp", "a lamp.", "normalized", True),
-        (True, True, "exact", True),
-        (False, None, "exact", False),
-    ],
-)
-def test_gold_none_is_met_by_nothing_alone(gold: FieldValue, answer: FieldValue, match: TextMatch, right: bool) -> None:
-    """None is right only for None, a text only for an equal text."""
-    assert field_matches(gold, answer, match) is right
+def test_scores_of_before_these_were_counted_are_read() -> None:
+    """A run whose scores know nothing of token F1, macro F1 and the most frequent value has NaN there."""
+    gold = [sample("1", "", mood="mad", item=("lamp", "light"))]
+    data = score(WITH_FIELDS, gold, [answered_fields("1", {"mood": "mad", "item": "light"})]).to_json()
+    for row in data["fields"]:
+        del row["token_f1"], row["macro_f1"], row["most_frequent"]
+    mood, item, _ = Scores.from_json(data).fields
+    assert (mood.accuracy, item.accuracy) == (1, 1)
+    assert all(math.isnan(each) for row in (mood, item) for each in (row.token_f1, row.macro_f1, row.most_frequent))
 
 
 # --- JSON -------------------------------------------------------------------------------------------------------------

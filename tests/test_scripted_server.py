@@ -149,6 +149,98 @@ def test_models_are_listed() -> None:
     assert (server.count, server.bodies()) == (1, [])
 
 
+# Other APIs
+
+
+def test_a_response_has_the_shape_of_the_responses_api() -> None:
+    """The Responses API brings reasoning, text, usage and the model; the input is what was asked."""
+    with served(Reply("shipping", reasoning="It is late.")) as (server, client):
+        response = client.responses.create(model="m", input="it came late")
+        client.responses.create(model="m", input=[{"role": "user", "content": "again"}])
+    assert (response.output_text, response.status, response.error) == ("shipping", "completed", None)
+    assert [item.type for item in response.output] == ["reasoning", "message"]
+    assert (response.model, response.id, response.incomplete_details) == ("m", "resp-0", None)
+    assert response.usage is not None
+    assert response.usage.total_tokens == response.usage.input_tokens + response.usage.output_tokens
+    assert [request.text for request in server.requests] == ["it came late", "again"]
+
+
+@pytest.mark.parametrize(("finish", "reason"), [("length", "max_output_tokens"), ("content_filter", "content_filter")])
+def test_a_response_can_be_incomplete(finish: str, reason: str) -> None:
+    """An answer that did not stop by itself says why in the words of the Responses API."""
+    with served(Reply("shipp", finish_reason=finish)) as (_, client):
+        response = client.responses.create(model="m", input="late")
+    assert response.status == "incomplete"
+    assert response.incomplete_details is not None
+    assert response.incomplete_details.reason == reason
+
+
+def test_a_response_can_refuse() -> None:
+    """A refusal is a part of the message, in place of the text."""
+    with served(refuse("I can't help")) as (_, client):
+        (item,) = client.responses.create(model="m", input="late").model_dump()["output"]
+    assert item["content"] == [{"type": "refusal", "refusal": "I can't help"}]
+
+
+def test_a_response_has_log_probabilities_when_they_are_included() -> None:
+    """The tokens stand in the text part when the request includes them."""
+    with served(Reply("yes", logprobs=[token("yes", -0.1)])) as (_, client):
+        unasked = client.responses.create(model="m", input="late").model_dump()
+        asked = client.responses.create(model="m", input="late", include=["message.output_text.logprobs"]).model_dump()
+    assert unasked["output"][0]["content"][0]["logprobs"] == []
+    assert [each["token"] for each in asked["output"][0]["content"][0]["logprobs"]] == ["yes"]
+
+
+def test_a_prompt_is_completed() -> None:
+    """The completions API brings text, finish reason and, when asked, log-probabilities in OpenAI's shape."""
+    tokens = [token(" yes", -0.1, {" yes": -0.1, " no": -2.4}), token("!", -0.5)]
+    with served(Reply(" yes!", finish_reason="length", logprobs=tokens)) as (server, client):
+        unasked = client.completions.create(model="m", prompt="late?")
+        asked = client.completions.create(model="m", prompt="late?", logprobs=2)
+    choice, logprobs = unasked.choices[0], asked.choices[0].logprobs
+    assert (choice.text, choice.finish_reason, choice.logprobs) == (" yes!", "length", None)
+    assert (unasked.object, unasked.id) == ("text_completion", "cmpl-0")
+    assert logprobs is not None
+    assert (logprobs.tokens, logprobs.token_logprobs) == ([" yes", "!"], [-0.1, -0.5])
+    assert logprobs.top_logprobs == [{" yes": -0.1, " no": -2.4}, {"!": -0.5}]
+    assert logprobs.text_offset == [0, 4]
+    assert server.requests[0].text == "late?"
+
+
+def test_texts_are_embedded_by_their_words() -> None:
+    """Texts of the same words have the same embedding, in the order of the input; a reply can bring others."""
+    with served(sequence(["", Reply(vectors=[[0.5, 1.0]])])) as (server, client):
+        made = client.embeddings.create(model="m", input=["late box", "box late", "broken"])
+        scripted = client.embeddings.create(model="m", input="late")
+    one, other, third = (each.embedding for each in made.data)
+    assert one == other != third
+    assert scripted.data[0].embedding == [0.5, 1.0]
+    assert server.requests[0].text == "broken"
+
+
+def test_tokens_are_counted_at_the_root() -> None:
+    """The tokenizer of llama.cpp lies beside /v1; four characters are a token."""
+    with served("unused") as (_, client):
+        url = str(client.base_url).removesuffix("/v1/")
+        assert client.post(f"{url}/tokenize", cast_to=object, body={"content": "late box"}) == {"tokens": [0, 1, 2]}
+
+
+def test_reasoning_stands_beside_the_content() -> None:
+    """A chat answer has its reasoning where llama.cpp and DeepSeek put it, and no such key without any."""
+    with served(sequence([Reply("a", reasoning="hm"), "a"])) as (_, client):
+        thought, unthought = (ask(client).choices[0].message.model_dump() for _ in range(2))
+    assert (thought["content"], thought["reasoning_content"]) == ("a", "hm")
+    assert "reasoning_content" not in unthought
+
+
+@pytest.mark.parametrize("path", ["responses", "completions", "embeddings"])
+def test_a_request_without_what_its_api_needs_is_a_400(path: str) -> None:
+    """A request of another API's shape is a 400 and never reaches the script."""
+    with served("a") as (server, client), pytest.raises(openai.BadRequestError, match="must be a JSON object with"):
+        client.post(f"/{path}", cast_to=object, body={"messages": []})
+    assert server.bodies() == [{"messages": []}]
+
+
 # Faults
 
 

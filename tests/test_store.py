@@ -91,6 +91,7 @@ MANIFEST = Manifest(
     ended="2026-01-01T00:01:00.000+00:00",
     seconds=60.0,
     cost_usd=0.25,
+    constrained={"first": "json_schema", "second": {"a": "grammar", "b": "off"}},
 )
 ANSWER = Completion(
     "ok",
@@ -377,6 +378,16 @@ def test_an_unknown_key_of_the_manifest_is_ignored(runs: Path) -> None:
     row = json.loads(file.read_text(encoding="utf-8"))
     file.write_text(json.dumps({**row, "later": 1}), encoding="utf-8")
     assert load_run(run.path).manifest == run.manifest
+
+
+def test_a_manifest_from_before_constraints_comes_back(runs: Path) -> None:
+    """A run that was written before answers could be constrained has none."""
+    run = stored(runs)
+    file = run.path / "run.json"
+    row = json.loads(file.read_text(encoding="utf-8"))
+    del row["constrained"]
+    file.write_text(json.dumps(row), encoding="utf-8")
+    assert load_run(run.path).manifest == replace(run.manifest, constrained={})
 
 
 @pytest.mark.parametrize(

@@ -12,11 +12,14 @@ from strategies_labels import unhurried
 from harness.errors import DataError
 from harness.labelspace import Label
 from harness.template import (
+    Inclusion,
     TemplateError,
     check_expression,
     check_names,
     expression,
+    inclusions,
     names_used,
+    reached,
     render,
     sample_filter,
 )
@@ -133,17 +136,16 @@ def test_what_names_used_returns_is_the_callers_own() -> None:
 
 
 def test_everything_wrong_is_told_at_once_in_order_of_lines() -> None:
-    """Unknown names, filters and tests, and other files are found before a template runs, all of them."""
+    """Unknown names, filters and tests, and computed names of files are found before a template runs, all of them."""
     source = (
-        "{{ txet | uper }}\n{% if text is stringg %}{% endif %}\n{% include 'a' %}{% import 'b' as b %}\n"
-        "{% from 'c' import d %}\n{{ zzzzzz }}\n"
+        "{{ txet | uper }}\n{% if text is stringg %}{% endif %}\n{% include text %}{% import text as b %}\n"
+        "{% from ['c'] import d %}\n{{ zzzzzz }}\n"
     )
-    alone = "a template must stand alone: no include, import or extends."
+    alone = "a file to include or import must be named by one text in quotes: it is read before the template runs."
     assert told(check_names(source, ["text"])) == [
         ("there is no filter 'uper'. Did you mean 'upper'?", 1),
         ("'txet' is not defined. Did you mean 'text'? Here there is: text.", 1),
         ("there is no test 'stringg'. Did you mean 'string'?", 2),
-        (alone, 3),
         (alone, 3),
         (alone, 4),
         ("'zzzzzz' is not defined. Here there is: text.", 5),
@@ -151,15 +153,129 @@ def test_everything_wrong_is_told_at_once_in_order_of_lines() -> None:
 
 
 def test_a_template_cannot_extend_another() -> None:
-    """`extends` is refused like include and import."""
-    assert told(check_names("{% extends 'a' %}", [])) == [
-        ("a template must stand alone: no include, import or extends.", 1)
+    """`extends` is refused, and the message says what there is in its place."""
+    assert told(check_names("{% extends 'a' %}", [], {"a": "x"})) == [
+        ("there is no 'extends': what is sent must stand in the prompt. Use include, or a macro.", 1)
     ]
 
 
 def test_a_template_with_known_names_alone_is_right() -> None:
     """A template that uses known names, and Jinja's own, has no problem."""
     assert check_names("{% for x in range(3) %}{{ text | upper }}{% endfor %}", iter(["text"])) == []
+
+
+# --- files ------------------------------------------------------------------------------------------------------------
+
+FILES = {
+    "guideline.j2": "Rules:\n{% include 'parts/rule.j2' %}\n",
+    "parts/rule.j2": "\n- {{ tone }}: {{ text | upper }}",
+    "macros.j2": "{% macro item(label) %}\n* {{ label.name }}\n{% endmacro %}",
+}
+
+
+def test_a_template_includes_and_imports_the_given_files() -> None:
+    """What is included sees the names of the template, loop variables too; macros come by import or from … import."""
+    assert render("{% include 'guideline.j2' %}.", {"tone": "calm", "text": "late"}, FILES) == "Rules:\n\n- calm: LATE."
+    source = "{% import 'macros.j2' as m %}{% for each in labels %}{{ m.item(each) }}{% endfor %}"
+    assert render(source, CONTEXT, FILES) == "* shipping\n"
+    source = "{% from 'macros.j2' import item as one %}{{ one(labels[0]) }}"
+    assert render(source, CONTEXT, FILES) == "* shipping\n"
+    source = "{% for tone in ['a', 'b'] %}{% include 'parts/rule.j2' %}{% endfor %}"
+    assert render(source, CONTEXT, FILES) == "\n- a: LATE\n- b: LATE"
+
+
+def test_the_same_template_with_other_files_is_another_one() -> None:
+    """Nothing that was compiled with one text of a file is used with another."""
+    for text in ("one", "two", "one"):
+        assert render("{% include 'a' %}", {}, {"a": text}) == text
+
+
+def test_a_failure_in_a_file_names_the_file_and_its_line() -> None:
+    """What fails in a file is told with the file's line; the error's own line is that of the template."""
+    cases = {
+        "\n{% include 'a' %}": ("b:2: str has no attribute 'nope'.", 2),
+        "{% import 'm' as m %}\n\n{{ m.item(1) }}": ("m:2: int has no attribute 'nope'.", 3),
+        "{% from 'm' import item %}\n{{ item(1) }}": ("m:2: int has no attribute 'nope'.", 2),
+        "{% import 'm' as m %}\n{% call m.twice() %}\n{{ 1 / 0 }}{% endcall %}": (
+            "ZeroDivisionError: division by zero.",
+            3,
+        ),
+        "\n{% include 'zz' %}": ("there is no file 'zz' among those that were read with the prompt.", 2),
+        "\n{% include 'bad' %}": ("bad:2: must be Jinja, but Encountered unknown tag 'do'.", 2),
+    }
+    files = {
+        "a": "A\n{% include 'b' %}",
+        "b": "\n{{ text.nope }}",
+        "m": "{% macro item(x) %}\n{{ x.nope }}{% endmacro %}{% macro twice() %}{{ caller() }}{% endmacro %}",
+        "bad": "\n{% do x %}",
+    }
+    for source, expected in cases.items():
+        with pytest.raises(TemplateError) as caught:
+            render(source, CONTEXT, files)
+        assert (caught.value.message, caught.value.line) == expected
+    with pytest.raises(TemplateError) as caught:
+        render("\n{% include 'a' %}", CONTEXT, files)
+    assert (caught.value.where, caught.value.bare) == ("b:2", "str has no attribute 'nope'.")
+
+
+def test_files_are_checked_like_the_template() -> None:
+    """Names, filters and syntax in files are told with the file and its line, at the template's line, each once."""
+    files = {
+        "a": "{{ text }}\n{{ txet }}{% include 'b' %}",
+        "b": "{{ text | uper }}\n{% include text %}",
+        "bad": "\n{% do x %}",
+    }
+    assert told(check_names("\n{% include 'a' %}{% include 'a' %}\n{% include 'bad' %}", ["text"], files)) == [
+        ("a:2: 'txet' is not defined. Did you mean 'text'? Here there is: text.", 2),
+        ("b:1: there is no filter 'uper'. Did you mean 'upper'?", 2),
+        (
+            "b:2: a file to include or import must be named by one text in quotes: it is read before the template runs.",
+            2,
+        ),
+        ("bad:2: must be Jinja, but Encountered unknown tag 'do'.", 3),
+    ]
+    assert check_names("{% for shot in text %}{% include 's' %}{% endfor %}", ["text"], {"s": "{{ shot }}"}) == []
+    assert check_names("{% include 'elsewhere' %}", [], {}) == []  # who read the files told it
+
+
+def test_what_is_imported_sees_no_names_of_the_template() -> None:
+    """An imported file has its own names alone, unless the import says `with context`; an include is the other way round."""
+    files = {"m": "{% macro item() %}{{ text }}{% endmacro %}", "t": "{{ text }}"}
+    blind = "What is imported sees no names of the template, unless its import says 'with context'."
+    for source in ("{% import 'm' as m %}", "{% from 'm' import item %}"):
+        assert told(check_names(source, ["text"], files)) == [(f"m:1: 'text' is not defined. {blind}", 1)]
+    assert check_names("{% import 'm' as m with context %}", ["text"], files) == []
+    assert told(check_names("{% include 't' without context %}", ["text"], files)) == [
+        (f"t:1: 'text' is not defined. {blind}", 1)
+    ]
+    assert render("{% from 'm' import item with context %}{{ item() }}", CONTEXT, files) == "late"
+
+
+def test_a_circle_of_files_is_told() -> None:
+    """Files that include one another are an error, not an endless text."""
+    files = {"a": "{% include 'b' %}", "b": "\n{% include 'a' %}"}
+    assert told(check_names("{% include 'a' %}", [], files)) == [("b:2: it includes itself: a → b → a.", 1)]
+    assert names_used("{% include 'a' %}", files) == {}
+    assert list(reached("{% include 'a' %}", files)) == [("a", 1), ("b", 1)]
+    with pytest.raises(TemplateError, match="RecursionError"):
+        render("{% include 'a' %}", {}, files)
+
+
+def test_the_names_of_a_template_are_those_of_its_files_too() -> None:
+    """A name that only an included file takes stands on the line of the include; what the template binds is none."""
+    files = {"a": "\n\n{{ shot }}{{ text }}{% import 'm' as m %}", "m": "{% macro i() %}{{ hidden }}{% endmacro %}"}
+    source = "{% for shot in shots %}\n{% include 'a' %}{% endfor %}{{ labels }}"
+    assert names_used(source, files) == {"shots": 1, "labels": 2, "text": 2}
+    assert names_used("{% macro f() %}{% endmacro %}{% include 'a' %}{{ text }}", files) == {"text": 1, "shot": 1}
+
+
+def test_the_files_that_a_template_names() -> None:
+    """`inclusions` are static names with their lines, and `reached` all files that they lead to."""
+    source = "{% include 'a' %}\n{% import 'm' as m %}{% include text %}{% from 'zz' import x with context %}"
+    assert inclusions(source) == (Inclusion("a", 1, True), Inclusion("m", 2, False), Inclusion("zz", 2, True))
+    assert list(reached(source, {"a": "{% include 'm' %}", "m": ""})) == [("a", 1), ("m", 1)]
+    with pytest.raises(TemplateError, match="must be Jinja"):
+        inclusions("{% include %}")
 
 
 # --- the sandbox ------------------------------------------------------------------------------------------------------

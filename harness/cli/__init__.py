@@ -23,6 +23,8 @@ COMMANDS = {
     "show": "harness.cli.show",
     "runs": "harness.cli.runs",
     "score": "harness.cli.score",
+    "calibrate": "harness.cli.calibrate",
+    "parse": "harness.cli.parse",
     "label": "harness.cli.label",
     "completion": "harness.cli.completion",
 }

@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
 from harness.cli.common import json_option, say, show, show_json, variables_of
 from harness.errors import EXIT_ERROR, EXIT_OK, DataError
 
-if TYPE_CHECKING:
-    from harness.promptfile import Task
-
 
 @click.command("check")
 @click.argument("prompts", nargs=-1, metavar="[PROMPT…]", type=click.Path(path_type=Path))
 @click.option("--split", metavar="NAME", help="Check the templates against this split.")
-@click.option("--show", "n_shown", type=click.IntRange(min=0), default=0, metavar="N", help="Print N rendered calls.")
+@click.option(
+    "--show",
+    "n_shown",
+    type=click.IntRange(min=0),
+    default=0,
+    metavar="N",
+    help="Print what N samples send, with token counts.",
+)
 @click.option("--var", "variables", multiple=True, metavar="K=V", help="Set a template variable.")
 @json_option
 def command(
@@ -43,7 +47,7 @@ def command(
             raise DataError(f"{folder}: must hold at least one prompt, got none. Type: harness init")
     rows = [_check(path, split, variables_of(variables), n_shown) for path in paths]
     if as_json:
-        show_json(rows)
+        show_json([{name: value for name, value in row.items() if name != "preview"} for row in rows])
     else:
         _print(rows)
     return EXIT_OK if all(row["ok"] for row in rows) else EXIT_ERROR
@@ -51,7 +55,9 @@ def command(
 
 def _check(path: Path, split: str | None, variables: dict[str, str], n_shown: int) -> dict[str, Any]:
     """Return what is wrong with one prompt, or what it is."""
-    from harness.planning import refuse_leaks
+    from harness.embeddings import with_expected_shots
+    from harness.planning import near_leaks, refuse_leaks, with_shots
+    from harness.preview import preview
     from harness.project import find_project
     from harness.promptfile import load_task
 
@@ -60,40 +66,41 @@ def _check(path: Path, split: str | None, variables: dict[str, str], n_shown: in
         task = load_task(path, project, split=split, variables=variables)
         for warning in task.samples.warnings:
             say(warning)
-        refuse_leaks(task.prompt, task.samples.samples)
-        calls = _render(task, n_shown)
+        prompt, space, samples = task.prompt, task.dataset.space, task.samples.samples
+        refuse_leaks(prompt, samples)
+        samples, chosen = with_expected_shots(prompt, with_shots(prompt, samples), project)
+        # Every sample is rendered, so that a template that fails on one of them is told now.
+        look = preview(prompt, space, samples, project, n_shown)
     except DataError as error:
         return {"path": str(path), "ok": False, "problems": str(error).splitlines()}
+    warnings = [*near_leaks(prompt, samples), *(f"{path}: {warning}" for warning in look.warnings)]
+    if n_shown and not chosen:
+        warnings.append(
+            f"{path}: the nearest shots need embeddings, which are asked for in a run; the first ones stand in."
+        )
+    for warning in warnings:
+        say(warning)
     return {
         "path": str(path),
         "ok": True,
-        "hash": task.prompt.hash,
+        "hash": prompt.hash,
         "dataset": task.dataset.name,
-        "labels": len(task.dataset.space),
-        "samples": len(task.samples),
-        "models": [model.name for model in task.prompt.models],
-        "passes": [each.name for each in task.prompt.passes],
-        "calls": calls,
+        "labels": len(space),
+        "samples": len(samples),
+        "models": [model.name for model in prompt.models],
+        "passes": [each.name for each in prompt.passes],
+        "warnings": [*task.samples.warnings, *warnings],
+        "tokens": look.tokens_json(),
+        "calls": [request.to_json() for request in look.requests],
+        "preview": look,
     }
-
-
-def _render(task: Task, n_shown: int) -> list[dict[str, Any]]:
-    """Render every sample's first call, so that a template that fails on one of them is told now; keep the first N."""
-    from harness.predict import predict
-
-    calls = []
-    for number, sample in enumerate(task.samples.samples):
-        (call,) = next(predict(task.prompt, task.dataset.space, sample))
-        if number < n_shown:
-            calls.append({"sample": call.sample, "pass": call.pass_name, "messages": list(call.messages)})
-    return calls
 
 
 def _print(rows: list[dict[str, Any]]) -> None:
     from rich.text import Text
 
-    from harness.report.listing import rendered_call
     from harness.report.numbers import plural
+    from harness.report.requests import preview_report
     from harness.report.text import visible
 
     for row in rows:
@@ -101,7 +108,7 @@ def _print(rows: list[dict[str, Any]]) -> None:
             models = ", ".join(row["models"])
             what = f"{plural(row['labels'], 'label')}, {plural(row['samples'], 'sample')}, {models}"
             show(Text.assemble(("ok ", "green"), (f"{row['path']}", "bold"), f": {row['dataset']}, {what}"))
-            show(*(part for call in row["calls"] for part in rendered_call(call)))
+            show(*preview_report(row["preview"]))
         else:
             show(Text.assemble(("bad ", "red"), (f"{row['path']}", "bold")))
             show(*(Text(f"  {visible(line)}") for line in row["problems"]))

@@ -39,7 +39,22 @@ class Client(Protocol):
         """Let go of connections and servers."""
 
 
-def connect(model: Model, settings: Settings) -> Client:
+class Server(Client, Protocol):
+    """A client that can be asked for more than completions: embeddings, token counts."""
+
+    async def ask(self, path: str, body: Mapping[str, Any]) -> Any:
+        """Return what another endpoint of the server answers, a JSON object; tried again like any call.
+
+        Args:
+            path: Behind the base URL, as ``/embeddings``; with two slashes behind the server itself, as ``//tokenize``.
+            body: The request.
+
+        Raises:
+            ModelError: No answer came.
+        """
+
+
+def connect(model: Model, settings: Settings) -> Server:
     """Return the client for a model. Nothing is started or sent before the first call.
 
     Raises:

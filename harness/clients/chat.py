@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from harness.clients.reading import answer_object, error_said, joined, started, texts_in, usage_of, word
 from harness.prompt import Model
-from harness.records import Call, Completion, Constraint, Usage
+from harness.records import Call, Completion, Constraint
 
 PATH = "/chat/completions"
 
@@ -31,65 +32,62 @@ def constrained(constraint: Constraint) -> dict[str, Any]:
 
 
 def read(data: Any) -> Completion:
-    """Return the completion in an answer.
+    """Return the completion in an answer. What the model thought before it answered is its reasoning, never its text.
 
     Raises:
         ValueError: The answer has not the API's shape.
     """
-    if not isinstance(data, dict):
-        raise ValueError(f"the answer must be a JSON object, got {str(data)[:100]!r}. Is the base URL that of an API?")
+    data = answer_object(data)
     try:
         choice = data["choices"][0]
         message = choice["message"]
         content, refusal = message.get("content"), message.get("refusal")
     except (KeyError, IndexError, TypeError, AttributeError) as error:
-        said = f": {data['error']}"[:300] if data.get("error") else ""
-        raise ValueError(f"no choices[0].message in the answer ({type(error).__name__}){said}") from None
-    text = _text(content)
+        raise ValueError(f"no choices[0].message in the answer ({type(error).__name__}){error_said(data)}") from None
+    finish_reason = word(choice.get("finish_reason"))
+    text = started(_text(content), finish_reason)
     refused = isinstance(refusal, str) and refusal != ""
     return Completion(
         status="refusal" if refused else "ok",
         raw=refusal if refused else text,
-        finish_reason=_word(choice.get("finish_reason")),
+        finish_reason=finish_reason,
         logprobs=choice.get("logprobs"),
-        usage=_usage(data.get("usage")),
-        served_model=_word(data.get("model")),
+        usage=usage_of(data.get("usage")),
+        served_model=word(data.get("model")),
+        reasoning=_reasoning(message),
     )
 
 
 def _text(content: Any) -> str | None:
-    """Return the text of a message; of a list of parts (reasoning beside the answer) the text parts alone, joined."""
+    """Return the text of a message; of a list of parts the text parts alone, joined; None when it only thought."""
     if content is None or isinstance(content, str):
         return content
     parts = content if isinstance(content, list) else [content]
-    texts = [part["text"] for part in parts if isinstance(part, dict) and isinstance(part.get("text"), str)]
-    if not texts:
+    texts = [part["text"] for part in parts if _has_text(part) and not _is_thought(part)]
+    if not texts and not any(map(_is_thought, parts)):
         raise ValueError(f"message.content must be a text, got {type(content).__name__} without one")
-    return "".join(texts)
+    return "".join(texts) if texts else None
 
 
-def _word(value: Any) -> str | None:
-    return value if isinstance(value, str) else None
+def _has_text(part: Any) -> bool:
+    return isinstance(part, dict) and isinstance(part.get("text"), str)
 
 
-def _usage(given: Any) -> Usage:
-    """Return the counts that are there and are counts."""
-    usage: Usage = {}
-    if (tokens := _count(given, "prompt_tokens")) is not None:
-        usage["prompt_tokens"] = tokens
-    if (tokens := _count(given, "completion_tokens")) is not None:
-        usage["completion_tokens"] = tokens
-    if (tokens := _count(_part(given, "completion_tokens_details"), "reasoning_tokens")) is not None:
-        usage["reasoning_tokens"] = tokens
-    if (tokens := _count(_part(given, "prompt_tokens_details"), "cached_tokens")) is not None:
-        usage["cached_tokens"] = tokens
-    return usage
+def _is_thought(part: Any) -> bool:
+    kind = part.get("type") if isinstance(part, dict) else None
+    return isinstance(kind, str) and ("thinking" in kind or "reasoning" in kind)
 
 
-def _part(given: Any, name: str) -> Any:
-    return given.get(name) if isinstance(given, Mapping) else None
+def _reasoning(message: Mapping[str, Any]) -> str | None:
+    """Return what a model thought, from where servers put it.
 
-
-def _count(given: Any, name: str) -> int | None:
-    value = _part(given, name)
-    return value if type(value) is int else None  # bool is an int too
+    ``reasoning_content`` (DeepSeek, llama.cpp, SGLang), ``reasoning`` (vLLM, OpenRouter, Groq), or parts of the content of
+    type ``thinking`` or ``reasoning`` (Mistral and others).
+    """
+    for name in ("reasoning_content", "reasoning"):
+        if isinstance(message.get(name), str) and message[name]:
+            return str(message[name])
+    content = message.get("content")
+    thoughts = [part for part in content if _is_thought(part)] if isinstance(content, list) else []
+    keys = ("thinking", "reasoning", "text", "summary")
+    return joined(text for part in thoughts for key in keys for text in texts_in(part.get(key)))

@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from harness.clients.remote import RemoteClient
-from harness.clients.wires import WIRES
-from harness.errors import ModelError, did_you_mean
+from harness.clients.wires import LOCAL_APIS, WIRES
+from harness.errors import ModelError, did_you_mean, listing
 from harness.project import Settings
 from harness.prompt import LOCAL, Engine, Model
 from harness.records import Call, Completion, Constraint
@@ -29,9 +29,18 @@ LOCAL_TIMEOUT_S = 600.0
 
 
 class EmbeddedClient:
-    """Asks a model that runs in this process. The server starts at the first call and is gone after `close`."""
+    """Asks a model that runs in this process. The server starts at the first call and is gone after `close`.
+
+    Raises:
+        ModelError: No such model, or none that has this API.
+    """
 
     def __init__(self, model: Model) -> None:
+        if model.api not in LOCAL_APIS:
+            raise ModelError(
+                f"model {model.name}: an embedded model has the APIs {listing(LOCAL_APIS)}, got {model.api}. "
+                f"Write api: {LOCAL_APIS[0]}, or name another model."
+            )
         self.model = model
         self.weights = find_weights(model.name.removeprefix(LOCAL))
         self.threads = model.engine.threads or default_threads()
@@ -54,8 +63,18 @@ class EmbeddedClient:
         return self.model.engine.slots + 1
 
     def body(self, call: Call, constraint: Constraint | None = None) -> dict[str, Any]:
-        """Return the request as it will be sent."""
-        return WIRES[self.model.api].body(call, self.model, self.model.name, constraint)
+        """Return the request as it will be sent.
+
+        Where answers are drawn at random (a temperature above 0) and the params say no seed, the seed is the number of
+        the draw: every draw is another one, and the same one whenever it is made again.
+        """
+        asked = WIRES[self.model.api].body(call, self.model, self.model.name, constraint)
+        return {"seed": call.draw, **asked} if self._draws else asked
+
+    @property
+    def _draws(self) -> bool:
+        temperature = self.model.params.get("temperature")
+        return not isinstance(temperature, int | float) or temperature > 0  # llama.cpp's own temperature is 0.8
 
     async def send(self, body: Mapping[str, Any]) -> Completion:
         """Send a request once; the first one starts the server.
@@ -64,13 +83,24 @@ class EmbeddedClient:
             AttemptFailed: No completion came back.
             ModelError: The weights are no model that llama.cpp can load.
         """
+        # The server names the file by its whole path, which is of no use on another machine.
+        return replace(await self._started().send(body), served_model=self.weights.name)
+
+    async def ask(self, path: str, body: Mapping[str, Any]) -> Any:
+        """Return what another endpoint of llama.cpp answers: ``//tokenize``, ``//apply-template``. As `RemoteClient.ask`.
+
+        Raises:
+            ModelError: No answer came, or the weights are no model that llama.cpp can load.
+        """
+        return await self._started().ask(path, body)
+
+    def _started(self) -> RemoteClient:
         if self._remote is None:
             key = secrets.token_urlsafe(16)
             self._server = start_server(self.weights, self.model.engine, self.threads, key)
-            local = Model(self.model.name, self.model.api, base_url=f"{self._server.listening_address}/v1")
+            local = replace(self.model, base_url=f"{self._server.listening_address}/v1")
             self._remote = RemoteClient(local, Settings(timeout_s=LOCAL_TIMEOUT_S), api_key=key)
-        # The server names the file by its whole path, which is of no use on another machine.
-        return replace(await self._remote.send(body), served_model=self.weights.name)
+        return self._remote
 
     async def close(self) -> None:
         """Stop the server."""

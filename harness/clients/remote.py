@@ -11,18 +11,19 @@ import json
 import os
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
-from email.utils import mktime_tz, parsedate_tz
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
+from harness.clients.faults import Fault, read_fault, rejected, retry_after
+from harness.clients.reading import answer_object
 from harness.clients.wires import WIRES
-from harness.errors import ModelError
+from harness.errors import ModelError, listing
 from harness.project import Settings
 from harness.prompt import Model
 from harness.records import Call, CallError, Completion, Constraint
-from harness.retry import AttemptFailed
+from harness.retry import AttemptFailed, RetryPolicy, with_retries
 
 OPENAI_URL = "https://api.openai.com/v1"
 UNREACHED_LIMIT = 3
@@ -34,13 +35,16 @@ _STOP_CODES = frozenset({"insufficient_quota", "model_not_found", "invalid_api_k
 _AGAIN = frozenset({408, 409, 425, 429})
 """HTTP statuses below 500 after which the same request can succeed."""
 
+_BAD_REQUEST = frozenset({400, 422})
+_Answer = TypeVar("_Answer")
+
 
 class RemoteClient:
     """Asks one model of one server.
 
     Args:
         model: Name, base URL and parameters. Without a base URL: OPENAI_BASE_URL, else OpenAI's own.
-        settings: The time-out of an attempt.
+        settings: The time-out of an attempt; for `ask` also how persistent to be.
         api_key: Goes before OPENAI_API_KEY.
 
     Raises:
@@ -53,6 +57,7 @@ class RemoteClient:
         self.base_url = (model.base_url or os.environ.get("OPENAI_BASE_URL") or OPENAI_URL).strip().rstrip("/")
         self._host = _checked_host(self.base_url, model.name)
         self._timeout_s = settings.timeout_s
+        self._policy = RetryPolicy(settings.max_attempts, settings.max_retry_s)
         self._api_key = api_key
         self._session: Any = None
         self._answered = False
@@ -109,28 +114,60 @@ class RemoteClient:
             AttemptFailed: No completion came back.
             ModelError: None ever will: no key, no such model, no server.
         """
+        self._connected()  # before the clock starts: openai's import is no answer's time
+        started = time.perf_counter()
+        completion = await self._post(self._wire.path, body, self._wire.read)
+        return replace(completion, latency_s=time.perf_counter() - started)
+
+    async def ask(self, path: str, body: Mapping[str, Any]) -> Any:
+        """Return what another endpoint of the server answers, a JSON object; tried again like any call.
+
+        Args:
+            path: Behind the base URL, as ``/embeddings``; with two slashes behind the server itself, as ``//tokenize``
+                (llama.cpp and vLLM have that beside ``/v1``).
+            body: The request.
+
+        Raises:
+            ModelError: No answer came: no key, no such endpoint, no server, or nothing but failures.
+        """
+        answers: list[Mapping[str, Any]] = []
+
+        async def attempt() -> Completion:
+            answers.append(await self._post(path, body, answer_object))
+            return Completion("ok")
+
+        done = await with_retries(attempt, self._policy)
+        if done.error is not None:
+            raise ModelError(
+                f"{self._url(path)}, model {self.model.name}: gives no answer: {_sentence(done.error['message'])}"
+            )
+        return answers[-1]
+
+    async def _post(self, path: str, body: Mapping[str, Any], read: Callable[[Any], _Answer]) -> _Answer:
+        """Send a request once and read its answer; ``read`` raises `ValueError` for what is none."""
         session = self._connected()
         import aiohttp
 
         content = self._encoded(body)
-        started = time.perf_counter()
         try:
-            async with (
-                asyncio.timeout(self._timeout_s),
-                session.post(self.base_url + self._wire.path, data=content) as response,
-            ):
+            async with asyncio.timeout(self._timeout_s), session.post(self._url(path), data=content) as response:
                 self._answered = True
                 answer = await response.read()
             if response.status >= 400:
-                raise self._status_failure(response.status, response.headers, answer)
-            completion = self._wire.read(_decoded(answer))
+                raise self._status_failure(response.status, response.headers, read_fault(answer), body)
+            return read(_decoded(answer))
         except TimeoutError:
             raise _failed("timeout", f"no answer within {self._timeout_s:g} s") from None
         except aiohttp.ClientError as error:
             raise self._connection_failure(error) from None
         except (ValueError, RecursionError) as error:
             raise _failed("bad_response", self._hidden(str(error) or type(error).__name__)) from None
-        return replace(completion, latency_s=time.perf_counter() - started)
+
+    def _url(self, path: str) -> str:
+        if not path.startswith("//"):
+            return self.base_url + path
+        parts = urlsplit(self.base_url)
+        return f"{parts.scheme}://{parts.netloc}{path[1:]}"
 
     def _encoded(self, body: Mapping[str, Any]) -> bytes:
         """Return the request as JSON; lone surrogates, which UTF-8 cannot hold, go as JSON's own escapes."""
@@ -150,26 +187,43 @@ class RemoteClient:
                 return ModelError(f"{self.base_url}: no server answers there ({cause}). Check --base-url, or start it.")
         return _failed("connection", cause)
 
-    def _status_failure(self, status: int, headers: Mapping[str, str], body: bytes) -> Exception:
+    def _status_failure(
+        self, status: int, headers: Mapping[str, str], fault: Fault, body: Mapping[str, Any]
+    ) -> Exception:
         """Return what an HTTP error means: the end of the run, or of this attempt."""
-        words, code = _error_of(body)
-        message = self._hidden(words or f"HTTP {status}")
-        said = message if message.endswith((".", "!", "?")) else f"{message}."
+        message = self._hidden(fault.words or f"HTTP {status}")
+        said = _sentence(message)
         where = f"{self.base_url}, model {self.model.name}"
-        if status == 401 or code == "invalid_api_key":
+        if status == 401 or fault.code == "invalid_api_key":
             return ModelError(f"{where}: the key is refused ({status}): {said} Check OPENAI_API_KEY.")
         if status == 402:
             return ModelError(f"{where}: payment is required (402): {said}")
         if status == 403:
             return ModelError(f"{where}: access is refused (403): {said}")
         if status == 404:
-            return ModelError(f"{where}: not found (404): {said} Check the model's name and the base URL.")
-        if code in _STOP_CODES:
-            return ModelError(f"{where}: {code} ({status}): {said}")
+            other = "" if self.model.api == "chat" else f", and whether the server has the API '{self.model.api}'"
+            return ModelError(f"{where}: not found (404): {said} Check the model's name and the base URL{other}.")
+        if fault.code in _STOP_CODES:
+            return ModelError(f"{where}: {fault.code} ({status}): {said}")
+        if status == 501 and not self._wire.forms:  # without a constraint that could be left out
+            return ModelError(f"{where}: not supported (501): {said} Name another model, or another 'api'.")
+        if status in _BAD_REQUEST and (names := rejected(fault, body, self.model.params)):
+            return ModelError(f"{where}: {self._rejection(names, status, said)}")
         return AttemptFailed(
             CallError(kind=f"http_{status}", message=message, status=status),
-            again=status in _AGAIN or status >= 500,
-            retry_after=_retry_after(headers),
+            again=status in _AGAIN or (status >= 500 and status != 501),
+            retry_after=retry_after(headers),
+        )
+
+    def _rejection(self, names: tuple[str, ...], status: int, said: str) -> str:
+        """Return the message about parameters that every call would bring."""
+        known = {"max_tokens": "max_completion_tokens"} if self.model.api == "chat" else self._wire.renamed
+        others = [f"'{known[name]}' instead of '{name}'" for name in names if name in known and known[name] not in said]
+        hint = f": some models take {' and '.join(others)}" if others else ""
+        quoted = listing([f"'{name}'" for name in names])
+        return (
+            f"the server rejects the parameter{'s' * (len(names) > 1)} {quoted} ({status}): {said} "
+            f"Change or remove {'it' if len(names) == 1 else 'them'} under model.params{hint}."
         )
 
     def _hidden(self, text: str) -> str:
@@ -210,29 +264,5 @@ def _decoded(answer: bytes) -> Any:
     return json.loads(text) if text.lstrip()[:1] in ("{", "[", "") else text
 
 
-def _error_of(body: bytes) -> tuple[str, str | None]:
-    """Return the server's own words and its error code: those of an API's error, else whatever stands in the body."""
-    text = body.decode("utf-8", "replace")
-    try:
-        data = json.loads(text)
-    except (ValueError, RecursionError):
-        return text, None
-    inner = data.get("error", data) if isinstance(data, dict) else None
-    if not isinstance(inner, dict):
-        return text, None
-    code = inner.get("code")
-    return str(inner.get("message") or text), code if isinstance(code, str) else None
-
-
-def _retry_after(headers: Mapping[str, str]) -> float | None:
-    """Return the seconds of a Retry-After header: milliseconds, seconds or a date; None without one that says."""
-    try:
-        if (milliseconds := headers.get("retry-after-ms")) is not None:
-            return max(0.0, float(milliseconds) / 1000)
-        value = headers.get("retry-after")
-        if value is None:
-            return None
-        date = parsedate_tz(value)
-        return max(0.0, float(value) if date is None else mktime_tz(date) - time.time())
-    except (ValueError, OverflowError):
-        return None
+def _sentence(message: str) -> str:
+    return message if message.endswith((".", "!", "?")) else f"{message}."

@@ -10,6 +10,8 @@ from harness.records import FailureKind, ParseFailure
 INVISIBLE = "\u200b\u200c\u200d\u2060\ufeff\ufe0e\ufe0f\u200e\u200f"
 """Zero-width characters, variation selectors and direction marks: taken off the ends of a name, kept inside of it."""
 
+LINE_ENDS = re.compile(r"\r\n?|\n")
+
 _CLIP = 100
 _LAYERS = 16
 
@@ -29,8 +31,9 @@ UNTICKED = re.compile(r"(?:[-*+•]\s+)?(?:\[\s?\]|[☐❌✗✘✖🚫])\ufe0f?
 """An empty or crossed box before an item: it is denied."""
 
 _LEAD_IN = re.compile(r"(?:(?:and|&)\s+|(?:#{1,6}|>)\s*)", re.IGNORECASE)
-_PAIRS = {'"': '"', "'": "'", "`": "`", "*": "*", "_": "_", "~": "~"}
+_PAIRS = {'"': '"', "'": "'", "`": "`", "*": "*", "_": "_"}
 _PAIRS |= {"“": "”", "„": "“", "‘": "’", "«": "»", "「": "」"}
+# Tildes are not among them: what is struck out is not said.
 _PAIRS |= {"[": "]", "(": ")", "{": "}", "<": ">", "【": "】", "『": "』"}
 _EDGES = frozenset(_PAIRS) | frozenset(_PAIRS.values())
 _STOPS = frozenset(".,;:!。、；：！،")

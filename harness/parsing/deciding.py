@@ -9,6 +9,8 @@ from harness.labelspace import LabelSpace
 from harness.parsing.formats import Output
 from harness.records import Answer, FailureKind, ParseFailure
 
+_READABLE = (FailureKind.UNPARSEABLE, FailureKind.TRUNCATED)
+
 
 def decided(
     result: Answer | ParseFailure,
@@ -19,29 +21,35 @@ def decided(
 ) -> Answer | ParseFailure:
     """Return the answer with its probabilities; where the output has thresholds, they decide instead of the words.
 
-    A label is present when ``P(label) >= threshold(label)``. An answer that could not be read in its words is decided by
-    thresholds all the same when every label has a probability; one that the model refused or that never came is not.
+    A label is present when ``P(label) >= threshold(label)``, P rounded as it is stored. A label without a probability stays
+    as the words have it. An answer that could not be read in its words is decided by thresholds all the same when every
+    label has a probability; one that the model refused or that never came is not.
+
+    Args:
+        result: What the words say.
+        probabilities: By label, each in [0, 1]; those of other names, and of labels that were refused, are dropped.
+        mass: What they rest on, by label.
+        space: The labels that the answer is about.
+        output: Its thresholds decide, when it has any.
     """
-    if not probabilities:
-        return result
-    if not output.has_thresholds:
-        return result if isinstance(result, ParseFailure) else _weighed(result, probabilities, mass)
     if isinstance(result, ParseFailure):
-        readable = result.kind in (FailureKind.UNPARSEABLE, FailureKind.TRUNCATED)
-        if not readable or any(name not in probabilities for name in space.names):
+        is_complete = all(name in probabilities for name in space.names)
+        if not output.has_thresholds or result.kind not in _READABLE or not is_complete:
             return result
         result = Answer(frozenset(), off_list=result.off_list)
-    judged = {name for name in space.names if name in probabilities and name not in result.refused}
-    over = {name for name in judged if rounded(probabilities[name]) >= output.threshold_of(name)}
-    return _weighed(replace(result, labels=frozenset((result.labels - judged) | over)), probabilities, mass)
-
-
-def _weighed(answer: Answer, probabilities: Mapping[str, float], mass: Mapping[str, float]) -> Answer:
-    return replace(
-        answer,
-        probabilities={name: rounded(value) for name, value in probabilities.items()},
-        mass={name: rounded(value) for name, value in mass.items()},
-    )
+    judged = {
+        name: rounded(probabilities[name])
+        for name in space.names
+        if name in probabilities and name not in result.refused
+    }
+    if not judged:
+        return result
+    labels = result.labels
+    if output.has_thresholds:
+        over = {name for name, value in judged.items() if value >= output.threshold_of(name)}
+        labels = frozenset((labels - judged.keys()) | over)
+    kept = {name: rounded(mass[name]) for name in judged if name in mass}
+    return replace(result, labels=labels, probabilities=judged, mass=kept)
 
 
 def rounded(value: float) -> float:

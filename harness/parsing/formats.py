@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from harness.errors import did_you_mean, listing
 from harness.labelspace import LabelSpace, normalize
+from harness.parsing.constraints import constraint_problems
 from harness.parsing.tokens import Token
 from harness.records import Answer, FieldValue
 
@@ -114,7 +115,7 @@ class Format:
     def check(self, output: Output, space: LabelSpace) -> list[str]:
         """Return what is impossible in ``output`` for this label space, one message each; empty when all is well."""
         found = [*self._bad_options(output), *self._bad_fields(output, space), *self._bad_thresholds(output, space)]
-        return found or self.problems(space, output)
+        return found or self.problems(space, output) or constraint_problems(self, output, space)
 
     def _bad_thresholds(self, output: Output, space: LabelSpace) -> list[str]:
         return [

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from enum import StrEnum
+
+from harness.parsing.cleaning import BULLET, LINE_ENDS, bare
 
 _REACH = 100
 _MOST_WORDS = 12
@@ -11,8 +15,10 @@ _MOST_MARKED_WORDS = 4
 
 _BY_COLON = re.compile(rf"([^:：]{{1,{_REACH}}})[:：]")
 _BY_VERB = re.compile(rf"(.{{1,{_REACH}}}?) (?:is|are|would be) ")
+_NONE = re.compile(r"\bnone\b", re.IGNORECASE)
 _BRACKETED = re.compile(r"\([^()]{0,80}(?:\)|$)")
 _MARKED_UP = re.compile(r"#{1,6} |\*\*|__")
+_FENCE = re.compile(r"(?:```|~~~)\w*")
 
 
 class Heading(StrEnum):
@@ -48,6 +54,13 @@ _OTHERS = re.compile(
     r"|unlikely|rejected|ruled|neither|available|possible)\b|n['’]t\b"
 )
 _OTHERS_ALONE = re.compile(r"(?:excluded|irrelevant|unrelated|rejected|ruled out|not (?:chosen|selected|mentioned))")
+# Headings that name no labels, but say of what follows that the text does not speak of it. "Not happy with:" is none.
+_UNSAID = re.compile(
+    r"\b(?:not|never|(?:do|does|did|is|are|was|were)n['’]?t) (?:\w+ ){0,2}?(?:mention|discuss|address|complain about"
+    r"|talk about|refer to|relate to|appl(?:y|ies)"
+    r"|(?:mentioned|discussed|addressed|applicable|relevant|present|raised|chosen|selected)\b)"
+    r"|\b(?:no|without)(?: \w+)? (?:mention|complaints?|issues?|problems?|concerns?|evidence|signs?|indication)\b"
+)
 _INPUT = re.compile(
     r"(?:(?:the|next|new|customer|user|product) )?"
     r"(?:text|review|input|sample|example|question|customer|feedback|message|ticket|user|document|post|human)"
@@ -65,16 +78,23 @@ def by_colon(line: str) -> tuple[str, str] | None:
 def by_verb(line: str) -> tuple[str, str] | None:
     """Return the head of a line up to its first "is" or "are" and what follows, or None where none is in reach."""
     found = _BY_VERB.match(line)
-    return (found[1], line[found.end() :].strip()) if found else None
+    # "None of the labels apply. It is …" announces nothing.
+    return (found[1], line[found.end() :].strip()) if found and not _NONE.search(found[1]) else None
 
 
-def heading_of(head: str) -> Heading | None:
-    """Return what ``head`` announces, or None when it is no heading known here."""
+def heading_of(head: str, more: re.Pattern[str] | None = None) -> Heading | None:
+    """Return what ``head`` announces, or None when it is no heading known here.
+
+    Args:
+        head: The words, without their colon.
+        more: Further words that announce labels where a format has such.
+    """
     words = " ".join(_BRACKETED.sub(" ", head).casefold().split())
     if len(words.split(" ")) > _MOST_WORDS:
         return None
-    announces_labels = _ANSWER.search(words) or _LABELS.search(words)
-    if _EXPLANATION.search(words) or _OTHERS_ALONE.fullmatch(words) or (announces_labels and _OTHERS.search(words)):
+    announces_labels = _ANSWER.search(words) or _LABELS.search(words) or (more is not None and more.search(words))
+    aside = _EXPLANATION.search(words) or _OTHERS_ALONE.fullmatch(words) or _UNSAID.search(words)
+    if aside or (announces_labels and _OTHERS.search(words)):
         return Heading.ASIDE
     if announces_labels:
         return Heading.ANSWER if _ANSWER.search(words) else Heading.LABELS
@@ -86,3 +106,73 @@ def marked_heading(line: str) -> Heading | None:
     words = len(line.split())
     heading = heading_of(line) if words == 1 or (_MARKED_UP.match(line) and words <= _MOST_MARKED_WORDS) else None
     return None if heading is Heading.INPUT else heading
+
+
+@dataclass(frozen=True, slots=True)
+class Passage:
+    """A line of a text that may belong to the answer, or what follows the heading on it.
+
+    Attributes:
+        heading: ANSWER or LABELS when the line has such a heading; after ANSWER what was said before is void.
+    """
+
+    text: str
+    heading: Heading | None = None
+
+
+def passages(
+    text: str,
+    is_said: Callable[[str], bool],
+    answers: Callable[[str], bool],
+    answered: Callable[[], bool],
+    more: re.Pattern[str] | None = None,
+) -> Iterator[Passage]:
+    """Yield the lines of a text that may belong to the answer, trimmed: fences, explanations and new inputs are left out.
+
+    Reasons given before the answer end with their paragraph, those behind it go on to the next heading, and a new input
+    ("Text:") behind the answer ends it.
+
+    Args:
+        text: What `answer_text` left of a completion.
+        is_said: Tells whether the words before a colon are a label or code themselves, and so no heading.
+        answers: Tells whether words are an answer: "is" and "are" announce nothing else.
+        answered: Tells whether an answer was met by now.
+        more: Further words that announce labels.
+    """
+    aside = skipped = False
+    for line in map(str.strip, LINE_ENDS.split(text)):
+        if not line:
+            aside = aside and (answered() or not skipped)
+            continue
+        if _FENCE.fullmatch(line):
+            continue
+        heading, rest = _headed(line, is_said, answers, more)
+        if heading is Heading.INPUT and answered():
+            return
+        if heading is Heading.ASIDE:
+            aside, skipped = not BULLET.match(line) and (not bare(rest) or rest.endswith(":")), False
+        elif heading in ANNOUNCING:
+            aside = False
+            yield Passage(rest, heading)
+        elif aside:
+            skipped = True
+        elif heading is None:
+            yield Passage(line)
+
+
+def _headed(
+    line: str, is_said: Callable[[str], bool], answers: Callable[[str], bool], more: re.Pattern[str] | None
+) -> tuple[Heading | None, str]:
+    split = by_colon(line)
+    if split:
+        head, rest = bare(split[0]), split[1]
+        heading = None if is_said(head) else heading_of(head, more)
+        if heading:
+            return heading, rest
+    split = by_verb(line)
+    if split and answers(split[1]):
+        heading = heading_of(split[0], more)
+        if heading in ANNOUNCING:
+            return heading, split[1]
+    heading = None if is_said(bare(line)) else marked_heading(line)
+    return (heading, "") if heading else (None, line)

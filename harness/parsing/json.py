@@ -16,8 +16,10 @@ from harness.errors import listing
 from harness.labelspace import NONE_WORD, LabelSpace, normalize
 from harness.parsing.cleaning import answer_text
 from harness.parsing.formats import Format, Output, none_problems, setting
+from harness.parsing.grammars import json_grammar
 from harness.parsing.jsonanswer import JsonReader
 from harness.parsing.jsonscan import broken_off, find_brackets, values_of
+from harness.parsing.schemas import json_schema
 from harness.records import Answer, FailureKind, FieldValue, ParseFailure
 
 OPTIONS: Mapping[str, Any] = {"labels_key": "labels", "none": NONE_WORD}
@@ -83,4 +85,6 @@ def _problems(space: LabelSpace, output: Output) -> list[str]:
     return found
 
 
-JSON = Format("json", OPTIONS, parse, render, _problems, carries_fields=True)
+JSON = Format(
+    "json", OPTIONS, parse, render, _problems, carries_fields=True, schema=json_schema, grammar=json_grammar
+)

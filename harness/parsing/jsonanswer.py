@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from harness.errors import listing
-from harness.labelspace import Field, LabelSpace, normalize
-from harness.parsing.cleaning import bare, clip, encodable
+from harness.labelspace import LabelSpace, normalize
+from harness.parsing.cleaning import bare, clip
+from harness.parsing.fieldvalues import MISSING, Missing, read_value
 from harness.parsing.jsonscan import Value
 from harness.parsing.names import Kind, Names
 from harness.records import Answer, FailureKind, FieldValue, ParseFailure
@@ -18,7 +19,6 @@ _EMPTY_ARRAY = re.compile(r"\[\s*\]")
 _QUOTED_ITEM = re.compile(r"(?=[\[{,:(\"']\s*[\"']([^\"']{1,200})[\"'](?!\s*:))")
 _NAME_KEYS = ("label", "name")
 _TRUTH: Mapping[str, bool] = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
-_MISSING = object()
 
 
 @dataclass(slots=True)
@@ -75,8 +75,8 @@ class JsonReader:
 
     def _read_object(self, content: Mapping[str, Any], value: Value) -> Answer | None:
         listed = _get(content, self._key)
-        said = self._flags(content) if listed is _MISSING else self._said_by(listed, value)
-        if listed is _MISSING and not (said.labels or said.denied or said.unclear or said.none):
+        said = self._flags(content) if listed is MISSING else self._said_by(listed, value)
+        if listed is MISSING and not (said.labels or said.denied or said.unclear or said.none):
             self.off_list = self.off_list or said.off_list
             return None
         return self._answer(said, value, self._read_fields(content))
@@ -157,10 +157,10 @@ class JsonReader:
         found: dict[str, FieldValue] = {}
         for each in self._fields:
             given = _get(content, each.name)
-            if given is _MISSING and isinstance(under, Mapping):
+            if given is MISSING and isinstance(under, Mapping):
                 given = _get(under, each.name)
-            value = _field_value(each, given)
-            if value is not _MISSING:
+            value = read_value(each, given)
+            if not isinstance(value, Missing):
                 found[each.name] = value
         return found
 
@@ -171,11 +171,11 @@ def _names_something(items: list[Any]) -> bool:
 
 
 def _get(content: Mapping[str, Any], name: str) -> Any:
-    """Return the value at a key however it is spelled, or `_MISSING`."""
+    """Return the value at a key however it is spelled, or `MISSING`."""
     if name in content:
         return content[name]
     form = normalize(name)
-    return next((value for key, value in content.items() if normalize(key) == form), _MISSING)
+    return next((value for key, value in content.items() if normalize(key) == form), MISSING)
 
 
 def _truth(flag: Any) -> bool | None:
@@ -191,18 +191,3 @@ def _as_written(item: Any) -> str:
     if isinstance(item, list | Mapping):
         return "[…]" if isinstance(item, list) else "{…}"
     return "" if item is None else str(item)
-
-
-def _field_value(each: Field, given: Any) -> Any:
-    """Return the value of a field, or `_MISSING` when what was given is none that it can have."""
-    if each.type == "bool":
-        truth = _truth(given)
-        return _MISSING if truth is None else truth
-    if each.type == "choice":
-        known = {normalize(value): value for value in each.values}
-        return known.get(normalize(given), _MISSING) if isinstance(given, str) else _MISSING
-    if isinstance(given, str):
-        return encodable(given.strip()) or None
-    if isinstance(given, int | float) and not isinstance(given, bool):
-        return str(given)
-    return None if given is None else _MISSING

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from harness.parsing.cleaning import BULLET
 from harness.parsing.headings import ANNOUNCING, heading_of
+from harness.parsing.mentions import Mentions
 from harness.parsing.names import Item, Kind, Names
 
 _PROSE_WORDS = 6
@@ -17,6 +18,8 @@ _SENTENCE = re.compile(
     r"(?:\S+\s+)\S",
     re.IGNORECASE,
 )
+_PLAIN_NO = re.compile(r"(?:no|false|0|n/?a|none|absent)\W*", re.IGNORECASE)
+_BUT = re.compile(r"\s*(?:but|however|except|until)\b", re.IGNORECASE)
 _CLOSED_END = re.compile(r"[\])}`]\W*$")
 
 
@@ -46,10 +49,11 @@ class Line:
 
 
 class LineReader:
-    """Reads lines into items, for one label space and separator."""
+    """Reads lines into items, for one label space and separator; with ``mentions`` sentences are searched for labels."""
 
-    def __init__(self, names: Names, separator: str) -> None:
+    def __init__(self, names: Names, separator: str, mentions: Mentions | None = None) -> None:
         self._names = names
+        self._mentions = mentions
         self._separator = separator.strip(" ") or "\n"
         self._most = names.pieces(self._separator)
         self._known: dict[str, Line] = {}  # Models that run on repeat the same lines.
@@ -66,6 +70,9 @@ class LineReader:
             return Line((whole,), may_go_on=whole.may_go_on or line.endswith(self._separator))
         bulleted = bool(BULLET.match(line))
         items, may_go_on = self._items(line, bulleted)
+        searched = self._searched(line, items, bulleted)
+        if searched:
+            return searched
         if not items:
             # A bullet or an opening bracket alone: its item was still to come. A closing bracket or fence ends the list.
             return Line(bulleted=bulleted, may_go_on=may_go_on or not _CLOSED_END.search(line))
@@ -73,6 +80,23 @@ class LineReader:
             return Line()
         kept = tuple(item for item in items if item.kind is not Kind.OTHER or not self.is_prose(item.name))
         return Line(kept, bulleted, may_go_on or (line.startswith("[") and "]" not in line))
+
+    @property
+    def searches(self) -> bool:
+        """Whether sentences are searched: what was cut off could then have named another label."""
+        return self._mentions is not None
+
+    def _searched(self, line: str, items: list[Item], bulleted: bool) -> Line | None:
+        """Return what a line says as a sentence; None when it is all items, or names no label."""
+        if self._mentions is None or (items and all(item.kind is not Kind.OTHER for item in items)):
+            return None
+        mentioned = self._mentions.read(line)
+        if not mentioned:
+            return None
+        named = any(item.kind is not Kind.OTHER for item in items)
+        beside = [item for item in items if item.kind is Kind.OTHER and not self.is_prose(item.name)]
+        off_list = [item for item in beside if not self._mentions.read(item.name)] if named else []
+        return Line((*mentioned, *off_list), bulleted, may_go_on=True)
 
     def is_name(self, line: str) -> bool:
         """Return whether the whole of ``line`` is a label or the none word."""
@@ -107,6 +131,8 @@ class LineReader:
             # After "label: why" only another "label: why" is an item; a bare word there is part of the sentence.
             if not items or (explaining and (not items[-1].opener or items[-1].kind is Kind.OTHER)):
                 continue
+            if items[-1].kind is Kind.DENIED and _takes_back(items[-1].explanation, pieces[position : position + 1]):
+                items[-1] = replace(items[-1], kind=Kind.UNCLEAR)
             found += items
             explaining = items[-1].opener.removesuffix("()")
             if explaining and (bulleted or explaining == "."):
@@ -137,3 +163,8 @@ class LineReader:
         if first and first.kind is Kind.OTHER and first.opener == ":" and heading_of(first.name) in ANNOUNCING:
             return self._names.read(first.explanation)
         return [item for item in items if item.name or item.kind is not Kind.OTHER]
+
+
+def _takes_back(denial: str, following: list[str]) -> bool:
+    """Return whether a denial goes on with a "but": "no problem, but too dear"."""
+    return not _PLAIN_NO.fullmatch(denial) and any(map(_BUT.match, following))

@@ -8,6 +8,7 @@ How a text is read, line by line:
 - A line is split at the separator, and the longest run of pieces that is a name wins. What follows a name behind a
   colon, a dash, a bracket or a full stop is an explanation. "label: no" denies the label.
 - A line that holds no label and reads as prose is passed over. What is short and stands beside labels is off-list.
+- With ``search: true`` such lines are searched for labels (`mentions`): "It is about shipping, not about the price".
 """
 
 from __future__ import annotations
@@ -17,16 +18,17 @@ from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from harness.labelspace import NONE_WORD, LabelSpace
-from harness.parsing.cleaning import answer_text
+from harness.parsing.cleaning import LINE_ENDS, answer_text
 from harness.parsing.formats import Format, Output, none_problems, setting
+from harness.parsing.grammars import list_grammar
 from harness.parsing.lines import LineReader
+from harness.parsing.mentions import Mentions
 from harness.parsing.names import Names
 from harness.parsing.sheet import Sheet
 from harness.records import Answer, FieldValue, ParseFailure
 
-OPTIONS: Mapping[str, Any] = {"separator": ",", "none": NONE_WORD}
+OPTIONS: Mapping[str, Any] = {"separator": ",", "none": NONE_WORD, "search": False}
 
-_LINE_ENDS = re.compile(r"\r\n?|\n")
 _NO_SEPARATOR = re.compile(r"[\w\"'`\[\](){}\\]")
 
 
@@ -38,11 +40,12 @@ class _Lists:
         self.separator: str = setting(output, OPTIONS, "separator")
         self.none: str = setting(output, OPTIONS, "none")
         self._names = Names(space, self.none)
-        self._reader = LineReader(self._names, self.separator)
+        search: bool = setting(output, OPTIONS, "search")
+        self._reader = LineReader(self._names, self.separator, Mentions(space) if search else None)
 
     def read(self, text: str, cut: bool) -> Answer:
         sheet = Sheet(self._names, self._reader)
-        lines = _LINE_ENDS.split(answer_text(text, cut))
+        lines = LINE_ENDS.split(answer_text(text, cut))
         for line in lines:
             sheet.take(line.strip())
         # A line end behind the labels says that they are complete, wherever the text was cut after it.
@@ -107,4 +110,4 @@ def _problems(space: LabelSpace, output: Output) -> list[str]:
     ]
 
 
-LIST = Format("list", OPTIONS, parse, render, _problems)
+LIST = Format("list", OPTIONS, parse, render, _problems, grammar=list_grammar)

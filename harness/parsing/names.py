@@ -20,10 +20,18 @@ _NONE_SAID = re.compile(
     r"|none (?:apply|applies)|no labels?(?: (?:apply|applies))?"
 )
 
+_UNRAISED = (
+    r"(?:mentioned|applicable|present|relevant|applied|discussed|at all|addressed|raised|included|selected|chosen|the case"
+    r"|true|an? (?:issue|problem|concern|complaint|factor))"
+)
 _NO = re.compile(
-    r"(?:no|false|0|n/?a|none|absent|does(?: not|n't) apply"
-    r"|not (?:mentioned|applicable|present|relevant|applied|discussed|an issue|at all))(?:$|\s*(?:\.(?!\d)|[,;(–—])| - )"
-    r"|[❌✗✘✖🚫]",
+    rf"(?:no|false|0|n/?a|none|absent|does(?: not|n't) apply|not {_UNRAISED})(?:$|\s*(?:\.(?!\d)|[,;(–—])| - )|[❌✗✘✖🚫]"
+    rf"|(?:(?:it|this|that) )?(?:(?:not|(?:is|was|has been)(?: not|n't)) (?:\w+ly )?{_UNRAISED}"
+    r"|(?:does|did)(?: not|n't) apply"
+    r"|(?:there (?:is|are) )?no (?:mention|issues?|problems?|complaints?|concerns?|evidence|indication|signs?)"
+    r"|none mentioned|irrelevant|inapplicable)"
+    r"(?: (?:here|at all|mentioned|raised|reported|found|of (?:it|this)|with (?:it|this)|about (?:it|this)|to (?:it|this)"
+    r"|by the \w+|(?:in|to) (?:the|this) \w+)){0,3}(?:$|[.;](?!\d)|,(?! ?(?:but|however|except|until)\b)| [(–—]| - )",
     re.IGNORECASE,
 )
 
@@ -40,6 +48,7 @@ class Kind(StrEnum):
     LABEL = "label"
     NONE = "none"
     DENIED = "denied"
+    UNCLEAR = "unclear"
     OTHER = "other"
 
 
@@ -48,6 +57,7 @@ class Item:
     """One piece of an answer.
 
     Attributes:
+        kind: UNCLEAR is a label in a sentence that neither plainly gives nor plainly denies it.
         name: The label's name; for OTHER what was written.
         opener: The sign with which an explanation follows: ``:``, ``(`` (``()`` once it is closed) or ``.``; else "".
         explanation: The explanation itself.
@@ -136,7 +146,7 @@ class Names:
                 explanation = core[sign.end() :].strip(" *_`\"'")
                 if opener == ":" and _SCORE.fullmatch(explanation):
                     return Item(Kind.OTHER, clip(core), opener, explanation)
-                kind = Kind.DENIED if found.kind is Kind.LABEL and _NO.match(explanation) else found.kind
+                kind = Kind.DENIED if found.kind is Kind.LABEL and denies(explanation) else found.kind
                 return Item(kind, found.name, opener, explanation)
         return None
 
@@ -171,6 +181,16 @@ class Names:
             found.append(item)
             position = last + 1
         return found
+
+
+def is_score(explanation: str) -> bool:
+    """Return whether what stands behind a label is a number that says how much it applies, not whether."""
+    return _SCORE.fullmatch(explanation) is not None
+
+
+def denies(explanation: str) -> bool:
+    """Return whether what stands behind a label says that it does not apply: "no", "not mentioned", "no issue here"."""
+    return _NO.match(explanation.replace("’", "'")) is not None
 
 
 def _opener(sign: str, explanation: str) -> str:

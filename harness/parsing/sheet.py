@@ -122,7 +122,7 @@ class Sheet:
             found.in_paragraph = True
             self._announced = False
         elif not line.bulleted and self._reader.is_prose(text):
-            self._may_go_on = False
+            self._may_go_on = self._reader.searches
             return
         self._may_go_on = line.may_go_on and (found.in_paragraph or line.bulleted)
         off_list = [item.name for item in line.items if item.kind is Kind.OTHER]
@@ -152,13 +152,16 @@ class Sheet:
         off_list = tuple(dict.fromkeys(self._found.off_list if answers else self._found.every))
         said_none = any(item.kind is Kind.NONE for item in answers) or denied.issuperset(self._names.space.names)
         why = self._contradiction(labels, denied, said_none) or (self._echo() if labels else None)
-        if not labels and not said_none:
+        if not why and not labels and not said_none:
             why = f"only off-list labels: {listing(off_list)}" if off_list else "no label and no explicit none in it"
         if why:
             raise ParseFailure(FailureKind.UNPARSEABLE, why, off_list)
         return Answer(labels, off_list)
 
     def _contradiction(self, labels: frozenset[str], denied: frozenset[str], said_none: bool) -> str | None:
+        unclear = {item.name for item in self._found.answers if item.kind is Kind.UNCLEAR}
+        if unclear:
+            return f"it is not clear whether it gives or denies {listing(self._names.space.ordered(unclear))}"
         if labels and said_none:
             return f"it says none, and {listing(self._names.space.ordered(labels))}"
         both = self._names.space.ordered(labels & denied)

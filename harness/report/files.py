@@ -10,7 +10,9 @@ from typing import Any
 
 from harness.comparison import Diff
 from harness.errors import UsageError, did_you_mean, listing
+from harness.fieldscoring import FieldScore, token_f1
 from harness.jsonfiles import write_bytes
+from harness.records import GoldField, Prediction
 from harness.report import numbers
 from harness.report.text import csv_safe, json_text, visible
 from harness.scoring import Scores
@@ -88,14 +90,42 @@ def markdown_cell(text: str) -> str:
     return flat
 
 
+FIELD_COLUMNS = (
+    "field", "support", "answered", "accuracy", "exact", "normalized", "token F1", "macro F1", "most frequent",
+)  # fmt: skip
+
+
+def field_cells(row: FieldScore) -> list[str]:
+    """Return what stands behind a field's name in a table of fields, as `FIELD_COLUMNS` says."""
+    scores = (row.accuracy, row.exact, row.normalized, row.token_f1, row.macro_f1, row.most_frequent)
+    return [numbers.count(row.support), numbers.count(row.answered), *map(numbers.score, scores)]
+
+
 def prediction_rows(run: StoredRun) -> list[dict[str, Any]]:
-    """Return one row a prediction: id, gold, labels, failure, off-list answers and fields."""
+    """Return one row a prediction: id, gold, labels, failure, off-list answers and fields.
+
+    Where fields were asked for that have gold, that stands there too, and the token F1 of those that are texts.
+    """
     index = run.manifest.space.index
+    fields_by_id = {sample.id: sample.fields for sample in run.samples}
     rows = []
     for prediction in run.predictions:
         row = prediction.to_json(index, run.gold[prediction.sample])
-        rows.append({key: value for key, value in row.items() if key != "asked_fields"})
+        row = {key: value for key, value in row.items() if key != "asked_fields"}
+        rows.append(row | _gold_of_fields(run, prediction, fields_by_id[prediction.sample]))
     return rows
+
+
+def _gold_of_fields(run: StoredRun, prediction: Prediction, fields: Mapping[str, GoldField]) -> dict[str, Any]:
+    gold = {name: fields[name] for name in prediction.asked_fields if name in fields}
+    texts = {each.name for each in run.manifest.space.fields if each.type == "text"}
+    token_f1s = {
+        name: round(token_f1(wanted, prediction.fields[name]), 6) if name in prediction.fields else 0.0
+        for name, wanted in gold.items()
+        if name in texts
+    }
+    shown = {name: list(wanted) if isinstance(wanted, tuple) else wanted for name, wanted in gold.items()}
+    return ({"gold_fields": shown} if gold else {}) | ({"token_f1": token_f1s} if token_f1s else {})
 
 
 def run_markdown(run: StoredRun, scores: Scores, diff: Diff | None) -> str:
@@ -122,6 +152,9 @@ def run_markdown(run: StoredRun, scores: Scores, diff: Diff | None) -> str:
         for row in scores.labels
     ]
     parts.append(markdown_table(["label", "support", "predicted", "precision", "recall", "F1"], labels))
+    if scores.fields:
+        fields = [[row.field, *field_cells(row)] for row in scores.fields]
+        parts.append(markdown_table(FIELD_COLUMNS, fields))
     failures = [[str(kind), str(number)] for kind, number in scores.failures.items() if number]
     if failures:
         parts.append(markdown_table(["without an answer", "samples"], failures))

@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from harness.failures import Failure
-from harness.records import FieldValue
+from harness.records import GoldField
 from harness.report import numbers
 from harness.report.changes import label_list, said, text_of
 from harness.report.terminal import BAD, GOOD, QUIET, clipped, named, table
@@ -192,8 +192,10 @@ def _fact(name: str, value: str | Text, style: str = "") -> Text:
     return Text.assemble(f"{one_line(name, 40):<11}", (value, style) if isinstance(value, str) else value)
 
 
-def _value(value: FieldValue) -> str:
-    """Return a field's value; that there is none is said like an empty label set."""
+def _value(value: GoldField) -> str:
+    """Return a field's value, or all that are right; that there is none is said like an empty label set."""
+    if isinstance(value, tuple):
+        return one_line(" / ".join(value), 200)
     return "none" if value is None else one_line(str(value), 200)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import io
 import math
 import os
 import re
@@ -21,9 +22,10 @@ from harness.labelspace import LabelSpace
 from harness.pricing import Spent
 from harness.records import FailureKind
 from harness.report import numbers
+from harness.report.files import FIELD_COLUMNS, field_cells
 from harness.report.text import one_line, visible
 from harness.scoring import Scores
-from harness.store import Manifest
+from harness.store import InForce, Manifest
 
 WITHOUT_GOLD = "Labels without gold are in no macro average; every prediction of one is wrong."
 
@@ -127,6 +129,7 @@ def run_report(
         headline(scores, diff, n_common),
         Text(""),
         label_table(scores, diff),
+        *_probabilities(scores, diff),
     ]
     parts += [Text(""), field_table(scores)] if scores.fields else []
     parts += [Text(""), *failure_lines(scores, manifest.space, manifest.id)]
@@ -139,11 +142,24 @@ def _title(manifest: Manifest, scores: Scores) -> Text:
     details = [numbers.plural(scores.n_samples, "sample"), " + ".join(manifest.models)]
     if manifest.repeats > 1:
         details.append(f"mean of {manifest.repeats} repeats")
+    if manifest.constrained:
+        details.append(f"constrained: {_in_force(manifest.constrained)}")
     if manifest.redrawn:
         details.append(f"redrawn: {', '.join(manifest.redrawn)}")
     if manifest.state != "complete":
         details.append(manifest.state)
     return text.append(" · " + " · ".join(details)).append(f" · {manifest.id}", style=QUIET)
+
+
+def _in_force(constrained: InForce) -> str:
+    """Return the forms in which answers had to be written; with the passes' names where they differ."""
+    by_pass = {
+        name: " or ".join(dict.fromkeys([said] if isinstance(said, str) else said.values()))
+        for name, said in constrained.items()
+    }
+    if len(set(by_pass.values())) == 1:
+        return next(iter(by_pass.values()))
+    return ", ".join(f"{one_line(name, LONGEST_NAME)} {forms}" for name, forms in by_pass.items())
 
 
 def headline_line(manifest: Manifest, scores: Scores, width: int = 0) -> Text:
@@ -202,15 +218,33 @@ def _three(scores: Scores) -> tuple[float, float, float]:
 
 
 def label_table(scores: Scores, diff: Diff | None) -> RenderableType:
-    """Return one row a label, in label-space order, with the averages below; labels without support stand apart."""
+    """Return one row a label, in label-space order, with the averages below; labels without support stand apart.
+
+    Where the labels have probabilities, how well they rank stands there too, when the table then fits in `NARROW` columns.
+    """
+    made = _label_rows(scores, diff, _ranks_fit(scores, diff))
+    return captioned(made, WITHOUT_GOLD) if any(not row.support for row in scores.labels) else made
+
+
+def _ranks_fit(scores: Scores, diff: Diff | None) -> bool:
+    """Return whether the label table has room for AUROC and average precision, no label on two lines for it."""
+    if scores.probabilities is None:
+        return False
+    return console(io.StringIO()).measure(_label_rows(scores, diff, ranks=True)).maximum <= NARROW
+
+
+def _label_rows(scores: Scores, diff: Diff | None, ranks: bool) -> Table:
     names = ["label", "support", "predicted", "P", "R", "F1", " "]
     deltas = {each.label: each.delta for each in diff.labels} if diff else {}
-    made = table(*names, *(["Δ F1"] if diff else []), left=("label", " "), gives_way=("label",))
+    last = [*(["Δ F1"] if diff else []), *(["AUROC", "AP"] if ranks else [])]
+    made = table(*names, *last, left=("label", " "), gives_way=("label",))
+    weighed = scores.probabilities.labels if ranks and scores.probabilities is not None else ()
+    ranked = {row.label: [numbers.score(row.auroc), numbers.score(row.average_precision)] for row in weighed}
     for row in (row for row in scores.labels if row.support):
         cells = [numbers.score(value) for value in (row.precision, row.recall, row.f1)]
         extra = [change(deltas[row.label])] if diff else []
         counts = (numbers.count(row.support), numbers.count(row.predicted))
-        made.add_row(named(row.label), *counts, *cells, bar(row.f1), *extra)
+        made.add_row(named(row.label), *counts, *cells, bar(row.f1), *extra, *ranked.get(row.label, ()))
     made.add_section()
     for name in ("macro", "micro", "weighted", "samples"):
         cells = [numbers.score(getattr(scores.averages, f"{name}_{what}")) for what in ("precision", "recall", "f1")]
@@ -219,20 +253,25 @@ def label_table(scores: Scores, diff: Diff | None) -> RenderableType:
     made.add_section()
     for row in lonely:
         made.add_row(named(row.label), "0", numbers.count(row.predicted), *[numbers.DASH] * 3)
-    return captioned(made, WITHOUT_GOLD) if lonely else made
+    return made
+
+
+def _probabilities(scores: Scores, diff: Diff | None) -> list[RenderableType]:
+    """Return what is said of a run's probabilities; nothing where it has none."""
+    from harness.report.probabilities import label_probabilities, probability_table
+
+    if scores.probabilities is None:
+        return []
+    parts: list[RenderableType] = [Text(""), probability_table(scores.probabilities)]
+    return parts if _ranks_fit(scores, diff) else [*parts, Text(""), label_probabilities(scores.probabilities)]
 
 
 def field_table(scores: Scores) -> Table:
     """Return one row a field that was asked for."""
-    columns = ("field", "support", "answered", "accuracy", "exact", "normalized")
+    columns = [name.replace("most ", "most\n") for name in FIELD_COLUMNS]
     made = table(*columns, left=("field",), gives_way=("field",))
     for row in scores.fields:
-        made.add_row(
-            named(row.field),
-            numbers.count(row.support),
-            numbers.count(row.answered),
-            *(numbers.score(each) for each in (row.accuracy, row.exact, row.normalized)),
-        )
+        made.add_row(named(row.field), *field_cells(row))
     return made
 
 
