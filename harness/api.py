@@ -105,7 +105,10 @@ def plan_run(
     task = load_task(path, where, split=split, model=model, base_url=base_url, variables=variables)
     for warning in task.samples.warnings:
         warn(warning)
-    return planning.plan_run(task, split, selection or Selection(), repeat, tag), where
+    plan = planning.plan_run(task, split, selection or Selection(), repeat, tag)
+    for warning in plan.warnings:
+        warn(warning)
+    return plan, where
 
 
 def resume(

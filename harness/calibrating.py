@@ -160,7 +160,7 @@ def _calibrated_pass(run: StoredRun) -> Pass:
     names = run.manifest.space.names
     labels = {name for each in run.predictions for name in each.probabilities}
     giving = [each for each in run.manifest.prompt.passes if each.gives_probabilities]
-    if not labels or not giving:
+    if not giving:
         raise _without_probabilities(run)
     whole = [each for each in giving if labels <= set(each.scope or names)]
     if not whole:
@@ -360,10 +360,9 @@ def _wrong(new: Prompt, today: Prompt, target: Pass, found: Calibration, notes: 
     wanted = {each.label: each.found for each in found.labels if each.found is not None}
     if any(output.threshold_of(label) != value for label, value in wanted.items()):
         return "its thresholds did not come out right."
-    if _asked(new, target.name) != _asked(today, target.name) or new.models != today.models:
+    same = (_asked(today, target.name), today.models, today.dataset, today.version, notes)
+    if (_asked(new, target.name), new.models, new.dataset, new.parent, new.notes) != same:
         return "something else came out different."
-    if (new.parent, new.notes, new.dataset) != (today.version, notes, today.dataset):
-        return "its parent, notes or dataset did not come out right."
     return None
 
 

@@ -105,11 +105,13 @@ def calibrate(
         now: The thresholds that decide now, by label; told, not used.
 
     Raises:
-        UsageError: There are fewer than 2 folds, or fewer samples than folds.
+        UsageError: There are fewer than 2 folds, or fewer samples than folds, or the seed is negative.
     """
     n_samples = len(evidence.y_true) // evidence.n_repeats
     if not 2 <= folds <= n_samples:
         raise UsageError(f"--folds: must be from 2 to the number of samples, {n_samples}, got {folds}.")
+    if seed < 0:
+        raise UsageError(f"--seed: must be at least 0, got {seed}.")
     has = ~np.isnan(evidence.probabilities)
     own = (evidence.support >= LEAST_SUPPORT) & has.any(axis=0)
     if one_threshold or not METRICS[metric].by_label:

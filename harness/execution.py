@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -16,14 +16,15 @@ from harness.cache import Cache
 from harness.clients import Client, connect
 from harness.completionlog import Slot, StoredCompletion
 from harness.constraining import Constraining, ignored
+from harness.embeddings import with_embedded_shots, with_expected_shots
 from harness.errors import EXIT_INTERRUPTED, DataError, HarnessError
 from harness.identity import call_key, gold_hash, inputs_hash, space_hash
 from harness.parsing import read
 from harness.planning import Plan
 from harness.predict import predict
-from harness.pricing import Prices, Spent, spent
+from harness.pricing import Prices, Spent, estimated_tokens, spent
 from harness.project import Project
-from harness.prompt import Prompt
+from harness.prompt import DECISION_APIS, Prompt
 from harness.provenance import git_state, versions
 from harness.records import FailureKind, ParseFailure, Prediction, Usage
 from harness.retry import RetryPolicy
@@ -63,6 +64,7 @@ class Outlook:
 
 def foresee(plan: Plan, project: Project, *, use_cache: bool = True) -> Outlook:
     """Return what a run would do, without a call."""
+    plan = replace(plan, samples=with_expected_shots(plan.prompt, plan.samples, project)[0])
     clients = _clients(plan.prompt, project)
     seen: set[str] = set()
     cached = 0
@@ -79,18 +81,13 @@ def foresee(plan: Plan, project: Project, *, use_cache: bool = True) -> Outlook:
                     if use_cache and (key in seen or cache.get(key) is not None):
                         cached += 1
                     else:
-                        asked.append(
-                            sum(
-                                len(message["content"].encode("utf-8", "surrogatepass")) // 4 + 4
-                                for message in call.messages
-                            )
-                        )
+                        asked.append(estimated_tokens(call))
                     seen.add(key)  # the second of two identical calls waits for the first one's answer
     model = plan.prompt.passes[0].model
     limit = model.params.get("max_tokens", model.params.get("max_completion_tokens"))
     each_sample = sum(len(each.units(plan.space)) * each.draws for each in plan.prompt.passes[1:])
     later = each_sample * len(plan.samples) * plan.repeats
-    most = limit if isinstance(limit, int) else None
+    most = 0 if model.api in DECISION_APIS else limit if isinstance(limit, int) else None
     usages = [Usage(prompt_tokens=tokens, completion_tokens=most or 0) for tokens in asked]
     usd = spent([(model.name, usage) for usage in usages], project.settings.prices).usd
     return Outlook(
@@ -118,6 +115,8 @@ def start(
         HarnessError: The model or the disk cannot be used; what was answered is kept and can be resumed.
         InterruptedRun: Ctrl-C.
     """
+    samples = with_embedded_shots(plan.prompt, plan.samples, project, use_cache=use_cache, warn=warn)
+    plan = replace(plan, samples=samples)
     clients = _clients(plan.prompt, project)
     with create_run(project.runs, _manifest(plan, clients, project), plan.samples) as writer:
         return _Execution(writer, clients, project, use_cache, concurrency, progress, warn).run()
@@ -218,6 +217,7 @@ def _manifest(plan: Plan, clients: Mapping[str, Client], project: Project) -> Ma
         versions=versions(),
         git=git_state(project.root),
         tag=plan.tag,
+        seeds=plan.seeds,
         n_samples=len(plan.samples),
         started=now.isoformat(timespec="milliseconds"),
     )

@@ -16,15 +16,10 @@ from harness.clients import Server, connect
 from harness.constraining import Constraining
 from harness.labelspace import LabelSpace
 from harness.predict import predict
+from harness.pricing import estimated_tokens
 from harness.project import Project
 from harness.prompt import Model, Pass, Prompt
 from harness.records import Call, Sample
-
-BYTES_A_TOKEN = 4
-"""Bytes of UTF-8 that make a token, about."""
-
-TOKENS_A_MESSAGE = 4
-"""What a chat template adds to a message, about."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +110,7 @@ def preview(prompt: Prompt, space: LabelSpace, samples: Sequence[Sample], projec
         calls = [call for call in next(predict(prompt, space, sample)) if _is_first_draw(call, each)]
         seen.shown += calls if number < n_shown else []
         for call in calls:
-            tokens = estimate(call)
+            tokens = estimated_tokens(call)
             seen.total += tokens * each.draws
             if tokens > seen.most:
                 seen.most, seen.longest = tokens, call
@@ -135,13 +130,6 @@ def _is_first_draw(call: Call, each: Pass) -> bool:
     return call.draw % each.draws == 0
 
 
-def estimate(call: Call) -> int:
-    """Return about how many tokens a call asks with: four bytes of UTF-8 a token, and a few for each message."""
-    texts = [message["content"] for message in call.messages]
-    texts += [json.dumps(question, ensure_ascii=False) for question in call.questions]
-    return sum(len(text.encode("utf-8", "surrogatepass")) // BYTES_A_TOKEN + TOKENS_A_MESSAGE for text in texts)
-
-
 def _counted(calls: Sequence[Call], prompt: Prompt, space: LabelSpace, project: Project) -> list[Request]:
     """Return calls of the first pass as requests, with their tokens."""
     each = prompt.passes[0]
@@ -153,7 +141,7 @@ def _counted(calls: Sequence[Call], prompt: Prompt, space: LabelSpace, project: 
             ways = forms.ladder(call)
             bodies.append(clients[each.name].body(call, ways.steps[forms.likely(ways)]))
     exact = asyncio.run(_counts(clients[each.name], bodies)) if each.model.is_local else None
-    tokens = [estimate(call) for call in calls] if exact is None else exact
+    tokens = [estimated_tokens(call) for call in calls] if exact is None else exact
     return [
         Request(call.sample, call.pass_name, call.unit, each.draws, body, count, exact is not None)
         for call, body, count in zip(calls, bodies, tokens, strict=True)

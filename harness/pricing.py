@@ -2,15 +2,30 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from harness.prompt import LOCAL
-from harness.records import Usage
+from harness.records import Call, Usage
 
 Prices = Mapping[str, Mapping[str, float]]
 """By model, USD per million tokens: input and output."""
+
+
+BYTES_A_TOKEN = 4
+"""UTF-8 bytes that a token stands for, on average of English text; other scripts need more tokens."""
+
+TOKENS_A_MESSAGE = 4
+"""Tokens that a chat format puts around a message."""
+
+
+def estimated_tokens(call: Call) -> int:
+    """Return about how many tokens a call asks with: four bytes of UTF-8 a token, and a few for each message."""
+    texts = [message["content"] for message in call.messages]
+    texts += [json.dumps(question, ensure_ascii=False) for question in call.questions]
+    return sum(len(text.encode("utf-8", "surrogatepass")) // BYTES_A_TOKEN + TOKENS_A_MESSAGE for text in texts)
 
 
 @dataclass(frozen=True, slots=True)

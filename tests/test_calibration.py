@@ -208,6 +208,13 @@ def test_folds_that_cannot_be_are_refused(folds: int) -> None:
     assert str(refused.value) == f"--folds: must be from 2 to the number of samples, 30, got {folds}."
 
 
+def test_a_seed_below_zero_is_refused() -> None:
+    """A seed counts from 0."""
+    with pytest.raises(UsageError) as refused:
+        calibrate(evidence(30), seed=-1)
+    assert str(refused.value) == "--seed: must be at least 0, got -1."
+
+
 @unhurried
 @given(hnp.arrays(np.bool_, st.tuples(st.integers(2, 40), st.integers(1, 4))), st.integers(2, 5), st.integers(0, 3))
 def test_folds_are_even(y_true: Any, folds: int, seed: int) -> None:

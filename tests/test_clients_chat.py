@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from harness.clients import chat
 from harness.prompt import Model
-from harness.records import Call, Completion
+from harness.records import Call, Completion, Constraint
 
 CALL = Call("s1", "main", "", 0, ({"role": "system", "content": "Label."}, {"role": "user", "content": "late"}))
 
@@ -37,6 +37,35 @@ def test_params_cannot_replace_model_or_messages() -> None:
     body = chat.body(CALL, Model("m", params={"model": "other", "messages": []}), "m")
     assert body["model"] == "m"
     assert len(body["messages"]) == 2
+
+
+SCHEMA = {"type": "object", "properties": {}, "required": [], "additionalProperties": False}
+
+
+@pytest.mark.parametrize(
+    ("constraint", "more"),
+    [
+        (None, {}),
+        (
+            Constraint("json_schema", schema=SCHEMA),
+            {
+                "response_format": {
+                    "type": "json_schema",
+                    "json_schema": {"name": "answer", "strict": True, "schema": SCHEMA},
+                }
+            },
+        ),
+        (Constraint("json_object"), {"response_format": {"type": "json_object"}}),
+        (
+            Constraint("grammar", grammar='root ::= "a"'),
+            {"grammar": 'root ::= "a"', "structured_outputs": {"grammar": 'root ::= "a"'}},
+        ),
+    ],
+)
+def test_a_constraint_goes_as_servers_take_it(constraint: Constraint | None, more: dict[str, Any]) -> None:
+    """A schema is the API's own; a grammar goes under the names of llama.cpp and of vLLM; nothing else changes."""
+    model = Model("m", params={"temperature": 0})
+    assert chat.body(CALL, model, "m", constraint) == {**chat.body(CALL, model, "m"), **more}
 
 
 def test_an_answer_is_read_whole() -> None:

@@ -15,6 +15,7 @@ from harness.embeddings import with_embedded_shots, with_expected_shots
 from harness.errors import DataError, ModelError
 from harness.planning import Plan, with_stand_ins
 from harness.records import Sample
+from harness.rescoring import rescore
 from harness.selection import Selection
 
 EMBEDDED = PROMPT + "shots: {from: ../datasets/shots.jsonl, k: 2, select: similar, by: embeddings, model: e5}\n"
@@ -84,9 +85,14 @@ def test_a_run_keeps_the_choice(folder: Folder) -> None:
     """What was chosen stands with the samples of the run, so that it can be resumed without the vectors."""
     with ScriptedServer(right_but()) as server:
         plan = planned(folder, server)
-        ready = replace(plan, samples=with_embedded_shots(plan.prompt, plan.samples, folder.project))
-        run = execution.start(ready, folder.project)
-    assert [each.shots for each in run.samples] == [each.shots for each in ready.samples]
+        chosen = [each.shots for each in with_embedded_shots(plan.prompt, plan.samples, folder.project)]
+        assert execution.foresee(plan, folder.project).cached == 0
+        run = execution.start(plan, folder.project)
+        assert execution.foresee(plan, folder.project).cached == len(plan.samples)  # the cache has the vectors too
+        server.reset()
+        assert rescore(run, folder.project).missing == 0
+        assert server.count == 0
+    assert [each.shots for each in run.samples] == chosen
     row = json.loads((run.path / "samples.jsonl").read_text().splitlines()[0])
     assert len(row["shots"]["main"]) == 2
 

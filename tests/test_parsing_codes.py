@@ -169,10 +169,10 @@ UNPARSEABLE: Mapping[str, tuple[str, str, tuple[str, ...]]] = {
     "english-word": ("bad", "only off-list codes: bad", ("bad",)),
     "repeated": ("aab", "only off-list codes: aab", ("aab",)),
     "score": ("a: 0.9", "only off-list codes: a: 0.9", ("a: 0.9",)),
-    "article": ("A customer complains", "only off-list codes: A customer complains", ("A customer complains",)),
+    "article": ("A customer complains", "no code and no explicit none in it", ()),
     "prose": ("A customer complains about a parcel", "no code and no explicit none in it", ()),
     "prose-behind-verb": ("The answer is a late parcel of ours", "no code and no explicit none in it", ()),
-    "alternatives": ("a or b", "only off-list codes: a or b", ("a or b",)),
+    "alternatives": ("a or b", "no code and no explicit none in it", ()),
     "only-denied": ("b: no", "no code and no explicit none in it", ()),
     "denied-by-not": ("a: not shipping", "no code and no explicit none in it", ()),
     "only-explained": ("Explanation: a", "no code and no explicit none in it", ()),
@@ -310,7 +310,7 @@ def test_render_writes_what_a_perfect_model_would(names: list[str], options: dic
 
 def test_a_set_that_no_codes_write_is_refused() -> None:
     """A label whose codes all stand for others too cannot be written alone."""
-    with pytest.raises(ValueError) as caught:
+    with pytest.raises(ValueError, match="codes cannot write quality, price: ") as caught:
         CODES.render(["price", "quality"], {}, SPACE, Output("codes", {"codes": SETS}))
     assert str(caught.value) == (
         "codes cannot write quality, price: every code of quality stands for other labels too."
@@ -439,13 +439,14 @@ def test_what_is_rendered_is_read_back(data: st.DataObject, asked: tuple[LabelSp
     names = data.draw(st.frozensets(st.sampled_from(space.names)))
     written = CODES.render(names, {}, space, output)
     assert CODES.parse(written, space, output, False) == Answer(names)
+    beginning = written[: data.draw(st.integers(0, len(written)))]
     try:
-        cut = CODES.parse(written[: data.draw(st.integers(0, len(written)))], space, output, True)
-    except ParseFailure as why:
-        assert why.kind is FailureKind.TRUNCATED
-    else:
-        assert cut.labels <= names
-        assert cut.off_list == ()
+        cut = CODES.parse(beginning, space, output, True)
+    except ParseFailure:
+        assert failure(beginning, True, space, **output.options).kind is FailureKind.TRUNCATED
+        return
+    assert cut.labels <= names
+    assert cut.off_list == ()
 
 
 PIECES = [
@@ -553,4 +554,4 @@ def test_long_texts_are_read_in_linear_time(piece: str) -> None:
     begin = time.process_time()
     with contextlib.suppress(ParseFailure):
         read(piece * (100_000 // len(piece)))
-    assert time.process_time() - begin < 2.0
+    assert time.process_time() - begin < 4.0

@@ -12,7 +12,8 @@ from scripted_server import ScriptedServer
 from harness import preview as module
 from harness.clients.embedded import EmbeddedClient
 from harness.errors import DataError
-from harness.preview import Preview, estimate, preview
+from harness.preview import Preview, preview
+from harness.pricing import estimated_tokens
 from harness.records import Call
 
 LOCAL = PROMPT.replace("name: scripted", "name: local/smollm2-135m")
@@ -36,9 +37,9 @@ def test_the_requests_are_those_of_the_run(folder: Folder) -> None:
 def test_tokens_are_estimated_by_bytes() -> None:
     """Four bytes of UTF-8 are a token, and a message adds four; questions count too."""
     call = Call("s", "p", "", 0, ({"role": "user", "content": "x" * 40}, {"role": "user", "content": "日本語"}))
-    assert estimate(call) == 10 + 4 + 2 + 4
+    assert estimated_tokens(call) == 10 + 4 + 2 + 4
     asked = Call("s", "p", "", 0, (), questions=({"name": "a", "kind": "predicate", "instructions": "b"},))
-    assert estimate(asked) == 17
+    assert estimated_tokens(asked) == 17
 
 
 def test_without_shown_requests_nothing_is_started(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -18,8 +18,9 @@ from syrupy.assertion import SnapshotAssertion
 
 from harness.api import Run
 from harness.errors import DataError, UsageError
+from harness.failures import describe
 from harness.project import find_project
-from harness.report import files
+from harness.report import files, listing, terminal
 from harness.store import StoredRun
 from harness.versions import compare_runs
 
@@ -157,6 +158,14 @@ def test_rows_have_the_gold_of_fields(with_fields: StoredRun) -> None:
     assert [row.get("token_f1") for row in rows] == [{"item": 0.666667}, {"item": 0.0}, None]
     (first, *_) = csv.DictReader(io.StringIO(files.to_csv(rows)))
     assert json.loads(first["gold_fields"]) == {"mood": "mad", "item": ["red lamp", "light"]}
+
+
+def test_one_sample_shows_all_that_is_right(with_fields: StoredRun) -> None:
+    """Beside the answered value of a field stand all that gold takes."""
+    gold = frozenset({"shipping"})
+    found = describe(with_fields, with_fields.samples[0], with_fields.predictions[0], gold)
+    text = terminal.rendered([listing.sample_report(found, gold, with_fields, [])], io.StringIO())
+    assert "item       a lamp (gold: red lamp / light)" in text
 
 
 def test_markdown_of_a_run_has_its_fields(with_fields: StoredRun, project: Path) -> None:

@@ -19,8 +19,12 @@ from strategies_labels import unhurried
 from harness.errors import DataError
 from harness.identity import gold_hash, text_id
 from harness.labelspace import Field, Label, LabelSpace
+from harness.parsing import Output
+from harness.prompt import MessageTemplate, Model, Pass, Shots
 from harness.records import GoldField, Sample, first_right
+from harness.rendering import base_context, render_call
 from harness.samples import RESERVED, Columns, SampleSet, read_samples, split_labels
+from harness.selection import Selection, select
 
 SPACE = LabelSpace(
     (Label("shipping", aliases=("late delivery",)), Label("price"), Label("poor, but cheap")),
@@ -357,6 +361,17 @@ def test_alternatives_survive_every_kind_of_file(tmp_path: Path) -> None:
         assert sample.fields == {"item": wanted}, kind
         assert Sample.from_json(json.loads(json.dumps(sample.to_json()))) == sample
         assert first_right(sample.fields["item"]) == "iPhone 12"
+
+
+def test_a_filter_and_a_shot_take_the_first_alternative() -> None:
+    """Where one value is needed, the first of several that are right is it: in filters, and in what a shot answers."""
+    sample = Sample("s1", {"text": "x"}, frozenset({"price"}), {"item": ("iPhone 12", "iphone")})
+    assert select([sample], Selection(filter="gold.item == 'iPhone 12'")) == (sample,)
+    output = Output("containers", {}, ("item",))
+    asking = Pass("main", (MessageTemplate("user", "{{ text }}"),), Model("m"), output, Shots((sample,)))
+    (unit,) = asking.units(SPACE)
+    messages = render_call(asking, sample, unit, SPACE, base_context(sample, SPACE, {})).messages
+    assert messages[1]["content"] == "<labels>price</labels>\n<item>iPhone 12</item>"
 
 
 def test_gold_without_alternatives_has_the_hash_it_had() -> None:

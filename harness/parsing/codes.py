@@ -143,7 +143,8 @@ def _bad_none(space: LabelSpace, output: Output) -> list[str]:
         sound = parse(none, space, output, False) == Answer(frozenset())
     except ParseFailure:
         sound = False
-    if not sound or all(codes.key(character) in codes.order for character in none):
+    keys = [codes.key(character) for character in none]
+    if not sound or (len(set(keys)) == len(keys) and codes.order.keys() >= set(keys)):
         return [f"none must not be made of codes or of signs that surround them, got {none!r}."]
     return []
 

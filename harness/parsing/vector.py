@@ -271,6 +271,8 @@ def _values(run: str) -> list[str]:
 
 def _plain(value: str) -> str:
     """Return 1 for 1.0 and true, 0 for 0.0 and false; any other value as it was written."""
+    if value in ("0", "1"):
+        return value
     value = _WORDS.get(value.casefold(), value)
     return re.sub(r"^([01])\.0+$", r"\1", value)
 

@@ -125,11 +125,17 @@ class _Lines:
                 found += [(passage.text, each) for each in said]
                 self._is_answered = self._is_answered or any(each.first or each.alone for each in said)
                 is_first = is_awaited = False
-        return self._weighed(found or before, is_awaited=is_awaited)
+        return self._weighed(found or before or self._first_line(), is_awaited=is_awaited)
+
+    def _first_line(self) -> list[tuple[str, Said]]:
+        """Return what the first line says even where it could be a heading, as "Applicable" does."""
+        line = self._body.strip().partition("\n")[0]
+        return [(line, said) for said in self._says(line) if said.first]
 
     def _is_said(self, head: str) -> bool:
-        # A question that the model asks itself, answer and all, stands on a line of its own.
-        return bool(self._says(head)) or (normalize(head) in _QUESTION and not self._is_answered)
+        # "Applies:" is a heading, and a question that the model asks itself has its answer on the same line.
+        said = any(each.start is not None or not each.yes for each in self._says(head))
+        return said or (normalize(head) in _QUESTION and not self._is_answered)
 
     def _begins(self, text: str) -> bool:
         return bool(self._words.begins(text))
@@ -158,8 +164,8 @@ def _read_json(body: str, space: LabelSpace, words: Affirmations, cut: bool) -> 
     """Return what the last JSON object with an answer says, or an array that is all of the text; None without one."""
     brackets = find_brackets(body)
     for value in values_of(body, brackets, cut):
-        whole = value.source == body.strip()
-        if not isinstance(value.value, Mapping) and not (whole and _is_single(value.value)):
+        is_sound = value.source == body.strip() and not value.repaired  # "[yes]" is a yes in brackets
+        if not isinstance(value.value, Mapping) and not (is_sound and _is_single(value.value)):
             continue
         sides = frozenset(_sides(value.value, space, words, 0))
         if sides:
