@@ -282,7 +282,7 @@ def calibrate(
         folds=folds,
         seed=seed,
         write=None if write is None else Path(write),
-        warn=warn,
+        warn=(lambda _: None) if name == loaded.version else warn,  # of a version, `load` has told it
     )
 
 

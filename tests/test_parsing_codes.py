@@ -439,6 +439,9 @@ def test_what_is_rendered_is_read_back(data: st.DataObject, asked: tuple[LabelSp
     names = data.draw(st.frozensets(st.sampled_from(space.names)))
     written = CODES.render(names, {}, space, output)
     assert CODES.parse(written, space, output, False) == Answer(names)
+    with_names = "\n".join(f"{label.code}) {label}" for label in space if label.name in names) or "none"
+    with contextlib.suppress(ParseFailure):
+        assert CODES.parse(with_names, space, output, False).labels == names
     beginning = written[: data.draw(st.integers(0, len(written)))]
     try:
         cut = CODES.parse(beginning, space, output, True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from typing import Any
 
@@ -294,6 +295,9 @@ def test_what_is_rendered_is_read_back(data: st.DataObject, space: LabelSpace, s
     labels = data.draw(st.frozensets(st.sampled_from(space.names)))
     written = VECTOR.render(labels, {}, space, output)
     assert VECTOR.parse(written, space, output, False) == Answer(labels)
+    by_name = "\n".join(f"{name}: {int(name in labels)}" for name in reversed(space.names))
+    with contextlib.suppress(ParseFailure):
+        assert VECTOR.parse(by_name, space, output, False) == Answer(labels)
     end = data.draw(st.integers(0, len(written) - 1))
     if written[:end].strip(f"{separator} ") != written:
         assert failure(written[:end], True, space, separator=separator).kind is FailureKind.TRUNCATED

@@ -74,7 +74,7 @@ YES = [
     *('{"yes": true, "no": false}', '```json\n{"applies": 1}\n```'),
     *('{"shipping": {"applies": true, "reason": "late"}}', '{"answer": ["Yes"]}', '{"answer": "Yes, because"}'),
     *('{"reason": "no parcel", "is_present": true}', 'I see. {"applies": true}', '{"yes/no": "yes"}'),
-    *('{"answer": "yes", "n": 0}'),
+    *('{"answer": "yes", "n": 0}',),
 ]  # fmt: skip
 
 NO = [
@@ -313,7 +313,7 @@ def test_the_word_that_is_read_is_the_one_that_is_weighed(texts: list[str]) -> N
 
 
 def test_a_wording_is_weighed_at_its_first_word() -> None:
-    """A wording such as "the label applies" has no word for yes: what counts is what else the model would have begun with."""
+    """A wording such as "the label applies" has no word for yes: what else could have begun counts."""
     assert weighed(token("The", The=0.6, Yes=0.3, No=0.1), token(" label", x=1), token(" applies", y=1)) == (0.75, 0.4)
 
 

@@ -30,22 +30,34 @@ def edited(text: str, number: int = 0, threshold: float | None = 0.4, **threshol
 HEAD = "parent: v1\nnotes: made by a test\n"
 
 
+LINES = "threshold: 0.4\n  thresholds:\n    a: 0.3\n    b: 0.25"
+"""What is added to an output in lines."""
+
+
 @pytest.mark.parametrize(
     ("before", "after"),
     [
         # a word becomes a mapping, and its comment stays on its line
         (
             "template: x\noutput: yes_no  # one token\n# end\n",
-            "template: x\noutput:  # one token\n  format: yes_no\n  threshold: 0.4\n  thresholds:\n    a: 0.3\n    b: 0.25\n# end\n",
+            f"template: x\noutput:  # one token\n  format: yes_no\n  {LINES}\n# end\n",
         ),
-        ("output: 'list'", "output:\n  format: 'list'\n  threshold: 0.4\n  thresholds:\n    a: 0.3\n    b: 0.25"),
-        ("output:\nmodel: x\n", "output:\n  threshold: 0.4\n  thresholds:\n    a: 0.3\n    b: 0.25\nmodel: x\n"),
-        ("output: {}\n", "output:\n  threshold: 0.4\n  thresholds:\n    a: 0.3\n    b: 0.25\n"),
+        ("output: 'list'", f"output:\n  format: 'list'\n  {LINES}"),
+        ("output:\nmodel: x\n", f"output:\n  {LINES}\nmodel: x\n"),
+        ("output: {}\n", f"output:\n  {LINES}\n"),
         # no output: at the end, or before a last text in lines of its own
-        ("model: x\n\n# end", "model: x\noutput:\n  threshold: 0.4\n  thresholds:\n    a: 0.3\n    b: 0.25\n\n# end"),
+        ("model: x\n\n# end", f"model: x\noutput:\n  {LINES}\n\n# end"),
         (
             "model: x\ntemplate: |\n  hi\n  {{ text }}",
-            "model: x\noutput:\n  threshold: 0.4\n  thresholds:\n    a: 0.3\n    b: 0.25\ntemplate: |\n  hi\n  {{ text }}",
+            f"model: x\noutput:\n  {LINES}\ntemplate: |\n  hi\n  {{{{ text }}}}",
+        ),
+        (
+            "model:\n  name: x\n  params:\n    - a: 1  # c\n# end\n",
+            f"model:\n  name: x\n  params:\n    - a: 1  # c\noutput:\n  {LINES}\n# end\n",
+        ),
+        (
+            "messages:\n  - system: hi\n  - user: |\n      x\n",
+            f"output:\n  {LINES}\nmessages:\n  - system: hi\n  - user: |\n      x\n",
         ),
         # a mapping in braces
         (
@@ -59,7 +71,7 @@ HEAD = "parent: v1\nnotes: made by a test\n"
         # a mapping in lines
         (
             "output:\n  format: yes_no  # c\n  fields: [m]\n\nmodel: x\n",
-            "output:\n  format: yes_no  # c\n  fields: [m]\n  threshold: 0.4\n  thresholds:\n    a: 0.3\n    b: 0.25\n\nmodel: x\n",
+            f"output:\n  format: yes_no  # c\n  fields: [m]\n  {LINES}\n\nmodel: x\n",
         ),
         (
             "output:\n    threshold: 0.5   # half\n    thresholds:\n      b: 0.1  # why\n      c: 0.9\n    format: yes_no\n",
@@ -70,9 +82,9 @@ HEAD = "parent: v1\nnotes: made by a test\n"
             "output:\n  format: list\n  threshold:\n  thresholds:\n",
             "output:\n  format: list\n  threshold: 0.4\n  thresholds: {a: 0.3, b: 0.25}\n",
         ),
-        ("output:\r\n  format: list\r\n", "output:\r\n  format: list\r\n  threshold: 0.4\r\n  thresholds:\r\n    a: 0.3\r\n    b: 0.25\r\n"),
+        ("output:\r\n  format: list\r\n", f"output:\n  format: list\n  {LINES}\n".replace("\n", "\r\n")),
     ],
-)  # fmt: skip
+)
 def test_the_output_gets_thresholds(before: str, after: str) -> None:
     """Only the output's thresholds change; comments, order, layout and line ends stay."""
     head = HEAD.replace("\n", "\r\n") if "\r\n" in before else HEAD
@@ -155,21 +167,21 @@ def test_a_pass_without_an_output() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "message"),
+    ("text", "line", "why"),
     [
-        ("{output: list}\n", "v1.yaml:1: cannot be edited, because it is one mapping in braces. Write it as lines of 'key: value'."),
-        ("x: &x list\noutput: *x\n", "v1.yaml:2: cannot be edited, because 'output' is an alias. Write it out."),
-        ("x: &x {format: list}\noutput: *x\n", "v1.yaml:2: cannot be edited, because 'output' is an alias. Write it out."),
-        ("x: &x {a: 1}\noutput:\n  thresholds: *x\n", "v1.yaml:3: cannot be edited, because 'thresholds' is an alias. Write it out."),
-        ("x: &x 1\noutput: {threshold: *x}\n", "v1.yaml:2: cannot be edited, because 'threshold' is an alias. Write it out."),
-        ("x: &x old\nnotes: *x\n", "v1.yaml:2: cannot be edited, because 'notes' is an alias. Write it out."),
+        ("{output: list}\n", 1, "it is one mapping in braces. Write it as lines of 'key: value'."),
+        ("x: &x list\noutput: *x\n", 2, "'output' is an alias. Write it out."),
+        ("x: &x {format: list}\noutput: *x\n", 2, "'output' is an alias. Write it out."),
+        ("x: &x {a: 1}\noutput:\n  thresholds: *x\n", 3, "'thresholds' is an alias. Write it out."),
+        ("x: &x 1\noutput: {threshold: *x}\n", 2, "'threshold' is an alias. Write it out."),
+        ("x: &x old\nnotes: *x\n", 2, "'notes' is an alias. Write it out."),
     ],
-)  # fmt: skip
-def test_what_cannot_be_edited_is_refused(text: str, message: str) -> None:
+)
+def test_what_cannot_be_edited_is_refused(text: str, line: int, why: str) -> None:
     """An alias would change what it stands for, and a file that is one mapping in braces has no lines to add to."""
     with pytest.raises(DataError) as refused:
         edited(text, a=0.3)
-    assert str(refused.value) == message
+    assert str(refused.value) == f"v1.yaml:{line}: cannot be edited, because {why}"
 
 
 NAMES = st.one_of(

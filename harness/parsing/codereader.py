@@ -17,6 +17,7 @@ from harness.records import Answer, FailureKind, ParseFailure
 
 _CODE_WORDS = re.compile(r"\b(?:codes?|letters?|numbers?|digits?|options?|choices?|characters?)\b")
 _EDGES = " \t\"'`*_[](){}<>|.,;:!#“”‘’"
+_AROUND = " \t\"'`*_"
 _QUOTES = "\"'`*_[]{}<>“”‘’"
 _BRACKETED = re.compile(r"^\((.)\)$")
 _BULLET = re.compile(r"(?:[-*+•‣] +|\[[xX✓✔]\] +(?=\S)|[☑✅✓✔]\ufe0f? *)(?=.)")
@@ -117,7 +118,12 @@ class CodeReader:
         return len(said) == 1 if said else self._found.none
 
     def _is_said(self, words: str) -> bool:
-        return len(words) == 1 or self.codes.space.find(words) is not None
+        core = bare(words)
+        if len(core) == 1 or self.codes.space.find(core) is not None:
+            return True
+        sign = _MEANS.search(words, 0, _REACH)
+        codes = self._pure(words[: sign.start()]) if sign else []
+        return len(codes) == 1 and self.codes.is_code(codes[0])
 
     def _is_pure(self, text: str) -> bool:
         return self._is_none(text) or bool(self._pure(text))
@@ -189,6 +195,9 @@ class CodeReader:
         pure = self._pure(line)
         if pure:
             return [_Item(pure)]
+        whole = self._item(line)
+        if whole and whole.parts and self._only_names(whole.text):
+            return [whole]
         items: list[_Item] = []
         loose: list[str] = []
         before: dict[str, None] = {}
@@ -239,7 +248,7 @@ class CodeReader:
             return _Item(pure)
         for sign in _MEANS.finditer(chunk, 0, _REACH):
             codes = self._pure(chunk[: sign.start()])
-            text = chunk[sign.end() :].strip(" \t\"'`*_")
+            text = chunk[sign.end() :].strip()
             if codes and text.strip(_EDGES):
                 if not any(map(self.codes.is_code, codes)):
                     return self._behind(codes, text)
@@ -270,7 +279,7 @@ class CodeReader:
         found.off_list += [code for code in item.codes if not self.codes.is_code(code)]
         if item.parts and known:
             text = item.text.rstrip(") ") if item.bracketed else item.text
-            if is_score(text):
+            if is_score(text.strip(_AROUND)):
                 found.loose.append(clip(f"{item.codes[-1]}: {text}"))
                 return
             denied = self._denied(item, known, text) or denied
@@ -299,6 +308,7 @@ class CodeReader:
             self._found.described.update(known)
         if not meant or names:
             return explained is not None and explained.kind is Kind.DENIED
+        text = text.strip(_AROUND)
         said = {each.kind for each in self._mentions.read(text) if each.name in meant}
         return denies(text) or said == {Kind.DENIED}
 

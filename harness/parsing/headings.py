@@ -165,8 +165,8 @@ def _headed(
 ) -> tuple[Heading | None, str]:
     split = by_colon(line)
     if split:
-        head, rest = bare(split[0]), split[1]
-        heading = None if is_said(head) else heading_of(head, more)
+        head, rest = split
+        heading = None if is_said(head) else heading_of(bare(head), more)
         if heading:
             return heading, rest
     split = by_verb(line)
@@ -174,5 +174,5 @@ def _headed(
         heading = heading_of(split[0], more)
         if heading in ANNOUNCING:
             return heading, split[1]
-    heading = None if is_said(bare(line)) else marked_heading(line)
+    heading = None if is_said(line) else marked_heading(line)
     return (heading, "") if heading else (None, line)

@@ -33,7 +33,8 @@ _STRONG_END = re.compile(r"(?:[:=|→>(：]|\s[-–—])[\s\"'”’*_`~≈]*\Z"
 _NEXT = re.compile(r"\s++([^:=：]++)[:=：]")
 _STARTS = re.compile(r"[,;|)\]}\t，；、。]|\s(?:and|und)\s|[:：]\s|\.\s")
 _PREFIX = re.compile(
-    r"[\s\"'*_`|#{\[>-]*+(?:(?:label|category|name|topic)\s*[:=]|p\(|(?:the )?(?:score|probability) (?:for|of))\s*",
+    r"[\s\"'*_`|#{\[>-]*+(?:(?:label|category|name|topic)\s*[:=]|p\(|(?:the )?(?:score|probability) (?:for|of)"
+    r"|(?:so|thus|therefore|overall|also),?\s)\s*",
     re.IGNORECASE,
 )
 _VALUE_LINE = re.compile(

@@ -97,7 +97,7 @@ class _Vectors:
         return self._answer(cut)
 
     def _is_name(self, words: str) -> bool:
-        return self.space.find(words) is not None
+        return self.space.find(words) is not None or self.space.find(bare(words)) is not None
 
     def _is_row(self, text: str) -> bool:
         return self._line.match(text) is not None
@@ -139,7 +139,10 @@ class _Vectors:
             self._claim(named, by_space[2])
 
     def _row(self, line: str) -> list[str]:
-        """Return the values that a line is made of; empty for any other line."""
+        """Return the values that a line is made of; empty for any other line, that of a name and its value among them."""
+        signs = list(_NAMED.finditer(line))
+        if signs and self._is_name(line[: signs[-1].start()]):
+            return []
         mark = _BULLET.match(line)
         line = line[mark.end() :] if mark else line
         match = self._line.match(line)

@@ -12,6 +12,8 @@ from harness.comparison import Diff
 from harness.errors import UsageError, did_you_mean, listing
 from harness.fieldscoring import FieldScore, token_f1
 from harness.jsonfiles import write_bytes
+from harness.metrics import NAN
+from harness.probabilities import ProbabilityScores
 from harness.records import GoldField, Prediction
 from harness.report import numbers
 from harness.report.text import csv_safe, json_text, visible
@@ -155,10 +157,30 @@ def run_markdown(run: StoredRun, scores: Scores, diff: Diff | None) -> str:
     if scores.fields:
         fields = [[row.field, *field_cells(row)] for row in scores.fields]
         parts.append(markdown_table(FIELD_COLUMNS, fields))
+    if scores.probabilities is not None:
+        parts.append(probabilities_markdown(scores.probabilities))
     failures = [[str(kind), str(number)] for kind, number in scores.failures.items() if number]
     if failures:
         parts.append(markdown_table(["without an answer", "samples"], failures))
     return "\n".join(parts)
+
+
+def probabilities_markdown(scores: ProbabilityScores) -> str:
+    """Return the averages of a run's probabilities as a Markdown table."""
+    averages = scores.averages
+    over = [numbers.count(averages.macro_labels), numbers.percent(averages.coverage)]
+    macro = (averages.macro_auroc, averages.macro_average_precision, averages.macro_brier_loss, NAN)
+    micro = (
+        averages.micro_auroc,
+        averages.micro_average_precision,
+        averages.micro_brier_loss,
+        averages.calibration_error,
+    )
+    rows = [
+        ["macro average", *map(numbers.score, macro), over[0], ""],
+        ["all cells", *map(numbers.score, micro), "", over[1]],
+    ]
+    return markdown_table(["probabilities", "AUROC", "AP", "Brier loss", "ECE", "labels", "cells"], rows)
 
 
 def rows_markdown(title: str, rows: Rows) -> str:

@@ -13,6 +13,7 @@ from typing import IO, Literal
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
+from rich.measure import Measurement
 from rich.segment import Segment
 from rich.table import Table
 from rich.text import Text
@@ -230,7 +231,9 @@ def _ranks_fit(scores: Scores, diff: Diff | None) -> bool:
     """Return whether the label table has room for AUROC and average precision, no label on two lines for it."""
     if scores.probabilities is None:
         return False
-    return console(io.StringIO()).measure(_label_rows(scores, diff, ranks=True)).maximum <= NARROW
+    out = console(io.StringIO())
+    unlimited = out.options.update(max_width=100 * NARROW)
+    return Measurement.get(out, unlimited, _label_rows(scores, diff, ranks=True)).maximum <= NARROW
 
 
 def _label_rows(scores: Scores, diff: Diff | None, ranks: bool) -> Table:
