@@ -68,6 +68,7 @@ class Calibrated:
             **to_plain(found),
             "thresholds": found.thresholds,
             "helps": found.helps,
+            "ranks": found.ranks,
             "notes": list(self.notes),
             "probabilities": to_plain(self.probabilities),
             "written": None if self.written is None else str(self.written),

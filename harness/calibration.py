@@ -56,10 +56,13 @@ class Calibration:
 
     Attributes:
         metric: What they maximise, a key of `METRICS`.
+        one_threshold: Whether all labels have the global threshold because of the metric, or because that was asked for.
         threshold: The global one; None where every label has its own.
         now: The score of what is predicted now.
         in_sample: The score on the samples that the thresholds were found on: optimistic.
         out_of_fold: The score by cross-validation: what to expect on other samples.
+        constant: The score of the better of two answers that need no probability: every label, or none, where there is
+            one. What is not above it ranks nothing.
         labels: In label-space order.
     """
 
@@ -68,10 +71,12 @@ class Calibration:
     seed: int
     n_samples: int
     n_repeats: int
+    one_threshold: bool
     threshold: float | None
     now: float
     in_sample: float
     out_of_fold: float
+    constant: float
     labels: tuple[LabelThreshold, ...]
 
     @property
@@ -83,6 +88,11 @@ class Calibration:
     def helps(self) -> bool:
         """Whether the score by cross-validation is better than the one now."""
         return self.out_of_fold > self.now + EQUAL
+
+    @property
+    def ranks(self) -> bool:
+        """Whether the score by cross-validation is better than that of an answer that needs no probability."""
+        return self.out_of_fold > self.constant + EQUAL
 
 
 def calibrate(
@@ -113,9 +123,8 @@ def calibrate(
     if seed < 0:
         raise UsageError(f"--seed: must be at least 0, got {seed}.")
     has = ~np.isnan(evidence.probabilities)
-    own = (evidence.support >= LEAST_SUPPORT) & has.any(axis=0)
-    if one_threshold or not METRICS[metric].by_label:
-        own = np.zeros_like(own)
+    one_threshold = one_threshold or not METRICS[metric].by_label
+    own = (evidence.support >= LEAST_SUPPORT) & has.any(axis=0) & (not one_threshold)
     search = search_in(evidence, metric, own)
     everything = np.ones(len(evidence.y_true), np.bool_)
     threshold, found = fit(search, everything)
@@ -130,7 +139,9 @@ def calibrate(
         (decided(evidence, found, everything), answered),
         (outside, answered),
     )
-    scores = [_mean_over_repeats(evidence, METRICS[metric].score, *each) for each in three]
+    scores = [float(_mean_over_repeats(evidence, METRICS[metric].score, *each)) for each in three]
+    same = [decided(evidence, np.full(len(own), each), everything) for each in (0.0, np.inf)]
+    constants = [_mean_over_repeats(evidence, METRICS[metric].score, each, answered) for each in same]
     f1 = [_mean_over_repeats(evidence, lambda *cells: metrics.f1(metrics.count(*cells)), *each) for each in three]
     labels = tuple(
         LabelThreshold(
@@ -149,10 +160,12 @@ def calibrate(
         seed=seed,
         n_samples=n_samples,
         n_repeats=evidence.n_repeats,
+        one_threshold=one_threshold,
         threshold=None if math.isnan(threshold) else threshold,
-        now=float(scores[0]),
-        in_sample=float(scores[1]),
-        out_of_fold=float(scores[2]),
+        now=scores[0],
+        in_sample=scores[1],
+        out_of_fold=scores[2],
+        constant=float(np.nanmax(np.nan_to_num(constants))),
         labels=labels,
     )
 

@@ -119,6 +119,19 @@ def test_noise_does_not_pass_for_an_improvement() -> None:
     assert result.out_of_fold < result.in_sample
 
 
+def test_what_takes_no_probability_is_told() -> None:
+    """Where thresholds can only say everything or nothing, the score is no better than that of one answer for all."""
+    cells = evidence(60, 2)
+    blind = replace(cells, probabilities=np.full_like(cells.probabilities, 0.3))
+    result = calibrate(blind, "micro_f1")
+    assert result.constant == pytest.approx(sk.f1_score(cells.y_true, np.ones_like(cells.y_true), average="micro"))
+    assert result.in_sample == pytest.approx(result.constant)
+    assert not result.ranks
+    assert calibrate(cells, "micro_f1").ranks
+    exact = calibrate(replace(cells, y_true=np.zeros_like(cells.y_true)), "subset_accuracy")
+    assert exact.constant == 1.0  # saying nothing is right where there is no gold
+
+
 def test_every_sample_is_decided_by_thresholds_of_the_others() -> None:
     """The score by cross-validation is that of all predictions together, each with thresholds found without it."""
     cells = evidence(60, 2)

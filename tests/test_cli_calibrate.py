@@ -232,6 +232,16 @@ def test_what_does_not_help_is_said_so(project: Path, cli: Cli) -> None:
     assert "Not better: by cross-validation macro F1 is 0." in done.out
 
 
+def test_what_says_too_little_is_said_so(project: Path, cli: Cli) -> None:
+    """When the same answer for every sample is as good, it stands there in words."""
+    said = token("no", math.log(0.7), {"no": math.log(0.7), "yes": math.log(0.3)})
+    stored_run(project, "v1", lambda call: replaced(answered(call), raw="no", logprobs={"content": [said]}))
+    done = cli("calibrate", "v1", "--metric", "micro_f1")
+    assert (
+        "By cross-validation micro F1 goes from 0.000 to 0.486, but to 0.486 by the same answer for every sample: these"
+    ) in " ".join(done.out.split())
+
+
 def test_repeats_are_averaged(project: Path, cli: Cli) -> None:
     """With repeats the scores are means over them, as in the report."""
     weighed(project, repeats=2)

@@ -250,15 +250,16 @@ def _form(space: LabelSpace, scale: str) -> _Form:
 
 def _reads_back(form: _Form, space: LabelSpace, output: Output) -> bool:
     """Return whether every label has its number when the first, third, … and when the second, fourth, … are at the top."""
-    for odd in (True, False):
-        present = {name for at, name in enumerate(space.names) if (at % 2 == 1) is odd}
-        try:
-            answer = parse(_written(form, present, space, output), space, output, cut=False)
-        except ParseFailure:
-            return False
-        if answer.labels != present or answer.off_list:
-            return False
-    return True
+    halves = [frozenset(space.names[start::2]) for start in (0, 1)]
+    return all(_reads_as(_written(form, half, space, output), half, space, output) for half in halves)
+
+
+def _reads_as(text: str, present: Collection[str], space: LabelSpace, output: Output) -> bool:
+    try:
+        answer = parse(text, space, output, cut=False)
+    except ParseFailure:
+        return False
+    return answer.labels == present and not answer.off_list
 
 
 def _written(form: _Form, present: Collection[str], space: LabelSpace, output: Output) -> str:

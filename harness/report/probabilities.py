@@ -15,7 +15,7 @@ from harness.probabilities import Bin, ProbabilityScores
 from harness.report import numbers
 from harness.report.terminal import BAD, GOOD, QUIET, bar, captioned, change, named, next_steps, table
 from harness.report.text import one_line
-from harness.thresholds import METRICS
+from harness.thresholds import EQUAL, METRICS
 
 
 def probability_table(scores: ProbabilityScores) -> Table:
@@ -98,6 +98,8 @@ def calibration_steps(calibrated: Calibrated) -> list[RenderableType]:
 def _scores(found: Calibration, words: str) -> Table:
     made = table("thresholds", words, "change", " ", left=("thresholds", " "), gives_way=(" ",))
     made.add_row("now", numbers.score(found.now), "", "")
+    told = Text("for every sample: takes no probability", style=QUIET)
+    made.add_row("every label, or none", numbers.score(found.constant), change(found.constant - found.now), told)
     for name, value, told in (
         ("found, by cross-validation", found.out_of_fold, "what to expect on other samples"),
         ("found, in sample", found.in_sample, "optimistic: on the samples they were found on"),
@@ -108,13 +110,16 @@ def _scores(found: Calibration, words: str) -> Table:
 
 def _verdict(found: Calibration, words: str) -> Text:
     before, after = numbers.score(found.now), numbers.score(found.out_of_fold)
-    if found.helps:
-        return Text(f"By cross-validation {words} goes from {before} to {after}.", style=GOOD)
-    return Text(
-        f"Not better: by cross-validation {words} is {after}, and {before} now. "
-        "What they gain in sample is fitted to these samples.",
-        style=BAD,
-    )
+    if not found.helps:
+        fitted = " What they gain in sample is fitted to these samples." if found.in_sample > found.now + EQUAL else ""
+        return Text(f"Not better: by cross-validation {words} is {after}, and {before} now.{fitted}", style=BAD)
+    if not found.ranks:
+        return Text(
+            f"By cross-validation {words} goes from {before} to {after}, but to {numbers.score(found.constant)} by the same "
+            "answer for every sample: these probabilities say too little.",
+            style=BAD,
+        )
+    return Text(f"By cross-validation {words} goes from {before} to {after}.", style=GOOD)
 
 
 def _label_thresholds(found: Calibration) -> RenderableType:
@@ -133,7 +138,7 @@ def _label_thresholds(found: Calibration) -> RenderableType:
         )
     lines = []
     if any(map(_is_global, found.labels)):
-        why = f", for labels with less than {LEAST_SUPPORT} gold samples" if found.thresholds else ""
+        why = "" if found.one_threshold else f", for labels with fewer than {LEAST_SUPPORT} gold samples"
         lines.append(f"* the global threshold{why}")
     if any(row.now is None for row in found.labels):
         lines.append("Without a threshold now: the words of the answer decide.")
