@@ -165,7 +165,7 @@ def calibrate(
         now=scores[0],
         in_sample=scores[1],
         out_of_fold=scores[2],
-        constant=float(np.nanmax(np.nan_to_num(constants))),
+        constant=float(np.nan_to_num(constants).max()),
         labels=labels,
     )
 

@@ -84,12 +84,15 @@ class Problems:
             raise DataError("\n".join([*self._told(), str(error)])) from None
 
     def raise_if_any(self) -> None:
-        """Raise a `DataError` with the problems found so far, in the order of the file, at most `MOST_TOLD` of them."""
+        """Raise a `DataError` with the problems found so far, in the order of the file, at most `MOST_TOLD` of them.
+
+        What was noted twice, because several passes take it over, is told once.
+        """
         if self.found:
             raise DataError("\n".join(self._told()))
 
     def _told(self) -> list[str]:
-        ordered = [str(problem) for problem in sorted(self.found, key=lambda problem: problem.line)]
+        ordered = [str(problem) for problem in sorted(dict.fromkeys(self.found), key=lambda problem: problem.line)]
         rest = len(ordered) - MOST_TOLD
         more = [f"{self.path}: … and {rest} more problem{'' if rest == 1 else 's'}."] if rest > 0 else []
         return ordered[:MOST_TOLD] + more

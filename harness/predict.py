@@ -19,6 +19,9 @@ from harness.rendering import answer_context, base_context, render_call, runs_no
 from harness.template import TemplateError
 from harness.voting import voted
 
+Reasons = Mapping[str, tuple[FailureKind, str]]
+"""By unanswered cell the failure that left it so and its words, the latest failure last."""
+
 Asking = Generator[list[Call], list[Completion], Prediction]
 """Yields the calls of one pass, is sent their completions in the same order, returns the prediction."""
 
@@ -61,6 +64,7 @@ def predict(
         repeat=repeat,
     )
     earlier: dict[str, tuple[Prediction, str]] = {}
+    reasons: Reasons = {}
     base = base_context(sample, space, prompt.variables)
     for each, reader in zip(prompt.passes, readers, strict=True):
         context = {**base, **answer_context(said, earlier, space)} if earlier else base
@@ -77,7 +81,7 @@ def predict(
                 drawn = completions[at * each.draws : (at + 1) * each.draws]
                 within = reading.space.only(unit.space.names)
                 result = voted([read(one, within, reader.output) for one in drawn], reader.votes, within, reader.output)
-                said = merge(said, result, _cells(reader, unit, space))
+                said, reasons = merge(said, reasons, result, _cells(reader, unit, space))
             raw = "\n".join(completion.raw or "" for completion in completions)
         earlier[each.name] = (said, raw)
     return said
@@ -113,32 +117,38 @@ def _call(
         raise DataError(f"{where}: sample {sample.id}, pass {each.name}: {error.message}") from None
 
 
-def merge(before: Prediction, result: Answer | ParseFailure, scope: frozenset[str]) -> Prediction:
-    """Return what holds after an answer: it replaces the cells of its scope, and a failure changes no answered cell."""
+def merge(
+    before: Prediction, reasons: Reasons, result: Answer | ParseFailure, scope: frozenset[str]
+) -> tuple[Prediction, Reasons]:
+    """Return what holds after an answer: it replaces the cells of its scope, and a failure changes no answered cell.
+
+    Args:
+        before: What held before.
+        reasons: Why cells are unanswered in it.
+        result: The answer.
+        scope: The cells that it is about.
+    """
     if isinstance(result, ParseFailure):
-        told = bool(before.unanswered & scope)
-        return replace(
+        answered, failed, why = frozenset[str](), before.unanswered & scope, (result.kind, result.why)
+        after = replace(before, off_list=before.off_list + result.off_list)
+    else:
+        refused = result.refused & scope
+        answered, failed = scope - refused, before.unanswered & refused
+        why = (FailureKind.REFUSAL, f"refused: {listing(sorted(refused))}")
+        after = replace(
             before,
+            labels=(before.labels - answered) | (result.labels & answered),
+            unanswered=before.unanswered - answered,
+            probabilities=_replaced(before.probabilities, result.probabilities, answered),
+            mass=_replaced(before.mass, result.mass, answered),
             off_list=before.off_list + result.off_list,
-            failure=result.kind if told else before.failure,
-            why=result.why if told else before.why,
+            fields={**before.fields, **result.fields},
+            repaired=before.repaired or result.repaired,
         )
-    refused = result.refused & scope
-    answered = scope - refused
-    unanswered = before.unanswered - answered
-    told = bool(before.unanswered & refused)
-    return replace(
-        before,
-        labels=(before.labels - answered) | (result.labels & answered),
-        unanswered=unanswered,
-        failure=FailureKind.REFUSAL if told else before.failure if unanswered else None,
-        why=f"refused: {listing(sorted(refused))}" if told else before.why if unanswered else None,
-        probabilities=_replaced(before.probabilities, result.probabilities, answered),
-        mass=_replaced(before.mass, result.mass, answered),
-        off_list=before.off_list + result.off_list,
-        fields={**before.fields, **result.fields},
-        repaired=before.repaired or result.repaired,
-    )
+    left = {name: reason for name, reason in reasons.items() if name not in answered | failed}
+    left |= dict.fromkeys(sorted(failed), why)
+    kind, words = next(reversed(left.values()), (None, None))
+    return replace(after, failure=kind, why=words), left
 
 
 def _replaced(before: Mapping[str, float], new: Mapping[str, float], cells: frozenset[str]) -> dict[str, float]:

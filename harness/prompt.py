@@ -74,8 +74,9 @@ class Model:
 
     @property
     def asks_logprobs(self) -> bool:
-        """Whether the parameters ask for token log-probabilities, in the way of any API."""
-        return any(bool(self.params.get(name)) for name in ("logprobs", "top_logprobs", "n_probs"))
+        """Whether the parameters ask for the log-probabilities of several tokens a place; of one alone they tell nothing."""
+        listed = self.params.get("logprobs" if self.api == "completions" else "top_logprobs")
+        return any(type(n) is int and n > 1 for n in (listed, self.params.get("n_probs")))
 
 
 @dataclass(frozen=True, slots=True)
@@ -267,6 +268,7 @@ class Prompt:
         version: The file's name without its ending; what the version is called everywhere.
         parent: The version that this one was made from: its default baseline.
         variables: Constant template variables.
+        given: Names of those variables that were given from outside of the file.
         files: Texts of the files that the templates include or import, by the names that they use for them.
     """
 
@@ -276,6 +278,7 @@ class Prompt:
     notes: str = ""
     dataset: Path | None = None
     variables: Mapping[str, str] = field(default_factory=dict)
+    given: tuple[str, ...] = ()
     path: Path | None = None
     files: Mapping[str, str] = field(default_factory=dict)
 
@@ -300,6 +303,12 @@ class Prompt:
                 unique.append(each.model)
         return tuple(unique)
 
+    @property
+    def only_model(self) -> str | None:
+        """The name of the model that answers every pass; None when there are several."""
+        names = {each.model.name for each in self.passes}
+        return names.pop() if len(names) == 1 else None
+
     def with_model(self, name: str | None, base_url: str | None) -> Prompt:
         """Return the prompt with another model name or base URL in every pass, all else kept."""
 
@@ -317,6 +326,7 @@ class Prompt:
             "dataset": None if self.dataset is None else str(self.dataset),
             "path": None if self.path is None else str(self.path),
             "variables": dict(self.variables),
+            **({"given": list(self.given)} if self.given else {}),
             **self._files_json(),
             "passes": [_pass_json(each) for each in self.passes],
         }
@@ -331,6 +341,7 @@ class Prompt:
             dataset=None if data["dataset"] is None else Path(data["dataset"]),
             path=None if data["path"] is None else Path(data["path"]),
             variables=data["variables"],
+            given=tuple(data.get("given", ())),
             files=data.get("files", {}),
             passes=tuple(_pass_from_json(each) for each in data["passes"]),
         )

@@ -24,6 +24,7 @@ from harness.promptoutput import (
     read_per,
     read_questions,
     read_votes,
+    unreadable_units,
 )
 from harness.promptshots import ShotFile, check_server, check_shots, choose_shots, inside, read_pool, read_shots
 from harness.rendering import columns_of
@@ -102,6 +103,7 @@ class _Said:
     """What a mapping, the top or a pass, says of what the top can say for all passes; None where it says nothing."""
 
     model: Mapping[str, Any]
+    model_line: int | None
     output: SaidOutput | None
     shots: ShotFile | None
 
@@ -137,6 +139,7 @@ class _PromptFile:
             notes=(top.text("notes") or "").strip(),
             dataset=dataset,
             variables={**own, **variables},
+            given=tuple(variables),
             path=self.path,
             passes=passes,
             files=read_included(templates_of(passes), self.path.parent, self.project, self.problems),
@@ -177,7 +180,8 @@ class _PromptFile:
     def _said(self, section: Section) -> _Said:
         shots = section.section("shots")
         file = None if shots is None else read_shots(shots, self.path.parent, self.project)
-        return _Said(read_model(section), read_output(section), file)
+        named = section.take("model")
+        return _Said(read_model(section), None if named is None else named.told_line, read_output(section), file)
 
     def _passes(self, top: Section, listed: Node, said: _Said) -> tuple[Pass, ...]:
         for key in ("template", "messages", "per", "votes", "question"):
@@ -205,7 +209,12 @@ class _PromptFile:
     def _later_pass(self, section: Section, name: str, top: _Said) -> Pass:
         """Read a pass of a list; what it does not say of model, output and shots stands at the top."""
         own = self._said(section)
-        said = _Said({**top.model, **own.model}, own.output or top.output, own.shots or top.shots)
+        said = _Said(
+            {**top.model, **own.model},
+            own.model_line or top.model_line,
+            own.output or top.output,
+            own.shots or top.shots,
+        )
         when = section.text("when")
         if when is not None:
             self.when_lines[name] = section.node.value["when"].text_line
@@ -219,7 +228,7 @@ class _PromptFile:
 
     def _pass(self, section: Section, name: str, said: _Said) -> Pass:
         self.lines[name] = section.line
-        model = self._model(said.model, section.line)
+        model = self._model(said.model, said.model_line or section.line)
         self.output_lines[name] = section.line if said.output is None else said.output.line
         if said.shots is not None:
             self.shot_files[name] = said.shots
@@ -276,15 +285,9 @@ class _PromptFile:
         """Return the prompt with its shots chosen and everything that names a label checked."""
         files = {id(each): each for each in self.shot_files.values()}  # one that stands at the top is read once
         pools = {key: read_pool(each, space) for key, each in files.items()}
-        checked: set[tuple[int, str]] = set()
         passes = []
         for each in prompt.passes:
-            line = self.output_lines[each.name]
             wrong = FORMATS[each.output.format].check(each.output, space)
-            for message in wrong:
-                if (line, message) not in checked:  # what stands at the top is told once
-                    self.problems.add(f"output: {message}", line)
-                checked.add((line, message))
             self._check_scope(each, space)
             file = self.shot_files.get(each.name)
             pool = None if file is None else pools[id(file)]
@@ -293,12 +296,13 @@ class _PromptFile:
             passes.append(replace(each, shots=chosen))
             for message in (contradictions := list(impossible(passes[-1], space))):
                 self.problems.add(message, self.lines[each.name])
+            if known and not wrong and not contradictions:
+                wrong = list(unreadable_units(each, space))
+            for message in wrong:
+                self.problems.add(f"output: {message}", self.output_lines[each.name])
             if file is not None and chosen is not None and not wrong and not contradictions:
                 check_shots(passes[-1], file, space)
-                asked = (id(file), self.other_model or each.model.name)
-                if asked not in checked:
-                    check_server(file, asked[1])
-                checked.add(asked)
+                check_server(file, self.other_model or each.model.name)
         if passes and (left := without_answer(passes, space)):
             self.problems.add(
                 f"the passes without 'when' must together answer every label, but none answers {listing(left)}. "

@@ -10,6 +10,7 @@ from harness.clients.wires import WIRES
 from harness.errors import did_you_mean, listing
 from harness.labelspace import LabelSpace
 from harness.parsing import FORMATS, Output
+from harness.parsing.constraints import constraint_problems
 from harness.parsing.formats import Constrain
 from harness.prompt import (
     DECISION_APIS,
@@ -22,6 +23,7 @@ from harness.prompt import (
     QuestionTemplates,
     Votes,
 )
+from harness.records import ParseFailure
 from harness.yamlfile import Node, Section
 
 OWN_KEYS = frozenset({"format", "fields", "constrain", "threshold", "thresholds"})
@@ -29,6 +31,9 @@ OWN_KEYS = frozenset({"format", "fields", "constrain", "threshold", "thresholds"
 
 DECISIONS = "decisions"
 """The format of what decision APIs answer."""
+
+CONSTRAINING = ("response_format", "grammar", "json_schema", "structured_outputs", "guided_json", "guided_grammar")
+"""Parameters that constrain an answer, of any server."""
 
 # Statements, because a predicate is one; of a choice the name says what is chosen.
 LABEL_QUESTION = 'The label "{{ label.name }}" applies{% if label.description %}: {{ label.description }}{% endif %}'
@@ -147,6 +152,28 @@ def _question(section: Section, key: str) -> MessageTemplate | None:
     return MessageTemplate(key, text, section.node.value[key].text_line)
 
 
+def unreadable_units(each: Pass, space: LabelSpace) -> Iterator[str]:
+    """Yield where an answer about a label or a group could not be written and read back, though one about all can be.
+
+    A code that stands for labels of several groups, say, is none in an answer about one of them.
+    """
+    if each.per == "sample":
+        return
+    written = FORMATS[each.output.format]
+    for unit in each.units(space):
+        for message in constraint_problems(written, each.output, unit.space):
+            yield message
+        for labels in (frozenset[str](), frozenset(unit.space.names)):
+            try:
+                said = written.render(labels, {}, unit.space, each.output)
+                sound = written.parse(said, unit.space, each.output, False).labels == labels
+                why = f"{said!r} is not read back as {listing(unit.space.names)}."
+            except (ValueError, ParseFailure) as error:
+                sound, why = False, str(error)
+            if not sound:
+                yield f"format {each.output.format} has no form for an answer about {each.per} {unit.name}: {why}"
+
+
 def impossible(each: Pass, space: LabelSpace) -> Iterator[str]:
     """Yield what cannot go together in a pass, for this label space."""
     yield from _impossible_units(each, space)
@@ -165,9 +192,23 @@ def impossible(each: Pass, space: LabelSpace) -> Iterator[str]:
             f"'constrain: {each.output.constrain}' and log-probabilities exclude each other: a constrained answer says "
             "nothing of what the model would have written. Take one of them out."
         )
+    if not (asks_mass and each.output.constrain == "auto") and each.output.constrain != "off":
+        yield from _constrained_twice(each)
     takes = WIRES[each.model.api].forms
     if takes and each.output.constrain not in ("auto", "off", *takes):
         yield f"'api: {each.model.api}' takes {listing(takes)} for 'constrain', got {each.output.constrain}. Say auto."
+
+
+def _constrained_twice(each: Pass) -> Iterator[str]:
+    """Yield the parameters by which the prompt constrains the answers itself, beside `constrain`."""
+    text = each.model.params.get("text")
+    own = [name for name in CONSTRAINING if name in each.model.params]
+    own += ["text.format"] if isinstance(text, Mapping) and "format" in text else []
+    if own:
+        yield (
+            f"'constrain: {each.output.constrain}' and {listing(own)} of 'model.params' exclude each other: both say what "
+            "an answer must look like. Take one of them out."
+        )
 
 
 def _decides_by_probability(each: Pass) -> bool:

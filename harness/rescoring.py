@@ -127,7 +127,7 @@ def _refuse(run: StoredRun, differing: set[str]) -> None:
 def _todays_passes(run: StoredRun, path: Path, dataset: Path | None, project: Project) -> dict[str, Pass]:
     """Return the passes of a run with the output format, the scope and the way of voting of today's prompt file."""
     prompt = run.manifest.prompt
-    task = load_task(path, project, variables=prompt.variables, model=prompt.passes[0].model.name, dataset=dataset)
+    task = load_task(path, project, variables=prompt.variables, model=prompt.only_model, dataset=dataset)
     today = {each.name: each for each in task.prompt.passes}
     passes = {each.name: _as_today(run, each, today[each.name]) for each in prompt.passes if each.name in today}
     merged = [passes.get(each.name, each) for each in prompt.passes]

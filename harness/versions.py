@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
 from typing import Any
 
 from harness.comparison import Comparison, RunPredictions, compare
@@ -15,6 +14,7 @@ from harness.labelspace import LabelSpace
 from harness.project import Project
 from harness.promptfile import load_task
 from harness.records import Sample
+from harness.samples import SampleSet
 from harness.store import Manifest, StoredRun, find_run, list_runs
 
 
@@ -253,15 +253,24 @@ def doubts(name: str, run: StoredRun, project: Project) -> list[str]:
 
 
 def _has_changed(run: StoredRun, project: Project) -> bool:
-    """Return whether the prompt file would ask something else today; one that is gone or broken says nothing."""
+    """Return whether the prompt file, with the files that it names, would ask something else today.
+
+    One that is gone or broken says nothing.
+    """
     prompt = run.manifest.prompt
     if prompt.path is None:
         return False
     path = project.root / prompt.path
+    given = {name: prompt.variables[name] for name in prompt.given}
     try:
-        if path.stat().st_mtime <= datetime.fromisoformat(run.manifest.started).timestamp():
-            return False
-        model = prompt.passes[0].model.name
-        return load_task(path, project, model=model, variables=prompt.variables).prompt.hash != run.manifest.prompt_hash
-    except (OSError, DataError):
+        task = load_task(
+            path,
+            project,
+            model=prompt.only_model,
+            variables=given,
+            dataset=None if prompt.dataset is None else project.root / prompt.dataset,
+            read=lambda _: SampleSet(path, run.samples),
+        )
+    except DataError:
         return False
+    return task.prompt.hash != run.manifest.prompt_hash

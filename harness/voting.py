@@ -18,7 +18,8 @@ def voted(
     """Return the one answer that draws give together.
 
     Draws that failed have no vote; when all of them failed, the last failure is the result. A label's probability is the
-    share of the answered draws that have it; for "mean", the mean of their own probabilities where all of them have one.
+    share of the answered draws that have it; for "mean", the mean of their own probabilities where all of them have one,
+    and its mass the mean of what these rest on. A share of votes rests on no tokens, so that it has no mass.
     A label that any draw was refused for stays refused when no other draw answered it.
 
     Args:
@@ -33,6 +34,7 @@ def voted(
     if not answers:
         return results[-1]
     shares: dict[str, float] = {}
+    mass: dict[str, float] = {}
     present: set[str] = set()
     for name in space.names:
         mine = [each for each in answers if name not in each.refused]
@@ -42,6 +44,8 @@ def voted(
         share = count / len(mine)
         if votes.how == "mean" and all(name in each.probabilities for each in mine):
             share = sum(each.probabilities[name] for each in mine) / len(mine)
+            if all(name in each.mass for each in mine):
+                mass[name] = rounded(sum(each.mass[name] for each in mine) / len(mine))
         shares[name] = rounded(share)
         if _decides(votes, count, len(mine), shares[name], output.threshold_of(name)):
             present.add(name)
@@ -51,6 +55,7 @@ def voted(
         fields={name: _most_frequent(name, answers) for each in answers for name in each.fields},
         repaired=any(each.repaired for each in answers),
         probabilities=shares,
+        mass=mass,
         refused=frozenset(space.names) - shares.keys(),
     )
 

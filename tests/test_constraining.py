@@ -222,7 +222,7 @@ def test_with_log_probabilities_auto_means_off(monkeypatch: pytest.MonkeyPatch) 
     weighing = replace(FORMATS["list"], weigh=lambda _tokens, _space, _output: ({}, {}))
     monkeypatch.setattr("harness.constraining.FORMATS", {**FORMATS, "list": weighing})
     output = Output("list", constrain="auto")
-    assert steps(a_pass(output, model=Model("m", params={"logprobs": True}))) == ["off"]
+    assert steps(a_pass(output, model=Model("m", params={"logprobs": True, "top_logprobs": 20}))) == ["off"]
     assert steps(a_pass(output)) == ["grammar", "off"]
 
 

@@ -400,7 +400,7 @@ def test_sound_options_have_no_problems() -> None:
 def test_fields_need_another_format() -> None:
     """A list carries no fields."""
     (found,) = LIST.check(Output("list", fields=("mood",)), SPACE)
-    assert found == "format list carries no fields, but mood is asked for. Use format json."
+    assert found == "format list carries no fields, but mood is asked for. Formats that do: json, containers, decisions."
 
 
 def test_a_label_that_no_list_can_say_is_told() -> None:

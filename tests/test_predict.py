@@ -16,7 +16,7 @@ from strategies_labels import space_of, unhurried
 from harness.errors import DataError
 from harness.labelspace import Field, Label, LabelSpace
 from harness.parsing import Output
-from harness.predict import Reading, merge, predict
+from harness.predict import Reading, Reasons, merge, predict
 from harness.prompt import MessageTemplate, Model, Pass, Prompt, QuestionTemplates, Shots, Votes, without_answer
 from harness.records import Answer, Call, Completion, FailureKind, ParseFailure, Prediction, Sample
 
@@ -183,10 +183,29 @@ def test_a_pass_that_was_not_asked_is_there_for_later_ones() -> None:
     assert text_of(calls[1]) == "price||"
 
 
+def test_the_reason_left_is_that_of_a_cell_that_is_still_unanswered() -> None:
+    """When a later pass answers one of two cells that failed in different ways, the other one's reason stays."""
+    by_label = asking("first", output=Output("yes_no"), per="label", scope=("price", "quality"))
+    rest = asking("second", scope=("shipping",))
+    again = asking("third", scope=("price",), when="failed")
+    replies = {"price": BROKEN, "quality": Completion("refusal", "No.")}
+    for answers, kind in (("price", FailureKind.REFUSAL), ("quality", FailureKind.CALL_ERROR)):
+        third = replace(again, scope=(answers,))
+        asked = predict(prompt_of(by_label, rest, third), SPACE, SAMPLE)
+        assert [call.unit for call in next(asked)] == ["quality", "price"]
+        asked.send([replies["quality"], replies["price"]])
+        asked.send([Completion("ok", "none")])
+        with pytest.raises(StopIteration) as end:
+            asked.send([Completion("ok", "none")])
+        prediction: Prediction = end.value.value
+        assert prediction.failure is kind
+        assert prediction.unanswered == {"price", "quality"} - {answers}
+
+
 def test_fields_are_taken_over_name_by_name() -> None:
     """A later pass's fields go before an earlier one's, and leave those alone that it does not give."""
     before = Prediction("s", frozenset(), fields={"mood": "mad", "item": "lamp"})
-    after = merge(before, Answer(frozenset(), fields={"mood": "happy"}), frozenset(SPACE.names))
+    after, _ = merge(before, {}, Answer(frozenset(), fields={"mood": "happy"}), frozenset(SPACE.names))
     assert after.fields == {"mood": "happy", "item": "lamp"}
 
 
@@ -508,40 +527,57 @@ answers = st.builds(Answer, label_sets, st.lists(st.sampled_from(["x", "y"]), ma
 failures = st.builds(ParseFailure, st.sampled_from(FailureKind), st.just("why"))
 
 
+Standing = tuple[Prediction, Reasons]
+
+
 @st.composite
-def predictions(draw: st.DrawFn) -> Prediction:
-    """Draw what stands before a pass: labels, and unanswered cells with their reason."""
-    unanswered = draw(label_sets)
-    failure = draw(st.sampled_from(FailureKind)) if unanswered else None
-    return Prediction("s", draw(label_sets) - unanswered, unanswered, failure, "why" if failure else None)
+def standings(draw: st.DrawFn) -> Standing:
+    """Draw what stands before a pass: labels, and unanswered cells with their reasons."""
+    unanswered = draw(st.lists(st.sampled_from(SPACE.names), unique=True))
+    reasons = {name: (draw(st.sampled_from(FailureKind)), f"why {name}") for name in unanswered}
+    failure, why = reasons[unanswered[-1]] if unanswered else (None, None)
+    return Prediction("s", draw(label_sets) - reasons.keys(), frozenset(unanswered), failure, why), reasons
 
 
-@given(predictions(), answers | failures, scopes)
+@given(standings(), answers | failures, scopes)
 @unhurried
 def test_merging_twice_is_merging_once(
-    before: Prediction, result: Answer | ParseFailure, scope: tuple[str, ...]
+    before: Standing, result: Answer | ParseFailure, scope: tuple[str, ...]
 ) -> None:
-    """The same result again changes no cell, field or failure."""
-    once = merge(before, result, frozenset(scope))
-    assert replace(merge(once, result, frozenset(scope)), off_list=()) == replace(once, off_list=())
+    """The same result again changes no cell, field, failure or reason."""
+    once, reasons = merge(*before, result, frozenset(scope))
+    twice, same = merge(once, reasons, result, frozenset(scope))
+    assert (replace(twice, off_list=()), same) == (replace(once, off_list=()), reasons)
 
 
-@given(predictions(), answers, scopes)
+@given(standings(), answers | failures, scopes)
 @unhurried
-def test_an_answer_never_leaves_its_scope(before: Prediction, result: Answer, scope: tuple[str, ...]) -> None:
+def test_a_failure_is_that_of_a_cell_that_is_unanswered(
+    before: Standing, result: Answer | ParseFailure, scope: tuple[str, ...]
+) -> None:
+    """Every unanswered cell has a reason and no other has, and the failure is the last one of them."""
+    after, reasons = merge(*before, result, frozenset(scope))
+    assert reasons.keys() == after.unanswered
+    assert (after.failure, after.why) == (list(reasons.values()) or [(None, None)])[-1]
+
+
+@given(standings(), answers, scopes)
+@unhurried
+def test_an_answer_never_leaves_its_scope(before_all: Standing, result: Answer, scope: tuple[str, ...]) -> None:
     """An answer decides every cell of its scope and touches no other."""
-    inside = frozenset(scope)
-    after = merge(before, result, inside)
+    before, inside = before_all[0], frozenset(scope)
+    after, _ = merge(*before_all, result, inside)
     assert after.labels - inside == before.labels - inside
     assert after.unanswered == before.unanswered - inside
     assert after.labels & inside == result.labels & inside
 
 
-@given(predictions(), failures, scopes)
+@given(standings(), failures, scopes)
 @unhurried
-def test_a_failure_changes_no_cell(before: Prediction, result: ParseFailure, scope: tuple[str, ...]) -> None:
+def test_a_failure_changes_no_cell(before_all: Standing, result: ParseFailure, scope: tuple[str, ...]) -> None:
     """A failed pass leaves labels, unanswered cells and fields as they are."""
-    after = merge(before, result, frozenset(scope))
+    before = before_all[0]
+    after, _ = merge(*before_all, result, frozenset(scope))
     assert (after.labels, after.unanswered, after.fields) == (before.labels, before.unanswered, before.fields)
 
 

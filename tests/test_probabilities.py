@@ -15,6 +15,9 @@ from sklearn.calibration import calibration_curve
 from strategies_labels import unhurried
 
 from harness import probabilities as pr
+from harness.labelspace import Label, LabelSpace
+from harness.records import FailureKind, Prediction, Sample
+from harness.scoring import Scores, score
 
 Cells = tuple[Any, Any]
 
@@ -99,8 +102,8 @@ def test_order_does_not_matter(drawn: Cells, random: Any) -> None:
     y_true, p = drawn
     order = list(range(len(p)))
     random.shuffle(order)
-    for score in (pr.roc_auc_score, pr.average_precision_score, pr.brier_score_loss):
-        assert score(y_true[order], p[order]) == pytest.approx(score(y_true, p), nan_ok=True)
+    for loss in (pr.roc_auc_score, pr.average_precision_score, pr.brier_score_loss):
+        assert loss(y_true[order], p[order]) == pytest.approx(loss(y_true, p), nan_ok=True)
 
 
 def test_what_is_certain_and_right_is_perfect() -> None:
@@ -163,6 +166,50 @@ def test_a_run_s_scores_are_those_of_its_cells(drawn: Cells) -> None:
     )
     assert averages.micro_brier_loss == pytest.approx(pr.brier_score_loss(y_true[has], p[has]), nan_ok=True)
     assert averages.calibration_error == pytest.approx(pr.expected_calibration_error(scores.bins), nan_ok=True)
+
+
+SPACE = LabelSpace((Label("a"), Label("b")))
+SAMPLES = [Sample("s1", {}, frozenset("a")), Sample("s2", {}, frozenset("b")), Sample("s3", {}, None)]
+
+
+def said(sample: str, repeat: int = 0, **p: float) -> Prediction:
+    """Return a prediction with these probabilities."""
+    return Prediction(sample, frozenset(name for name in p if p[name] >= 0.5), repeat=repeat, probabilities=p)
+
+
+def test_a_run_without_probabilities_has_no_scores_of_them() -> None:
+    """Nothing is invented: without a probability of a labelled sample there are no scores of probabilities."""
+    assert score(SPACE, SAMPLES, [said("s1"), said("s2"), said("s3", a=0.2)]).probabilities is None
+
+
+def test_an_unanswered_cell_has_no_probability() -> None:
+    """What a prediction says of an unanswered cell does not count; the coverage is that of all cells."""
+    failed = Prediction("s2", frozenset(), frozenset("b"), FailureKind.REFUSAL, probabilities={"a": 0.1, "b": 0.9})
+    found = score(SPACE, SAMPLES, [said("s1", a=0.7, b=0.2), failed]).probabilities
+    assert found is not None
+    assert (found.averages.n, found.averages.coverage) == (3, 0.75)
+    assert [each.n for each in found.labels] == [2, 1]
+
+
+def test_repeats_are_averaged() -> None:
+    """Every number is the mean over the repeats in which it is defined; a repeat without probabilities covers nothing."""
+    predictions = [said("s1", a=0.7, b=0.2), said("s2", a=0.1, b=0.9), said("s1", 1), said("s2", 1)]
+    scores = score(SPACE, SAMPLES, predictions)
+    first, second = (each.probabilities for each in scores.repeats)
+    assert scores.probabilities is not None
+    assert first is not None
+    assert second is not None
+    assert (first.averages.coverage, second.averages.coverage, scores.probabilities.averages.coverage) == (1, 0, 0.5)
+    assert scores.probabilities.averages.macro_auroc == first.averages.macro_auroc == 1
+    assert scores.probabilities.labels[0].n == 1
+    assert scores.probabilities.bins[6].n == 0.5
+    assert Scores.from_json(scores.to_json()).to_json() == scores.to_json()
+
+
+def test_a_probability_of_an_unknown_label_is_refused() -> None:
+    """Probabilities are aligned by label name like everything else."""
+    with pytest.raises(ValueError, match="prediction of sample 's1': 'c' is not a label of the label space"):
+        score(SPACE, SAMPLES, [said("s1", c=0.1)])
 
 
 def test_rows_become_columns_by_name() -> None:

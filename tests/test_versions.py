@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from projects import DATASET, DEV, PROMPT, Folder, Switch, jsonl, right_but
+from projects import DATASET, DEV, HEAD, PROMPT, TWO_PASSES, Folder, Switch, jsonl, right_but
 from scripted_server import ScriptedServer, error
 
 from harness import execution
@@ -359,16 +358,59 @@ def test_a_version_whose_prompt_has_changed_since_is_doubtful(runs: Runs) -> Non
     """A version name is told to be doubtful when its file would ask something else today; notes do not count."""
     run = runs.make("v1")
     assert doubted(runs, "v1", run) == []
-    path = runs.folder.prompt("v1", "notes: other words\n" + PROMPT.replace("Labels:", "Labels :"))
-    os.utime(path, (2**32, 2**32))
+    runs.folder.prompt("v1", "notes: other words\n" + PROMPT.replace("Labels:", "Labels :"))
     assert doubted(runs, "v1", run) == []
-    path = runs.folder.prompt("v1", PROMPT.replace("Labels:", "Labels now:"))
-    os.utime(path, (2**32, 2**32))
+    runs.folder.prompt("v1", PROMPT.replace("Labels:", "Labels now:"))
     id_ = run.manifest.id
     assert doubted(runs, "v1", run) == [
         f"the prompt prompts/v1.yaml has changed since {id_}. Run it again to score it."
     ]
     assert doubted(runs, id_, run) == []
+
+
+FROM_FILES = HEAD + """\
+vars: {tone: calm, guide: {file: guide.md}}
+template: |
+  {% include "part.txt" %}
+  {{ tone }} {{ guide }} {{ shots | length }} {{ text }}
+shots: {from: ../datasets/shots.jsonl}
+"""
+
+
+@pytest.mark.parametrize(
+    ("file", "text"),
+    [
+        ("prompts/guide.md", "Be strict."),
+        ("prompts/part.txt", "Another part."),
+        ("datasets/shots.jsonl", jsonl({"w1": ("Lost in the post.", ["price"])})),
+        ("prompts/v1.yaml", FROM_FILES.replace("calm", "angry")),
+    ],
+)
+def test_a_version_has_changed_with_any_file_that_it_is_made_of(runs: Runs, file: str, text: str) -> None:
+    """A variable, a file of a variable, an included file and shots are asked with too: a change of them is told."""
+    runs.folder.write("prompts/guide.md", "Be kind.")
+    runs.folder.write("prompts/part.txt", "A part.")
+    run = runs.make("v1", text=FROM_FILES)
+    assert doubted(runs, "v1", run) == []
+    runs.folder.write(file, text)
+    assert doubted(runs, "v1", run) == [
+        f"the prompt prompts/v1.yaml has changed since {run.manifest.id}. Run it again to score it."
+    ]
+
+
+def test_what_was_given_to_a_run_is_no_change_of_its_prompt(runs: Runs) -> None:
+    """A variable that was given on the command line holds for the file of today too, whatever it says itself."""
+    text = HEAD + 'vars: {tone: calm}\ntemplate: "{{ tone }} {{ guide }} {{ text }}"\n'
+    run = runs.make("v1", text=text, variables={"tone": "angry", "guide": "Be strict."})
+    assert doubted(runs, "v1", run) == []
+
+
+def test_models_of_several_passes_are_no_change(runs: Runs) -> None:
+    """Where passes have models of their own, none of them stands in for another when the file is read again."""
+    text = TWO_PASSES.replace("name: second", "name: second\n    model: {name: other, api: responses, params: {}}")
+    run = runs.make("v1", text=text)
+    assert run.manifest.models == ("scripted", "other")
+    assert doubted(runs, "v1", run) == []
 
 
 def test_a_version_that_several_models_ran_is_doubtful(runs: Runs) -> None:
@@ -391,7 +433,6 @@ def test_a_prompt_that_is_gone_or_broken_leaves_no_doubt_to_tell(runs: Runs) -> 
     """Without a prompt file that can be read there is nothing to compare with."""
     run = runs.make("v1")
     path = runs.folder.prompt("v1", "nonsense: [")
-    os.utime(path, (2**32, 2**32))
     assert doubted(runs, "v1", run) == []
     path.unlink()
     assert doubted(runs, "v1", run) == []

@@ -132,15 +132,19 @@ class Format:
                 found.append(
                     f"format {self.name} has no option '{name}'. {known}{did_you_mean(name, self.options)}",
                 )
-            elif type(value) is not type(self.options[name]):
+            elif not _is_like(value, self.options[name]):
                 wanted = _TYPE_NAMES[type(self.options[name])]
                 found.append(f"{name} must be {wanted}, got {value!r}.{_QUOTE_IT.get(wanted, '')}")
         return found
 
     def _bad_fields(self, output: Output, space: LabelSpace) -> list[str]:
         if output.fields and not self.carries_fields:
+            from harness.parsing import FORMATS  # which is made of formats
+
+            able = [each.name for each in FORMATS.values() if each.carries_fields]
             return [
-                f"format {self.name} carries no fields, but {listing(output.fields)} is asked for. Use format json."
+                f"format {self.name} carries no fields, but {listing(output.fields)} is asked for. Formats that do: "
+                f"{listing(able)}."
             ]
         known = [each.name for each in space.fields]
         return [
@@ -148,6 +152,11 @@ class Format:
             for name in output.fields
             if name not in known
         ]
+
+
+def _is_like(value: Any, default: Any) -> bool:
+    """Return whether a value has the type of an option's default; a whole number is a number too, a bool is none."""
+    return type(value) is type(default) or (isinstance(default, float) and type(value) is int)
 
 
 _TYPE_NAMES: Mapping[type, str] = {

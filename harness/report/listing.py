@@ -174,8 +174,9 @@ def sample_report(
         shown = ", ".join(f"{one_line(name, 40)} {value:.2f}" for name, value in ranked[:MOST_PROBABLE])
         parts.append(_fact("P(label)", shown + (", …" if len(ranked) > MOST_PROBABLE else "")))
     for name in prediction.asked_fields:
-        wanted, got = sample.fields.get(name), prediction.fields.get(name, "(unanswered)")
-        parts.append(_fact(name, f"{_value(got)} (gold: {_value(wanted)})"))
+        got = prediction.fields.get(name, "(unanswered)")
+        wanted = _value(sample.fields[name]) if name in sample.fields else "not known"
+        parts.append(_fact(name, f"{_value(got)} (gold: {wanted})"))
     for request in requests:
         parts += [Text(""), *_exchange(request)]
     return Group(*parts)
@@ -197,13 +198,6 @@ def _value(value: GoldField) -> str:
     if isinstance(value, tuple):
         return one_line(" / ".join(value), 200)
     return "none" if value is None else one_line(str(value), 200)
-
-
-def rendered_call(call: Mapping[str, Any]) -> Iterator[RenderableType]:
-    """Return a call as it would be sent, message by message."""
-    yield Text.assemble(("  sample ", QUIET), named(call["sample"], "bold"), (f"  pass {call['pass']}", QUIET))
-    for message in call["messages"]:
-        yield from (Padding(part, (0, 0, 0, 2)) for part in _block(message["role"], message["content"]))
 
 
 def _exchange(request: Mapping[str, Any]) -> Iterator[RenderableType]:

@@ -98,8 +98,8 @@ def calibration_steps(calibrated: Calibrated) -> list[RenderableType]:
 def _scores(found: Calibration, words: str) -> Table:
     made = table("thresholds", words, "change", " ", left=("thresholds", " "), gives_way=(" ",))
     made.add_row("now", numbers.score(found.now), "", "")
-    told = Text("for every sample: takes no probability", style=QUIET)
-    made.add_row("every label, or none", numbers.score(found.constant), change(found.constant - found.now), told)
+    without = Text("for every sample: takes no probability", style=QUIET)
+    made.add_row("every label, or none", numbers.score(found.constant), change(found.constant - found.now), without)
     for name, value, told in (
         ("found, by cross-validation", found.out_of_fold, "what to expect on other samples"),
         ("found, in sample", found.in_sample, "optimistic: on the samples they were found on"),
@@ -113,13 +113,11 @@ def _verdict(found: Calibration, words: str) -> Text:
     if not found.helps:
         fitted = " What they gain in sample is fitted to these samples." if found.in_sample > found.now + EQUAL else ""
         return Text(f"Not better: by cross-validation {words} is {after}, and {before} now.{fitted}", style=BAD)
+    told = f"By cross-validation {words} goes from {before} to {after}"
+    without = f"{numbers.score(found.constant)} by the same answer for every sample"
     if not found.ranks:
-        return Text(
-            f"By cross-validation {words} goes from {before} to {after}, but to {numbers.score(found.constant)} by the same "
-            "answer for every sample: these probabilities say too little.",
-            style=BAD,
-        )
-    return Text(f"By cross-validation {words} goes from {before} to {after}.", style=GOOD)
+        return Text(f"{told}, but to {without}: these probabilities say too little.", style=BAD)
+    return Text(f"{told}, and to {without}." if found.constant > found.now else f"{told}.", style=GOOD)
 
 
 def _label_thresholds(found: Calibration) -> RenderableType:
