@@ -16,6 +16,7 @@ from harness import execution, planning, rescoring
 from harness.errors import DataError, UsageError
 from harness.project import Project, find_project
 from harness.promptfile import load_task
+from harness.promptnames import unused_variables
 from harness.records import FailureKind
 from harness.results import ComparisonResult, Run, unknown_word
 from harness.selection import Selection
@@ -80,6 +81,8 @@ def run(
         warn=warn,
         project=project,
     )
+    for warning in unused_variables([plan.prompt]):
+        warn(warning)
     stored = execution.start(plan, where, concurrency=concurrency, use_cache=cache, progress=progress, warn=warn)
     return Run(stored, where)
 

@@ -17,11 +17,12 @@ Slot = tuple[str, str, str, int]
 
 @dataclass(frozen=True, slots=True)
 class StoredCompletion:
-    """A completion with the key and slot of its call."""
+    """A completion with the key and slot of its call, and how often that was drawn again."""
 
     key: str
     slot: Slot
     completion: Completion
+    again: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +78,6 @@ def _stored_completion(line: bytes) -> StoredCompletion | None:
         row = json.loads(line)
         slot = (row["sample"], row["pass"], row["unit"], row.get("draw", row["repeat"]))
         hash(slot)
-        return StoredCompletion(row["key"], slot, Completion.from_json(row))
+        return StoredCompletion(row["key"], slot, Completion.from_json(row), int(row.get("again", 0)))
     except (ValueError, KeyError, TypeError):
         return None

@@ -52,23 +52,28 @@ def with_embedded_shots(
     return tuple(samples)
 
 
-def with_expected_shots(prompt: Prompt, samples: Sequence[Sample], project: Project) -> tuple[tuple[Sample, ...], bool]:
-    """Return the samples with their shots, as far as that is known without a call, and whether all of it is.
+def with_expected_shots(
+    prompt: Prompt, samples: Sequence[Sample], project: Project, *, use_cache: bool = True
+) -> tuple[tuple[Sample, ...], int]:
+    """Return the samples with their shots, as far as that is known without a call, and how many vectors must be asked for.
 
     Where vectors are missing in the cache, the first shots of the pool stand in.
     """
+    missing: list[str] = []
     for each, shots, how in choosing(prompt, "embeddings"):
         pool = [input_text(shot) for shot in shots.samples]
         texts = [input_text(sample) for sample in samples]
         client = connect(each.model, project.settings)
-        with Cache(project.cache if project.cache.exists() else None, lambda _: None) as cache:
-            known = {text: _kept(cache, _key(client, str(how.model), text)) for text in dict.fromkeys([*pool, *texts])}
+        keys = {text: _key(client, str(how.model), text) for text in dict.fromkeys([*pool, *texts])}
+        with Cache(project.cache if use_cache and project.cache.exists() else None, lambda _: None) as cache:
+            known = {text: _kept(cache, key) for text, key in keys.items()}
         vectors = {text: vector for text, vector in known.items() if vector is not None}
-        if len(vectors) < len(known):
-            return with_stand_ins(prompt, samples), False
-        chosen = nearest_vectors([vectors[text] for text in pool], [vectors[text] for text in texts], how.k)
-        samples = with_nearest(each, shots, samples, chosen)
-    return tuple(samples), True
+        missing += [key for text, key in keys.items() if text not in vectors]
+        if len(vectors) == len(known):
+            chosen = nearest_vectors([vectors[text] for text in pool], [vectors[text] for text in texts], how.k)
+            samples = with_nearest(each, shots, samples, chosen)
+    # Without a cache every pass asks for its own; else the second one finds what the first one asked for.
+    return with_stand_ins(prompt, samples), len(set(missing) if use_cache else missing)
 
 
 async def _asked(

@@ -31,6 +31,9 @@ from harness.retry import RetryPolicy
 from harness.runner import Job, Progress, run_job
 from harness.store import Manifest, RunWriter, State, StoredRun, create_run, load_run, new_id, open_run
 
+LIMITS = ("max_tokens", "max_completion_tokens", "max_output_tokens")
+"""What the APIs call the most tokens of an answer."""
+
 OnProgress = Callable[[Progress], None]
 Warn = Callable[[str], None]
 
@@ -52,6 +55,7 @@ class Outlook:
         prompt_tokens: Estimated tokens of the calls to be made (four bytes of UTF-8 a token).
         completion_tokens: Most tokens that can come back; None when no max_tokens bounds them.
         usd: Most that it can cost; None when unknown.
+        embeddings: Texts whose vectors are asked for before, to choose shots; they are in no other number.
     """
 
     calls: int
@@ -60,11 +64,13 @@ class Outlook:
     prompt_tokens: int
     completion_tokens: int | None
     usd: float | None
+    embeddings: int = 0
 
 
 def foresee(plan: Plan, project: Project, *, use_cache: bool = True) -> Outlook:
     """Return what a run would do, without a call."""
-    plan = replace(plan, samples=with_expected_shots(plan.prompt, plan.samples, project)[0])
+    samples, embeddings = with_expected_shots(plan.prompt, plan.samples, project, use_cache=use_cache)
+    plan = replace(plan, samples=samples)
     clients = _clients(plan.prompt, project)
     seen: set[str] = set()
     cached = 0
@@ -84,7 +90,7 @@ def foresee(plan: Plan, project: Project, *, use_cache: bool = True) -> Outlook:
                         asked.append(estimated_tokens(call))
                     seen.add(key)  # the second of two identical calls waits for the first one's answer
     model = plan.prompt.passes[0].model
-    limit = model.params.get("max_tokens", model.params.get("max_completion_tokens"))
+    limit = next((model.params[name] for name in LIMITS if name in model.params), None)
     each_sample = sum(len(each.units(plan.space)) * each.draws for each in plan.prompt.passes[1:])
     later = each_sample * len(plan.samples) * plan.repeats
     most = 0 if model.api in DECISION_APIS else limit if isinstance(limit, int) else None
@@ -96,7 +102,8 @@ def foresee(plan: Plan, project: Project, *, use_cache: bool = True) -> Outlook:
         later_calls=later,
         prompt_tokens=sum(asked),
         completion_tokens=None if most is None and asked else len(asked) * (most or 0),
-        usd=usd if not later and (most is not None or usd == 0) else None,
+        usd=usd if not later and not embeddings and (most is not None or usd == 0) else None,
+        embeddings=embeddings,
     )
 
 
@@ -158,6 +165,7 @@ def resume(
             )
     # Failed calls are made again in any case, from the cache too, where another run has their answer by now.
     redraw = _failed_slots(run, retry - {FailureKind.CALL_ERROR})
+    _refuse_alike(run, redraw)
     with open_run(run) as writer:
         kinds = sorted({*writer.manifest.redrawn, *map(str, redraw.values())})
         writer.update(state="running", redrawn=tuple(kinds))
@@ -180,6 +188,18 @@ def _failed_slots(run: StoredRun, kinds: frozenset[FailureKind]) -> dict[Slot, F
             if isinstance(result, ParseFailure) and result.kind in kinds:
                 found[slot] = result.kind
     return found
+
+
+def _refuse_alike(run: StoredRun, slots: Iterable[Slot]) -> None:
+    """Refuse to draw again where that gives the same answer."""
+    names = {name for _, name, _, _ in slots}
+    alike = [each for each in run.manifest.prompt.passes if each.name in names and each.model.answers_alike]
+    if alike:
+        why = "'seed' of its params" if "seed" in alike[0].model.params else "'temperature: 0'"
+        raise DataError(
+            f"run {run.manifest.id}: answers must differ when they are drawn again, but by {why} pass {alike[0].name} gives "
+            "the same ones. Change the prompt, and run it anew."
+        )
 
 
 def _show(endpoint: Mapping[str, Any]) -> str:

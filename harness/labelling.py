@@ -18,6 +18,7 @@ from harness.labelspace import NONE_WORD, LabelSpace
 from harness.planning import plan_labels
 from harness.project import Project
 from harness.promptfile import load_task
+from harness.promptnames import unused_variables
 from harness.records import FailureKind, Prediction, Sample
 from harness.report.files import check_output
 from harness.report.text import csv_safe
@@ -289,6 +290,8 @@ def label_file(
     with _hint_at_text(table, text):
         task = load_task(prompt, project, model=model, base_url=base_url, variables=variables, read=read)
     plan = plan_labels(task, selection or Selection())
+    for warning in (*plan.warnings, *unused_variables([task.prompt])):
+        warn(warning)
     texts = kept[0].only(plan.samples)
     fields = tuple(dict.fromkeys(name for each in plan.prompt.passes for name in each.output.fields))
     if output.suffix.lower() == ".parquet":  # which may be unable to hold a column: told before any call is paid

@@ -68,8 +68,8 @@ def plan_run(task: Task, split: str | None, selection: Selection, repeats: int, 
     _try_templates(prompt, space, samples)
     name = split or task.dataset.default_split
     default = name == task.dataset.default_split
-    near = tuple(near_leaks(prompt, labelled))
-    return Plan(prompt, space, task.dataset.name, samples, name, default, selection, repeats, tag, near)
+    warnings = (*near_leaks(prompt, labelled), *vain_votes(prompt))
+    return Plan(prompt, space, task.dataset.name, samples, name, default, selection, repeats, tag, warnings)
 
 
 def plan_labels(task: Task, selection: Selection) -> Plan:
@@ -84,7 +84,14 @@ def plan_labels(task: Task, selection: Selection) -> Plan:
     _try_templates(task.prompt, task.dataset.space, chosen)
     split = f"{FILE_SPLIT}{task.samples.path.name}"
     return Plan(
-        task.prompt, task.dataset.space, task.dataset.name, chosen, split, default_split=False, selection=selection
+        task.prompt,
+        task.dataset.space,
+        task.dataset.name,
+        chosen,
+        split,
+        default_split=False,
+        selection=selection,
+        warnings=tuple(vain_votes(task.prompt)),
     )
 
 
@@ -114,6 +121,16 @@ def near_leaks(prompt: Prompt, samples: Sequence[Sample]) -> Iterator[str]:
             f"{prompt.path}: shots are nearly the same texts as evaluated samples, so the prompt may hold their answers: "
             f"{told}. Take them out of the shots or of the split."
         )
+
+
+def vain_votes(prompt: Prompt) -> Iterator[str]:
+    """Yield a warning for each pass whose draws, made to vote, are all the same answer."""
+    for each in prompt.passes:
+        if each.votes is not None and each.model.params.get("temperature") == 0:
+            yield (
+                f"{prompt.path}: pass {each.name}: {each.votes.k} draws at 'temperature: 0' are one answer asked for "
+                f"{each.votes.k} times. Set a temperature, or take 'votes' out."
+            )
 
 
 def with_shots(prompt: Prompt, samples: Sequence[Sample]) -> tuple[Sample, ...]:

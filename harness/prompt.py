@@ -73,6 +73,11 @@ class Model:
         return self.name.startswith(LOCAL)
 
     @property
+    def answers_alike(self) -> bool:
+        """Whether the same request has the same answer whenever it is sent: by a seed, or greedy in this process."""
+        return "seed" in self.params or (self.is_local and self.params.get("temperature") == 0)
+
+    @property
     def asks_logprobs(self) -> bool:
         """Whether the parameters ask for the log-probabilities of several tokens a place; of one alone they tell nothing."""
         listed = self.params.get("logprobs" if self.api == "completions" else "top_logprobs")

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 from harness.errors import Problems, did_you_mean, listing
 from harness.labelspace import LabelSpace
-from harness.prompt import MessageTemplate, Pass, Prompt
+from harness.prompt import MessageTemplate, Pass, Prompt, templates_of
 from harness.rendering import ANSWER_NAMES, TASK_NAMES, UNIT_NAMES, WEIGHED_NAMES, columns_of, known_names, shot_turn
-from harness.template import TemplateError, check_expression, check_names, names_used, reached
+from harness.template import TemplateError, check_expression, check_names, names_bound, names_used, reached
 
 _TAG = re.compile(r"\{[{%].*?[%}]\}", re.DOTALL)
-_EARLIER = re.compile(r"""\bpasses\s*(?:\.\s*(\w+)|\[\s*(["'])(.+?)\2\s*\])""")
+_QUOTED = r"""(?:"([^"]+)"|'([^']+)')"""
+_EARLIER = re.compile(rf"\bpasses\s*(?:\.\s*(\w+)|\[\s*{_QUOTED}\s*\])")
+_SCORE = re.compile(rf"(?<![\w.])scores\s*(?:\.\s*get\s*\(\s*{_QUOTED}|\.\s*(\w+)|\[\s*{_QUOTED}\s*\])")
+_PREDICTED = re.compile(rf"{_QUOTED}\s+(?:not\s+)?in\s+(?:passes\s*\.\s*\w+\s*\.\s*)?predicted\b")
 _UNDEFINED = re.compile(r"'(\w+)' is not defined\.")
 _OF_MAPPINGS = frozenset({"get", "items", "keys", "values"})
 
@@ -30,7 +33,7 @@ def check_templates(
         when_lines: By pass name, the line of its `when`.
     """
     variables = frozenset(prompt.variables)
-    hidden = _reasons(space)
+    hidden, labels = _reasons(space), space.names
     for number, each in enumerate(prompt.passes):
         before = prompt.passes[:number]
         earlier = [one.name for one in before]
@@ -39,8 +42,8 @@ def check_templates(
         for message, own in _templates(each):
             errors = [
                 *check_names(message.source, known | own, prompt.files),
-                *_unknown_passes(message.source, earlier),
-                *_unknown_passes_in_files(message.source, prompt.files, earlier),
+                *_unknown_in_answers(message.source, earlier, labels),
+                *_unknown_in_files(message.source, prompt.files, earlier, labels),
             ]
             for error in errors:
                 problems.add(_explained(error, hidden), message.line + error.line - 1)
@@ -50,8 +53,27 @@ def check_templates(
         if each.when is not None and earlier:
             # The label space is no part of an answer: "'shipping' in labels" would always be true.
             found = check_expression(each.when, known - TASK_NAMES - UNIT_NAMES[each.per])
-            for error in [*found, *_unknown_passes(f"{{{{{each.when}}}}}", earlier)]:
+            for error in [*found, *_unknown_in_answers(f"{{{{{each.when}}}}}", earlier, labels)]:
                 problems.add(f"'when' of pass {each.name}: {_explained(error, hidden)}", when_lines[each.name])
+
+
+def unused_variables(prompts: Sequence[Prompt]) -> Iterator[str]:
+    """Yield a warning for each variable that was given to prompts and that no template of any of them uses."""
+    given = dict.fromkeys(name for prompt in prompts for name in prompt.given)
+    used = {name for prompt in prompts for name in _used(prompt)}
+    others = sorted({name for prompt in prompts for name in prompt.variables} - given.keys())
+    for name in given:
+        if name not in used:
+            yield f"--var {name}: no template and no 'when' uses it, so that it changes nothing.{did_you_mean(name, others)}"
+
+
+def _used(prompt: Prompt) -> Iterator[str]:
+    """Yield the names that the templates of a prompt and its `when` take from what they are given."""
+    for message in templates_of(prompt.passes):
+        yield from names_used(message.source, prompt.files)
+    for each in prompt.passes:
+        if each.when is not None:
+            yield from names_used(f"{{{{ {each.when} }}}}")
 
 
 def _templates(each: Pass) -> Iterator[tuple[MessageTemplate, frozenset[str]]]:
@@ -84,27 +106,50 @@ def _explained(error: TemplateError, hidden: Mapping[str, str]) -> str:
     return TemplateError(f"'{found[1]}' {hidden[found[1]]}", where=error.where).message
 
 
-def _unknown_passes(source: str, earlier: list[str]) -> Iterator[TemplateError]:
-    """Yield an error for each ``passes.NAME`` that no earlier pass has."""
+def _unknown_in_answers(source: str, earlier: list[str], labels: Sequence[str]) -> Iterator[TemplateError]:
+    """Yield an error for each ``passes.NAME`` that no earlier pass has, and each name asked of an answer that is no label.
+
+    The latter are ``scores.NAME`` and ``'NAME' in predicted``, which would never be true.
+    """
     if not earlier:
-        return  # then `passes` itself is not defined
+        return  # then none of these is defined
+    own = _given_by(source)
     for tag in _TAG.finditer(source):
-        for found in _EARLIER.finditer(tag[0]):
-            name = found[1] or found[3]
+        for name, at in _members(_EARLIER, tag):
             if name not in earlier and name not in _OF_MAPPINGS:
-                line = source.count("\n", 0, tag.start() + found.start()) + 1
-                near = did_you_mean(name, earlier)
-                yield TemplateError(f"there is no earlier pass '{name}'; there is {listing(earlier)}.{near}", line)
+                message = f"there is no earlier pass '{name}'; there is {listing(earlier)}.{did_you_mean(name, earlier)}"
+                yield TemplateError(message, source.count("\n", 0, at) + 1)
+        for pattern, what in ((_SCORE, "scores"), (_PREDICTED, "predicted")):
+            for name, at in _members(pattern, tag):
+                if what not in own and name not in labels and name not in _OF_MAPPINGS:
+                    message = f"'{what}' is asked for '{name}', which is no label.{did_you_mean(name, labels)}"
+                    yield TemplateError(message, source.count("\n", 0, at) + 1)
 
 
-def _unknown_passes_in_files(source: str, files: Mapping[str, str], earlier: list[str]) -> Iterator[TemplateError]:
+def _members(pattern: re.Pattern[str], tag: re.Match[str]) -> Iterator[tuple[str, int]]:
+    """Yield the names that a pattern finds in a tag, and where they are asked for."""
+    for found in pattern.finditer(tag[0]):
+        yield next(filter(None, found.groups())), tag.start() + found.start()
+
+
+def _given_by(source: str) -> frozenset[str]:
+    """Return the names that a template gives a value itself, as a macro's arguments: they are no answers."""
+    try:
+        return names_bound(source)
+    except TemplateError:
+        return frozenset()  # told with the names
+
+
+def _unknown_in_files(
+    source: str, files: Mapping[str, str], earlier: list[str], labels: Sequence[str]
+) -> Iterator[TemplateError]:
     """Yield the same for the files that a template includes or imports, at its own lines."""
     try:
         named = list(reached(source, files))
     except TemplateError:
         return  # told with the names
     for name, line in named:
-        for error in _unknown_passes(files[name], earlier):
+        for error in _unknown_in_answers(files[name], earlier, labels):
             yield TemplateError(error.bare, line, f"{name}:{error.line}")
 
 

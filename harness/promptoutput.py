@@ -161,8 +161,7 @@ def unreadable_units(each: Pass, space: LabelSpace) -> Iterator[str]:
         return
     written = FORMATS[each.output.format]
     for unit in each.units(space):
-        for message in constraint_problems(written, each.output, unit.space):
-            yield message
+        yield from constraint_problems(written, each.output, unit.space)
         for labels in (frozenset[str](), frozenset(unit.space.names)):
             try:
                 said = written.render(labels, {}, unit.space, each.output)
@@ -186,6 +185,8 @@ def impossible(each: Pass, space: LabelSpace) -> Iterator[str]:
             "'threshold' needs probabilities. Ask for log-probabilities (model.params: {logprobs: true, "
             "top_logprobs: 20}) with format yes_no or codes, or use format scores, or votes with 'how: mean'."
         )
+    if each.votes is not None and "seed" in each.model.params:
+        yield "'votes' needs draws that differ, and 'seed' of 'model.params' makes them the same. Take one of them out."
     asks_mass = FORMATS[each.output.format].weigh is not None and each.model.asks_logprobs
     if asks_mass and each.output.constrain not in ("off", "auto"):
         yield (

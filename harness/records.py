@@ -110,6 +110,7 @@ class Call:
         draw: Which of several draws of the same request this is: ``repeat * votes + vote``. It is in the call key.
         labels: The labels that the answer can name, in label-space order; empty means all of them.
         questions: What a decision API is asked about the messages; empty for every other API.
+        again: How often this draw was made again, because its answer was a bad one.
     """
 
     sample: str
@@ -120,6 +121,7 @@ class Call:
     draw: int = 0
     labels: tuple[str, ...] = ()
     questions: tuple[Question, ...] = ()
+    again: int = 0
 
     @property
     def slot(self) -> tuple[str, str, str, int]:

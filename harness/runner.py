@@ -78,6 +78,9 @@ class Job:
     under_way: dict[str, asyncio.Future[Completion]] = field(default_factory=dict)
     """Calls that were sent and have no answer yet, by key: the same call is not sent twice."""
 
+    found_out: dict[str, Completion] = field(default_factory=dict)
+    """What the calls brought that found out about constraints, by their first key: the same calls waited for them."""
+
     warn: Callable[[str], None] = lambda _: None
     """Told what a person should know."""
 
@@ -167,16 +170,29 @@ async def _completions(job: Job, progress: Progress, calls: Sequence[Call]) -> l
 
 async def _complete(job: Job, progress: Progress, call: Call) -> Completion:
     """Return the completion of a call: the run's own, the cache's, or a new one."""
+    call = _numbered(job, call)
     known = job.constraining
     ways = known.ladder(call)
     request = _request(job, call, known.likely(ways))
+    same: Completion | None = None
     if not known.settled(ways) and _at_hand(job, request) is None:
+        first = request.key
         async with ways.lock:
-            if not known.settled(ways):
-                return await _find_out(job, progress, call)
+            same = job.found_out.get(first)
+            if not known.settled(ways) and same is None:
+                job.found_out[first] = await _find_out(job, progress, call)
+                return job.found_out[first]
         request = _request(job, call, known.likely(ways))
     known.use(call, request.at)
-    return _kept(job, progress, request, await _fetched(job, request))
+    completion = await _fetched(job, request) if same is None else replace(same, cached=True)
+    return _kept(job, progress, request, completion)
+
+
+def _numbered(job: Job, call: Call) -> Call:
+    """Return a call with how often it was drawn again, this time included."""
+    stored = job.writer.latest.get(call.slot)
+    again = (0 if stored is None else stored.again) + (call.slot in job.redraw)
+    return replace(call, again=again) if again else call
 
 
 async def _find_out(job: Job, progress: Progress, call: Call) -> Completion:

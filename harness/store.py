@@ -201,6 +201,7 @@ class RunWriter:
             "unit": call.unit,
             "repeat": call.repeat,
             **({"draw": call.draw} if call.draw != call.repeat else {}),
+            **({"again": call.again} if call.again else {}),
             **completion.to_json(),
         }
         line = json_line(row)
@@ -211,7 +212,7 @@ class RunWriter:
                     self._file.truncate(self._whole_bytes)
                 raise OSError("the disk took only a part of the line")
         self._whole_bytes += len(line)
-        self.latest[call.slot] = StoredCompletion(key, call.slot, completion)
+        self.latest[call.slot] = StoredCompletion(key, call.slot, completion, call.again)
 
     @property
     def n_answered(self) -> int:

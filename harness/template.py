@@ -140,6 +140,15 @@ def names_used(source: str, files: Mapping[str, str] = NO_FILES) -> dict[str, in
     return dict(_names_used(source, tuple(files.items())))
 
 
+def names_bound(source: str) -> frozenset[str]:
+    """Return the names that a template gives a value itself, anywhere in it: by set, for, macro or import.
+
+    Raises:
+        TemplateError: It is not valid Jinja.
+    """
+    return _bound(_parsed(source))
+
+
 def check_names(source: str, known: Iterable[str], files: Mapping[str, str] = NO_FILES) -> list[TemplateError]:
     """Return an error for everything in a template that is wrong before it ever runs, in the order of its lines.
 

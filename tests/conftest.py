@@ -8,6 +8,8 @@ import pytest
 from hypothesis import HealthCheck, settings
 from projects import KEY, Folder
 
+settings.register_profile("usual", deadline=None)  # how long an example takes depends on what else the machine does
+settings.load_profile("usual")
 settings.register_profile("nightly", max_examples=10_000, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 

@@ -157,12 +157,32 @@ def test_progress_tells_how_far_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stderr", screen)
     monkeypatch.setenv("COLUMNS", "120")
     with common.progress_bar("[bold]v1\x1b[2J") as tell:
-        tell(SimpleNamespace(total=40, done=10, failed=3, tokens=12_345))  # type: ignore[arg-type]
+        tell(SimpleNamespace(total=40, done=10, failed=3, calls=86, tokens=12_345))  # type: ignore[arg-type]
     shown = screen.getvalue()
     assert "[bold]v1\\x1b[2J" in shown
     assert "10/40" in shown
     assert "3 failed" in shown
+    assert "86 calls" in shown
     assert "12.3k tokens" in shown
+
+
+def test_progress_knows_what_there_is_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Before the first call has ended, which can take long, the number of samples is there already."""
+    screen = io.StringIO()
+    monkeypatch.setattr(screen, "isatty", lambda: True, raising=False)
+    monkeypatch.setattr(sys, "stderr", screen)
+    with common.progress_bar("v1", 40):
+        pass
+    assert "0/40" in screen.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("speed", "told"),
+    [(None, ""), (0.0, ""), (12.34, "12.3/s"), (1.0, "1.0/s"), (0.07, "14 s each"), (0.4, "2.5 s each")],
+)
+def test_slow_samples_tell_how_long_each_takes(speed: float | None, told: str) -> None:
+    """A pass with a call for each label does far less than one sample a second: the bar says seconds, not 0.0/s."""
+    assert common._pace(speed) == told
 
 
 # --- completion -------------------------------------------------------------------------------------------------------
@@ -187,7 +207,7 @@ def test_run_names_are_completed(project: Path, words: tuple[str, ...]) -> None:
 
 def test_commands_are_completed(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
     """A shell offers the commands, asked as the script asks."""
-    assert completed(incomplete="c") == ["check", "compare", "completion"]
+    assert completed(incomplete="c") == ["check", "compare", "calibrate", "completion"]
     assert completed("nothing", incomplete="-") == ["--version", "-h", "--help"]
     monkeypatch.setenv("_HARNESS_COMPLETE", "zsh_complete")
     monkeypatch.setenv("COMP_WORDS", "harness fai")
@@ -396,6 +416,18 @@ def test_check_takes_variables(project: Path, cli: Cli) -> None:
         (project / "prompts/v1.yaml").read_text().replace("[v1]", "{{ tone }}") + "vars: {tone: mild}\n",
     )
     assert "    stern Labels:" in cli("check", "prompts/v1.yaml", "--show", "1", "--var", "tone=stern").out
+
+
+@pytest.mark.parametrize("command", [("check",), ("run", "--dry-run")])
+def test_a_variable_that_no_prompt_uses_is_told(project: Path, cli: Cli, command: tuple[str, ...]) -> None:
+    """A variable that none of several prompts uses is a warning; one that belongs to another of them is none."""
+    text = (project / "prompts/v1.yaml").read_text()
+    (project / "prompts/v1.yaml").write_text(text.replace("[v1]", "{{ tone }}") + "vars: {tone: mild}\n")
+    both = (*command, "prompts/v1.yaml", "prompts/v2.yaml")
+    assert "tone" not in cli(*both, "--var", "tone=x").err
+    assert "warning: --var ton: no template and no 'when' uses it, so that it changes nothing. Did you mean 'tone'?" in (
+        cli(*both, "--var", "ton=x").err
+    )
     assert "    mild Labels:" in cli("check", "prompts/v1.yaml", "--show", "1").out
 
 

@@ -132,6 +132,13 @@ def test_a_labelled_file_becomes_a_project(here: Path, cli: Cli) -> None:
     }
 
 
+def test_a_first_look_at_a_large_file_has_a_limit(here: Path, cli: Cli) -> None:
+    """The run that is offered takes minutes, not hours: with many samples it names a limit."""
+    rows = "".join(f"{number},words of number {number},{'late' if number % 2 else 'bad'}\n" for number in range(400))
+    done = cli("init", "--from", labelled(here, text=f"id,body,tags\n{rows}"), "--text", "body")
+    assert done.out.rstrip().endswith("harness run prompts/v1.yaml --limit 100")
+
+
 def test_all_options_are_heeded(here: Path, cli: Cli) -> None:
     """Columns, separator, name, share, seed, meaning of an empty cell and model go where they belong."""
     labelled(here, text="nr,a,b\nn1,some words,x/y\nn2,more words,y\nn3,other words,\n")

@@ -38,6 +38,20 @@ def test_what_each_output_became_is_shown(outputs: str, cli: Cli, snapshot: Snap
     assert cli("parse", "--format", "list", "--dataset", DATASET, outputs).out == snapshot
 
 
+def test_a_field_that_was_not_answered_is_told(project: Path, cli: Cli) -> None:
+    """A field without a value that it can have stands there as unanswered, not as nothing."""
+    write(
+        project / "datasets/reviews.yaml",
+        cli_project.DATASET.replace("splits:", "fields:\n  mood: {type: choice, values: [happy, mad]}\nsplits:"),
+    )
+    write(project / "outputs.txt", '{"labels": ["price"], "mood": "angry"}\n{"labels": ["price"], "mood": "mad"}\n')
+    told = cli("parse", "--format", "json", "--fields", "mood", "--dataset", DATASET, "outputs.txt").out
+    assert [line.strip() for line in told.splitlines() if "→" in line] == [
+        "→ price · mood: (unanswered)",
+        "→ price · mood: mad",
+    ]
+
+
 def test_json_is_one_object_an_output(outputs: str, cli: Cli) -> None:
     """Each line of --json is a reading, with the keys that programs rely on."""
     told = cli("parse", "--dataset", DATASET, "--json", outputs)

@@ -169,7 +169,7 @@ def test_a_named_baseline(project: Path, cli: Cli, server: ScriptedServer) -> No
         return title
 
     assert told("v3", baseline="v1") == "v1 → v3"
-    assert re.fullmatch(r"v3-[\d-]+ → v3-[\d-]+-2", told("v3", baseline="latest"))
+    assert re.fullmatch(r"(v3-\d{8}-\d{6}) → v3-(?!\1$)[\d-]+", told("v3", baseline="latest"))
     write(project / "prompts/v4.yaml", (project / "prompts/v3.yaml").read_text() + "notes: the same\n")
     write(project / "prompts/v5.yaml", (project / "prompts/v3.yaml").read_text() + "notes: the same\n")
     assert told("v4", "v5", baseline="v4") == "v4 → v5"

@@ -133,6 +133,14 @@ def test_every_random_draw_has_a_seed(params: dict[str, Any], seed: int | None) 
     assert EmbeddedClient(model(**params)).body(drawn).get("seed") == seed
 
 
+def test_a_draw_that_is_made_again_has_another_seed() -> None:
+    """What is drawn again has a seed that no draw of its request has; one of the prompt's own stays."""
+    drawn = Call("s1", "main", "", 0, ({"role": "user", "content": "late"},), draw=3)
+    client = EmbeddedClient(model(temperature=0.7))
+    assert [client.body(replace(drawn, again=n))["seed"] for n in (0, 1, 2)] == [3, 1_000_003, 2_000_003]
+    assert EmbeddedClient(model(temperature=0.7, seed=11)).body(replace(drawn, again=1))["seed"] == 11
+
+
 def test_llama_cpp_draws_by_itself() -> None:
     """Without a temperature llama.cpp draws at its own, so that there is a seed."""
     assert EmbeddedClient(Model(SMOL)).body(call("late"))["seed"] == 0

@@ -7,7 +7,7 @@ import json
 from dataclasses import replace
 
 import pytest
-from projects import PROMPT, Folder, Switch, right_but
+from projects import DEV, PROMPT, SHOTS, Folder, Switch, right_but
 from scripted_server import EMBEDDINGS_PATH, Reply, ScriptedServer, error
 
 from harness import execution
@@ -65,13 +65,15 @@ def test_no_vector_is_paid_twice(folder: Folder) -> None:
         plan = planned(folder, server)
         assert with_expected_shots(plan.prompt, plan.samples, folder.project) == (
             with_stand_ins(plan.prompt, plan.samples),
-            False,
+            len(SHOTS) + len(DEV),
         )
         assert server.requests == []
         first = with_embedded_shots(plan.prompt, plan.samples, folder.project)
         n_asked = len(server.requests)
         assert with_embedded_shots(plan.prompt, plan.samples, folder.project) == first
-        assert with_expected_shots(plan.prompt, plan.samples, folder.project) == (first, True)
+        assert with_expected_shots(plan.prompt, plan.samples, folder.project) == (first, 0)
+        fresh = with_expected_shots(plan.prompt, plan.samples, folder.project, use_cache=False)[1]
+        assert fresh == len(SHOTS) + len(DEV)
         assert len(server.requests) == n_asked
         new = (*plan.samples, Sample("new", {"text": "A new text."}, frozenset()))
         with_embedded_shots(plan.prompt, new, folder.project)

@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from projects import DEV, HEAD, KEY, PROMPT, TWO_PASSES, Folder, Switch, jsonl, right_but
+from projects import DEV, HEAD, KEY, PROMPT, SHOTS, TWO_PASSES, Folder, Switch, jsonl, right_but
 from scripted_server import Reply, ScriptedServer, broken_json, cut, drop, error, refuse, say
 
 from harness import execution
@@ -315,10 +315,11 @@ def test_without_the_cache_a_dry_run_foresees_every_call(folder: Folder, server:
     [
         (PROMPT, 6 * 16, 0, True),
         (PROMPT.replace("max_tokens", "max_completion_tokens"), 6 * 16, 0, True),
+        (PROMPT.replace("{name", "{api: responses, name").replace("max_tokens", "max_output_tokens"), 6 * 16, 0, True),
         (PROMPT.replace(", max_tokens: 16", ""), None, 0, False),
         (TWO_PASSES, 6 * 16, 6, False),
     ],
-    ids=["max_tokens", "max_completion_tokens", "unbounded", "two passes"],
+    ids=["max_tokens", "max_completion_tokens", "max_output_tokens", "unbounded", "two passes"],
 )
 def test_a_dry_run_tells_a_price_only_where_it_is_a_bound(
     folder: Folder, text: str, completion_tokens: int | None, later_calls: int, priced: bool
@@ -331,6 +332,21 @@ def test_a_dry_run_tells_a_price_only_where_it_is_a_bound(
     assert (outlook.usd is not None) == priced
     if priced:
         assert outlook.usd == pytest.approx((outlook.prompt_tokens * 2 + 6 * 16 * 10) / 1e6)
+
+
+def test_a_dry_run_tells_texts_without_a_vector(folder: Folder) -> None:
+    """Shots by embeddings ask for vectors first: their number stands alone, and without it no price is a bound."""
+    folder.prompt("v1", PROMPT + "shots: {from: ../datasets/shots.jsonl, k: 2, select: similar, by: embeddings, model: e5}\n")
+    project = replace(folder.project, settings=replace(folder.project.settings, prices={"scripted": PRICE}))
+    with ScriptedServer(right_but()) as server:
+        plan = folder.plan(base_url=server.base_url)
+        outlook = foresee(plan, project)
+        assert (outlook.embeddings, outlook.calls, outlook.usd) == (len(DEV) + len(SHOTS), len(DEV), None)
+        assert server.count == 0
+        execution.start(plan, folder.project)
+        assert foresee(plan, project).embeddings == 0
+        assert foresee(plan, project).usd == 0
+        assert foresee(plan, project, use_cache=False).embeddings == len(DEV) + len(SHOTS)
 
 
 PRICE = {"input": 2.0, "output": 10.0}
@@ -471,6 +487,27 @@ def test_other_kinds_go_past_the_cache_and_mark_the_run(folder: Folder, switch: 
     assert again.manifest.redrawn == ("refusal", "unparseable")
     assert not any(each.failed for each in again.predictions)
     assert len(again.log.latest) == len(DEV)
+
+
+@pytest.mark.parametrize(
+    ("params", "why"), [("{temperature: 1, seed: 5}", "'seed' of its params"), ("{seed: 0}", "'seed' of its params")]
+)
+def test_what_would_be_the_same_answer_is_not_drawn_again(
+    folder: Folder, switch: Switch, server: ScriptedServer, params: str, why: str
+) -> None:
+    """Where a request has the same answer whenever it is sent, drawing again is refused before a call; so is no mark set."""
+    folder.prompt("v2", PROMPT.replace("{temperature: 0, max_tokens: 16}", params))
+    switch.to(right_but(s2="bananas", s3=error(500)))
+    run = start(folder, server, "v2")
+    server.reset()
+    with pytest.raises(DataError) as caught:
+        resume(folder, run, retry=OTHER)
+    assert str(caught.value) == (
+        f"run {run.manifest.id}: answers must differ when they are drawn again, but by {why} pass main gives the same ones. "
+        "Change the prompt, and run it anew."
+    )
+    assert server.count == 0
+    assert resume(folder, run, retry=frozenset({FailureKind.CALL_ERROR})).manifest.redrawn == ()
 
 
 def test_nothing_to_draw_again_marks_nothing(folder: Folder, server: ScriptedServer) -> None:

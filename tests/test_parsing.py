@@ -12,13 +12,21 @@ from hypothesis import strategies as st
 
 from harness.labelspace import Field, Label, LabelSpace, normalize
 from harness.parsing import FORMATS, Output, read
+from harness.parsing.fieldvalues import says_nothing
 from harness.records import Answer, CallError, Completion, FailureKind, FieldValue, ParseFailure
 
 FIELDS = (Field("mood", "choice", ("happy", "mad")), Field("item", "text"), Field("vip", "bool"))
 SPACE = LabelSpace(
     (Label("shipping"), Label("price"), Label("price match"), Label("build quality", aliases=("defect",))), FIELDS
 )
-OUTPUTS = [Output("list"), Output("json", {}, ("mood", "item", "vip"))]
+OUTPUTS = [
+    Output("list"),
+    Output("json", {}, ("mood", "item", "vip")),
+    Output("vector"),
+    Output("codes", {"codes": {"s": ["shipping"], "p": ["price"], "m": ["price match"], "q": ["build quality"]}}),
+    Output("containers", {}, ("mood", "item", "vip")),
+    Output("scores"),
+]
 
 
 def completion(text: str | None, finish_reason: str | None = "stop") -> Completion:
@@ -79,6 +87,9 @@ REFUSALS = [
     "I'm not able to answer this.",
     "I won't engage with this content.",
     "As an AI language model, I do not have opinions.",
+    "I'm sorry for any confusion, but as a text-based AI, I don't have the ability to read text.",
+    "I'm sorry for your loss, but as a chatbot, I don't have the ability to access personal data.",
+    "I am not equipped to provide labels.",
     '{"error": "I cannot assist with that request."}',
     "Es tut mir leid, aber ich kann dabei nicht helfen.",
     "Je suis désolé, mais je ne peux pas vous aider.",
@@ -102,7 +113,13 @@ def test_a_text_that_refuses_is_a_refusal(text: str, output: Output) -> None:
 @pytest.mark.parametrize("output", OUTPUTS, ids=lambda output: output.format)
 @pytest.mark.parametrize(
     "text",
-    ["The customer says: I can't use this product.", "I'm sorry that the parcel was late.", "They cannot help me."],
+    [
+        "The customer says: I can't use this product.",
+        "I'm sorry that the parcel was late.",
+        "They cannot help me.",
+        "The customer says \"I'm sorry, but I'm sorry\".",
+        "I'm sorry, but as a running shoe company, we don't have a running belt.",
+    ],
 )
 def test_a_complaint_is_no_refusal(text: str, output: Output) -> None:
     """Words of a customer that only resemble a refusal leave the text unparseable."""
@@ -237,7 +254,7 @@ SIGNS += [
 names = st.lists(st.sampled_from(NASTY + SIGNS), min_size=1, max_size=5).map("".join).map(str.strip)
 outputs = st.one_of(
     st.sampled_from([",", ";", "\n", "|", " / ", "、", "::"]).map(lambda each: Output("list", {"separator": each})),
-    st.just(OUTPUTS[1]),
+    st.sampled_from([OUTPUTS[1], OUTPUTS[2], Output("containers"), OUTPUTS[5]]),
 )
 
 
@@ -253,22 +270,24 @@ def spaces(draw: st.DrawFn) -> LabelSpace:
 @given(spaces(), outputs, st.data())
 def test_what_is_rendered_is_read_back(space: LabelSpace, output: Output, data: st.DataObject) -> None:
     """A perfect answer is read as what it says, for every label space; shots can never contradict the parser."""
+    assume(output.format in ("list", "json") or not FORMATS[output.format].check(output, space))
     labels = data.draw(st.frozensets(st.sampled_from(space.names)))
     written = FORMATS[output.format].render(labels, {}, space, output)
-    assert read(completion(written), space, output) == Answer(labels)
+    result = read(completion(written), space, output)
+    assert isinstance(result, Answer)
+    assert (result.labels, result.off_list, result.repaired) == (labels, (), False)
 
 
-texts = st.one_of(st.none(), st.text(min_size=1).map(str.strip).filter(bool))
+texts = st.one_of(st.none(), st.text(min_size=1).map(str.strip).filter(lambda text: not says_nothing(text)))
 values = st.fixed_dictionaries(
     {}, optional={"mood": st.sampled_from(["happy", "mad"]), "item": texts, "vip": st.booleans()}
 )
 
 
-@given(values)
-def test_rendered_fields_are_read_back(fields: dict[str, FieldValue]) -> None:
+@given(values, st.sampled_from([OUTPUTS[1], OUTPUTS[4]]))
+def test_rendered_fields_are_read_back(fields: dict[str, FieldValue], output: Output) -> None:
     """Fields that were given are read as they were, and fields that were not are absent."""
-    output = OUTPUTS[1]
-    written = FORMATS["json"].render(["price"], fields, SPACE, output)
+    written = FORMATS[output.format].render(["price"], fields, SPACE, output)
     assert read(completion(written), SPACE, output) == Answer(frozenset({"price"}), (), fields)
 
 

@@ -329,7 +329,7 @@ def test_words_are_codes_where_no_separator_stands_between_them() -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"code": {}}, "format codes has no option 'code'. It has codes, none, separator. Did you mean 'codes'?"),
+        ({"code": {}}, "format codes has no option 'code'. It has codes, none, separator, min_mass. Did you mean 'codes'?"),
         ({"codes": ["a"]}, "codes must be a mapping, got ['a']."),
         ({"codes": {"ab": "price"}}, "codes must be single characters of 0-9a-zA-Z, got 'ab'."),
         ({"codes": {"é": "price"}}, "codes must be single characters of 0-9a-zA-Z, got 'é'."),
@@ -409,11 +409,27 @@ def test_the_token_of_the_code_is_found(texts: list[str]) -> None:
 
 
 @pytest.mark.parametrize(
-    "texts", [["a", ",", "b"], ["a", "\n", "a"], ["ab"], ["x"], ["The", " customer"], ["none"], ["a", " customer"], []]
+    "texts", [["a", ",", "b"], ["a", "\n", "a"], ["ab"], ["x", "y"], ["The", " customer"], ["none"], ["a", " customer"], []]
 )
 def test_other_answers_have_no_probabilities(texts: list[str]) -> None:
     """More than one code, none in letters, or no code at all: nothing is invented."""
     assert weigh(*(Token(text, {"a": 0.5, "b": 0.5}) for text in texts)) == ({}, {})
+
+
+def test_an_answer_of_one_token_that_is_no_code_is_weighed() -> None:
+    """With `max_tokens: 1` the model may begin a word: the codes that it could have written have probabilities."""
+    probabilities, mass = weigh(Token("The", {"The": 0.5, "a": 0.06, "b": 0.02}))
+    assert probabilities["shipping"] == pytest.approx(0.75)
+    assert mass["price"] == pytest.approx(0.08)
+
+
+def test_little_mass_is_no_probability() -> None:
+    """Under `min_mass` the model was about to say something else; the option says how little that is."""
+    listed = Token("The", {"The": 0.9, "a": 0.03})
+    assert weigh(listed) == ({}, {})
+    assert weigh(listed, min_mass=0.02)[0]["shipping"] == 1.0
+    (problem,) = CODES.check(Output("codes", {"min_mass": 2}), SPACE)
+    assert problem == "min_mass must be within 0 and 1, got 2."
 
 
 def test_a_place_without_codes_has_no_probabilities() -> None:
@@ -558,3 +574,21 @@ def test_long_texts_are_read_in_linear_time(piece: str) -> None:
     with contextlib.suppress(ParseFailure):
         read(piece * (100_000 // len(piece)))
     assert time.process_time() - begin < 4.0
+
+
+@pytest.mark.parametrize("text", ["a = shipping\nb =", "a = shipping\nb = quality", "a: shipping\nb: Badly made"])
+def test_a_cut_list_of_the_codes_is_no_answer(text: str) -> None:
+    """What was cut while it repeated what the codes stand for, from the first one on, is truncated."""
+    assert failure(text, cut=True).kind is FailureKind.TRUNCATED
+
+
+def test_codes_that_begin_elsewhere_are_no_repeated_list() -> None:
+    """A cut text whose codes are not the beginning of the list says what it says."""
+    assert labels("b = quality\nc = price", cut=True) == "quality price"
+    assert labels("a = shipping", cut=True) == "shipping"
+
+
+def test_a_code_behind_unknown_words_is_not_lost() -> None:
+    """Codes beside "My guess: a" are no whole answer: the one behind the unknown words may be meant as well."""
+    assert failure("My guess: a, c").why == "'My guess: a' stands beside codes, and may hold another"
+    assert labels("代码：a、c") == "shipping price"

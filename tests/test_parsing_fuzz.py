@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -45,7 +46,16 @@ NASTY = LabelSpace(
     ),
     FIELDS,
 )
+GROUPED = LabelSpace(
+    tuple(replace(label, group="parcel" if label.name == "shipping" else "offer") for label in PLAIN.labels), FIELDS
+)
 ONE = LabelSpace((Label("shipping", code="s"),), FIELDS)
+CODES = {"a": ["shipping"], "b": ["price", "build quality"], "c": ["price match"], "0": []}
+MARKED = {
+    "parcel": {"prefix": "PARCEL: <<", "suffix": ">>", "delimiter": ";"},
+    "offer": {"prefix": "Offer:", "suffix": "\n"},
+    "item": {"prefix": "Item =", "suffix": "\n"},
+}
 
 OUTPUTS: Mapping[str, tuple[Output, LabelSpace]] = {
     **{name: (Output(name), PLAIN) for name, each in FORMATS.items() if not each.one_label},
@@ -55,12 +65,14 @@ OUTPUTS: Mapping[str, tuple[Output, LabelSpace]] = {
     "json with fields": (Output("json", fields=("mood", "item", "urgent")), PLAIN),
     "json, nasty names": (Output("json", fields=("item",)), NASTY),
     "containers with fields": (Output("containers", fields=("mood", "item", "urgent")), PLAIN),
-    "codes of combinations": (
-        Output("codes", {"codes": {"a": ["shipping"], "b": ["price", "build quality"], "c": ["price match"], "0": []}}),
-        PLAIN,
-    ),
+    "containers of groups": (Output("containers", {"containers": {"parcel": None, "offer": None}}), GROUPED),
+    "containers, marked": (Output("containers", {"containers": MARKED, "none": "nil"}, ("mood", "item")), GROUPED),
+    "codes of combinations": (Output("codes", {"codes": CODES}), PLAIN),
+    "codes, none is 0": (Output("codes", {"none": "0", "separator": ""}), PLAIN),
     "codes, nasty names": (Output("codes"), NASTY),
     "vector, nasty names": (Output("vector"), NASTY),
+    "vector, semicolons": (Output("vector", {"separator": ";"}), PLAIN),
+    "scores, some missing": (Output("scores", {"missing": "zero"}), NASTY),
     "scores in percent": (Output("scores", {"scale": "percent"}), PLAIN),
     "decisions with fields": (Output("decisions", fields=("mood", "urgent")), PLAIN),
 }
@@ -73,7 +85,27 @@ PIECES = (
     + [", ", "; ", "\n", "\n\n", ": ", " - ", "|", "\t", "- ", "* ", "1. ", "(", ")", "[", "]", "{", "}", '"', "'"]
     + ["```", "```json\n", "**", "<", ">", "</", "<labels>", "</labels>", "<item>", "</item>", "<mood>", "</mood>"]
     + ["<think>", "</think>", "<answer>", "</answer>", "Answer: ", "Final answer:", "Labels:", "Explanation:", "✓", "✗"]
-    + ["labels", '"labels": ', '"mood": ', ":", ",", "\\", "\x00", "\u200b", "\ud800", "🚚", "null", "I'm sorry, but"]
+    + [
+        "labels",
+        '"labels": ',
+        '"mood": ',
+        "<parcel>",
+        "</parcel>",
+        "PARCEL: <<",
+        ">>",
+        "Offer:",
+        "Item =",
+        "nil",
+        ":",
+        ",",
+        "\\",
+        "\x00",
+        "\u200b",
+        "\ud800",
+        "🚚",
+        "null",
+        "I'm sorry, but",
+    ]
 )
 
 TEXTS = st.one_of(

@@ -152,7 +152,7 @@ def test_off_list_names_are_kept(text: str, expected: str, off_list: tuple[str, 
         pytest.param('{"labels": null}', "neither named nor none", (), id="null"),
         pytest.param('{"labels": ""}', "neither named nor none", (), id="empty-string"),
         pytest.param('{"labels": [""]}', "neither named nor none", (), id="array-of-nothing"),
-        pytest.param('{"result": {"labels": ["price"]}}', "no JSON", (), id="another-key"),
+        pytest.param('{"example": {"labels": ["price"]}}', "no JSON", (), id="another-key"),
         pytest.param("[true, false, true]", "no JSON", (), id="by-position"),
         pytest.param("- [ ] price\n- [ ] shipping", "no JSON", (), id="checkboxes"),
         pytest.param("42", "no JSON", (), id="number"),
@@ -338,3 +338,45 @@ def test_a_long_reason_does_no_harm() -> None:
     """An answer stands behind a very long reason just the same."""
     text = json.dumps({"reason": "it's [late] {" * 8_000, "labels": ["price"]})
     assert labels(text) == "price"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        pytest.param('{"name": "label", "arguments": {"labels": ["price"]}}', id="arguments"),
+        pytest.param('{"name": "label", "arguments": "{\\"labels\\": [\\"price\\"]}"}', id="arguments-as-text"),
+        pytest.param('<tool_call>\n{"name": "label", "arguments": {"labels": ["price"]}}\n</tool_call>', id="qwen"),
+        pytest.param('[TOOL_CALLS][{"name": "label", "arguments": {"labels": ["price"]}}]', id="mistral"),
+        pytest.param('<|python_tag|>{"name": "label", "parameters": {"labels": ["price"]}}', id="llama"),
+        pytest.param('{"type": "tool_use", "name": "label", "input": {"labels": ["price"]}}', id="claude"),
+        pytest.param('{"function": {"name": "label", "arguments": {"labels": ["price"]}}}', id="two-deep"),
+        pytest.param('{"answer": {"price": true}}', id="flags"),
+    ],
+)
+def test_an_answer_may_be_the_arguments_of_a_call(text: str) -> None:
+    """An object that only wraps the answer under one of the usual keys does not hide it."""
+    assert read(text) == Answer(frozenset({"price"}))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        pytest.param('{"arguments": {"labels": ["price"]}, "result": {"labels": ["shipping"]}}', id="two"),
+        pytest.param('{"example": {"labels": ["price"]}}', id="another-key"),
+        pytest.param('{"answer": ' * 5 + '{"labels": ["price"]}' + "}" * 5, id="too-deep"),
+        pytest.param('{"arguments": "{not json}"}', id="no-object"),
+    ],
+)
+def test_only_one_usual_wrapper_is_opened(text: str) -> None:
+    """What stands in two wrappers, in another one, or very deep is not guessed to be the answer."""
+    assert failure(text).kind is FailureKind.UNPARSEABLE
+
+
+def test_a_key_that_is_given_twice_differently_says_nothing() -> None:
+    """Two different values of one key contradict each other; the same value twice is said once."""
+    assert failure('{"labels": ["price"], "labels": ["shipping"]}').why == "it gives 'labels' twice, differently"
+    assert failure('{"price": true, "price": false, "shipping": true}').why == "neither true nor false: price"
+    assert labels('{"labels": ["price"], "labels": ["price"]}') == "price"
+    assert labels('{"labels": ["price"], "note": 1, "note": 2}') == "price"
+    found = read('{"labels": ["price"], "item": "lamp", "item": "kettle"}', fields=FIELDS)
+    assert (found.labels, found.fields) == ({"price"}, {})

@@ -400,7 +400,9 @@ def test_sound_options_have_no_problems() -> None:
 def test_fields_need_another_format() -> None:
     """A list carries no fields."""
     (found,) = LIST.check(Output("list", fields=("mood",)), SPACE)
-    assert found == "format list carries no fields, but mood is asked for. Formats that do: json, containers, decisions."
+    assert (
+        found == "format list carries no fields, but mood is asked for. Formats that do: json, containers, decisions."
+    )
 
 
 def test_a_label_that_no_list_can_say_is_told() -> None:
@@ -592,3 +594,80 @@ def test_search_takes_linear_time(piece: str) -> None:
     with contextlib.suppress(ParseFailure):
         read(f"It is {piece * (100_000 // len(piece))}", search=True)
     assert time.process_time() - begin < 4.0
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        pytest.param("shipping (late) and price (dear)", "shipping price", id="and"),
+        pytest.param("shipping - late; price - too dear", "shipping price", id="semicolon"),
+        pytest.param("shipping：晚，price：贵", "shipping price", id="wide-comma"),
+        pytest.param("quality: no and price: too dear", "price", id="denied-and-given"),
+        pytest.param("price: not an issue; shipping: late", "shipping", id="denied-first"),
+        pytest.param("shipping: late and price", "shipping", id="bare-word-in-a-reason"),
+    ],
+)
+def test_labels_with_reasons_may_be_joined_in_any_way(text: str, expected: str) -> None:
+    """A label with a reason of its own is none that the reason before it swallows, whatever stands between them."""
+    assert labels(text) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        pytest.param("shipping ✓\nquality ✗\nprice ✔️", "shipping price", id="ticks"),
+        pytest.param("shipping ✅, quality ❌", "shipping", id="on-one-line"),
+        pytest.param("shipping: ☐, quality: ☑", "quality", id="boxes-behind-a-colon"),
+        pytest.param("shipping: [ ]\nquality: [x]", "quality", id="brackets-behind-a-colon"),
+        pytest.param("🚚 shipping, price 💰", "shipping price", id="pictures-say-nothing"),
+    ],
+)
+def test_a_sign_behind_a_label_gives_or_denies_it(text: str, expected: str) -> None:
+    """A tick gives the label that it stands behind, a cross or an empty box denies it, a picture of a thing does neither."""
+    assert labels(text) == expected
+
+
+@pytest.mark.parametrize("text", ["price ✗", "price 👎", "price ❓", "price 🤷", "none ✗"])
+def test_a_sign_that_does_not_give_a_label_is_none(text: str) -> None:
+    """What is crossed out, doubted or disliked is no label that was given."""
+    assert failure(text).kind is FailureKind.UNPARSEABLE
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        pytest.param("[THINK]It could be price.[/THINK]shipping", "shipping", id="magistral"),
+        pytest.param(
+            "<|channel|>analysis<|message|>price?<|end|><|start|>assistant<|channel|>final<|message|>shipping<|return|>",
+            "shipping",
+            id="gpt-oss",
+        ),
+        pytest.param("<|channel|>final <|constrain|>text<|message|>shipping", "shipping", id="gpt-oss-constrained"),
+        pytest.param("shipping<｜end▁of▁sentence｜>", "shipping", id="deepseek"),
+        pytest.param("Final answer: $\\boxed{\\text{shipping}}$", "shipping", id="boxed"),
+        pytest.param("Final Answer: The final answer is $shipping$.", None, id="dollars-alone"),
+        pytest.param(
+            "Final Answer: The final answer is shipping. I hope it is correct.", "shipping", id="twice-announced"
+        ),
+        pytest.param("The review is labelled as: shipping", "shipping", id="labelled"),
+    ],
+)
+def test_the_wrappings_of_model_families_come_off(text: str, expected: str | None) -> None:
+    """Reasoning channels, end tokens and announcements of the known model families are no part of the answer."""
+    if expected is None:
+        assert failure(text).kind is FailureKind.UNPARSEABLE
+    else:
+        assert labels(text) == expected
+
+
+def test_a_channel_that_is_not_final_is_reasoning() -> None:
+    """What stands only in an analysis channel is no answer: it is truncated when the tokens ran out there."""
+    text = "<|channel|>analysis<|message|>shipping"
+    assert failure(text, cut=True).why == "the reasoning never ends: the tokens ran out before an answer"
+    assert failure(text).why == "the reasoning never ends"
+
+
+@pytest.mark.parametrize("text", ["None of the given labels apply to this review.", "No labels apply to the text."])
+def test_none_may_name_the_text(text: str) -> None:
+    """An explicit none may say of which text it speaks."""
+    assert labels(text) == ""

@@ -375,3 +375,17 @@ def test_long_texts_are_read_in_linear_time(piece: str) -> None:
     begin = time.process_time()
     failure(piece * (100_000 // len(piece)) + "x")
     assert time.process_time() - begin < 4.0
+
+
+def test_numbered_values_count_in_their_order() -> None:
+    """A list of values with their numbers is a vector when it numbers all of them from 1 on."""
+    assert bits("1. 1\n2. 0\n3. 1") == "101"
+    assert bits("1) yes\n2) no\n3) no") == "100"
+    assert failure("1. 1\n3. 1\n2. 0").why == "got 1 value, want 3"
+    assert failure("2. 1\n3. 0\n4. 0").why == "no vector in it"
+
+
+def test_the_number_of_an_item_is_no_value() -> None:
+    """A text that was cut behind the number of an item is truncated; that number is no value out of range."""
+    assert failure("4. Press again\n5.", cut=True).kind is FailureKind.TRUNCATED
+    assert bits("1,0,1\n5.") == "101"

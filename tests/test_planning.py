@@ -170,3 +170,16 @@ def test_templates_are_tried_before_shots_by_embeddings_are_chosen(folder: Folde
     assert not plan.samples[0].shots
     assert with_stand_ins(plan.prompt, plan.samples)[0].shots == {"main": ("w1",)}
     assert with_shots(plan.prompt, plan.samples) == plan.samples
+
+
+def test_draws_that_are_one_answer_are_a_warning(folder: Folder) -> None:
+    """Votes at a temperature of 0 ask several times for one answer; that is told of runs and of labelling."""
+    folder.prompt("v2", PROMPT + "votes: {k: 3}\n")
+    told = (
+        "prompts/v2.yaml: pass main: 3 draws at 'temperature: 0' are one answer asked for 3 times. "
+        "Set a temperature, or take 'votes' out."
+    )
+    assert folder.plan("v2").warnings == (told,)
+    assert plan_labels(folder.task("v2"), Selection()).warnings == (told,)
+    folder.prompt("v2", PROMPT.replace("temperature: 0", "temperature: 0.7") + "votes: {k: 3}\n")
+    assert folder.plan("v2").warnings == ()

@@ -558,7 +558,7 @@ def test_a_failure_is_that_of_a_cell_that_is_unanswered(
     """Every unanswered cell has a reason and no other has, and the failure is the last one of them."""
     after, reasons = merge(*before, result, frozenset(scope))
     assert reasons.keys() == after.unanswered
-    assert (after.failure, after.why) == (list(reasons.values()) or [(None, None)])[-1]
+    assert (after.failure, after.why) == next(reversed(list(reasons.values())), (None, None))
 
 
 @given(standings(), answers, scopes)

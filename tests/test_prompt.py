@@ -187,6 +187,29 @@ def test_models_are_told_once_in_order() -> None:
     assert second(model=Model("x")).models == (MODEL, Model("x"))
 
 
+@pytest.mark.parametrize(
+    ("model", "alike"),
+    [
+        (Model("m", params={"seed": 0}), True),
+        (Model("m", params={"temperature": 0}), False),
+        (Model("local/m", params={"temperature": 0}), True),
+        (Model("local/m", params={"temperature": 0.5}), False),
+        (Model("local/m"), False),
+    ],
+)
+def test_which_models_answer_alike(model: Model, alike: bool) -> None:
+    """A seed of the prompt's own, or a greedy embedded model, gives the same answer whenever it is asked."""
+    assert model.answers_alike == alike
+
+
+def test_what_was_given_comes_back_from_json_and_is_not_in_the_hash() -> None:
+    """A run knows which variables were given to it; that changes nothing of what is asked."""
+    plain = Prompt("v1", (), variables={"tone": "calm"})
+    given = replace(plain, given=("tone",))
+    assert Prompt.from_json(given.to_json()) == given
+    assert given.hash == plain.hash
+
+
 def test_names_that_begin_with_local_run_inside() -> None:
     """A model is local when its name begins with ``local/``."""
     assert Model("local/smollm2-135m").is_local

@@ -230,7 +230,7 @@ WRONG = {
     "an output that is a list": (PROMPT + "output: [list]\n", ["7: 'output' must be a mapping, got a list."]),
     "an unknown output option": (
         PROMPT + "output: {format: list, seperator: ';'}\n",
-        ["7: output: format list has no option 'seperator'. It has separator, none. Did you mean 'separator'?"],
+        ["7: output: format list has no option 'seperator'. It has separator, none, search. Did you mean 'separator'?"],
     ),
     "an unknown field": (
         PROMPT + "output: {format: json, fields: [mod]}\n",
@@ -355,6 +355,16 @@ def test_what_stands_at_the_top_is_told_once(folder: Folder) -> None:
     assert found[2] == "4: 'shots' cannot be used:"
     assert found[3].endswith("none.jsonl: no such file. Did you mean 'shots.jsonl'?")
     assert found[4:] == []
+
+
+def test_what_is_wrong_with_a_model_is_told_where_it_is_named(folder: Folder) -> None:
+    """What cannot be about a model stands at the line of `model`, of the pass or of the top, once."""
+    text = HEAD.replace("{name: scripted", "{name: scripted, suffix: x") + "passes:\n" + PASS * 2
+    suffix = "'model.suffix' must stand with 'api: completions', got 'api: chat', which has messages. "
+    suffix += "Take it out, or write suffix: ''."
+    assert problems(folder, text) == [f"2: {suffix}"]
+    own = "  - template: '{{ text }}'\n    model: {name: other, suffix: y}\n"
+    assert problems(folder, PASSES + PASS + own) == [f"6: {suffix}"]
 
 
 def test_a_missing_dataset_comes_after_what_else_is_wrong(folder: Folder) -> None:

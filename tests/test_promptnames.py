@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ from harness.errors import Problems
 from harness.labelspace import Field, Label, LabelSpace
 from harness.parsing import Output
 from harness.prompt import MessageTemplate, Model, Pass, Prompt, Shots
-from harness.promptnames import check_templates
+from harness.promptnames import check_templates, unused_variables
 from harness.records import Sample
 
 SPACE = LabelSpace((Label("shipping"), Label("price")), (Field("mood", "text"),))
@@ -117,6 +118,56 @@ def test_a_when_may_not_name_its_own_pass() -> None:
     assert told(FIRST, asking("second", "{{ text }}", when="passes.second.predicted")) == [
         "5: 'when' of pass second: there is no earlier pass 'second'; there is first."
     ]
+
+
+@pytest.mark.parametrize(
+    ("asked", "what"),
+    [
+        ("scores.shiping > 0.5", "scores"),
+        ("scores['shiping'] > 0.5", "scores"),
+        ("scores.get('shiping')", "scores"),
+        ("'price' in predicted and 'shiping' in predicted", "predicted"),
+        ("text == 'price' and \"shiping\" not in passes.first.predicted", "predicted"),
+    ],
+)
+def test_what_is_asked_of_an_answer_must_be_a_label(asked: str, what: str) -> None:
+    """A score or a predicted label that is none would never be there, in a `when` or in a template."""
+    first = replace(FIRST, output=Output("scores"))
+    wrong = f"'{what}' is asked for 'shiping', which is no label. Did you mean 'shipping'?"
+    assert told(first, asking("second", "{{ text }}", when=asked)) == [f"5: 'when' of pass second: {wrong}"]
+    assert told(first, asking("second", f"x\n{{% if {asked} %}}y{{% endif %}}")) == [f"11: {wrong}"]
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "{{ scores.shipping }} {{ scores['price'] }} {{ scores.get('price', 0) }} {{ scores.items() | list }}",
+        "{% macro told(scores) %}{{ scores.total }}{% endmacro %}{{ told({'total': 1}) }}",
+        "{{ shipping }} is 'shiping' in predicted".replace("{{ shipping }}", "It"),
+        "{% for each in labels if each.name in predicted %}{{ each }}{% endfor %}",
+        "{{ 'x' if text == 'y' and 'price' in predicted }}",
+    ],
+)
+def test_labels_and_names_of_a_templates_own_are_fine(source: str) -> None:
+    """Labels, methods of mappings, arguments of a macro and plain text are not told."""
+    assert told(replace(FIRST, output=Output("scores")), asking("second", source)) == []
+
+
+def test_a_variable_that_nothing_uses_is_told() -> None:
+    """Of several prompts each may use what was given; what none of them uses is told once, with the nearest name."""
+    one = Prompt("a", (FIRST,), variables={"tone": "calm", "toen": "x", "guide": "y"}, given=("toen", "guide"))
+    two = Prompt(
+        "b",
+        (FIRST, asking("second", "{% include 'part' %}", when="guide == predicted")),
+        files={"part": "{{ named }}"},
+        variables={"guide": "y", "named": "z"},
+        given=("guide", "named"),
+    )
+    toen = "--var toen: no template and no 'when' uses it, so that it changes nothing. Did you mean 'tone'?"
+    guide = "--var guide: no template and no 'when' uses it, so that it changes nothing."
+    assert list(unused_variables([one, two])) == [toen]
+    assert list(unused_variables([one])) == [toen, guide]
+    assert list(unused_variables([two])) == []
 
 
 # --- shots ------------------------------------------------------------------------------------------------------------

@@ -11,7 +11,7 @@ import pytest
 
 from harness.errors import Problems
 from harness.labelspace import Field, Label, LabelSpace
-from harness.parsing import Output
+from harness.parsing import FORMATS, Output
 from harness.prompt import MOST_QUESTIONS, MessageTemplate, Model, Pass, QuestionTemplates, Shots, Votes
 from harness.promptoutput import (
     FIELD_QUESTION,
@@ -22,11 +22,12 @@ from harness.promptoutput import (
     read_per,
     read_questions,
     read_votes,
+    unreadable_units,
 )
 from harness.template import render
 from harness.yamlfile import Section, read_yaml
 
-FORMATS = "list, vector, codes, json, containers, yes_no, scores, decisions"
+NAMES = "list, vector, codes, json, containers, yes_no, scores, decisions"
 CHAT, DECIDER = Model("m"), Model("m", "decisions")
 TYPED = QuestionTemplates(MessageTemplate("label", "x"), MessageTemplate("field", "y"))
 SPACE = LabelSpace(
@@ -103,10 +104,10 @@ def test_where_no_format_is_named_the_api_decides(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
-        ("output: jsn", f"1: 'output' must be one of {FORMATS}, got 'jsn'. Did you mean 'json'?"),
+        ("output: jsn", f"1: 'output' must be one of {NAMES}, got 'jsn'. Did you mean 'json'?"),
         ("output: 5", "1: 'output' must be a mapping, got a number."),
-        ("output:\n  format: lst", f"2: 'output.format' must be one of {FORMATS}, got 'lst'. Did you mean 'list'?"),
-        ("output: {format: [json]}", f"1: 'output.format' must be one of {FORMATS}, got a list."),
+        ("output:\n  format: lst", f"2: 'output.format' must be one of {NAMES}, got 'lst'. Did you mean 'list'?"),
+        ("output: {format: [json]}", f"1: 'output.format' must be one of {NAMES}, got a list."),
         ("output: {fields: {mood: x}}", "1: 'output.fields' must be a list of texts, got a mapping in it."),
         (
             "output: {constrain: jsonschema}",
@@ -303,6 +304,76 @@ NO_PROBABILITIES = (
 def test_thresholds_need_probabilities_that_decide(options: dict[str, Any]) -> None:
     """A threshold that nothing is measured against would be silently ignored."""
     assert found(**options) == [NO_PROBABILITIES]
+
+
+@pytest.mark.parametrize(
+    ("model", "constrain", "own"),
+    [
+        (Model("m", params={"response_format": {"type": "json_object"}}), "auto", "response_format"),
+        (Model("m", params={"structured_outputs": {}, "grammar": "root ::="}), "json_schema", "grammar, structured_outputs"),
+        (Model("m", "completions", params={"json_schema": {}}), "grammar", "json_schema"),
+        (Model("m", "responses", params={"text": {"format": {"type": "json_object"}}}), "auto", "text.format"),
+    ],
+)
+def test_an_answer_is_constrained_once(model: Model, constrain: Any, own: str) -> None:
+    """A parameter that `constrain` would silently replace, or contradict, is told."""
+    assert found(output=Output("json", constrain=constrain), model=model) == [
+        f"'constrain: {constrain}' and {own} of 'model.params' exclude each other: both say what an answer must look like. "
+        "Take one of them out."
+    ]
+
+
+@pytest.mark.parametrize(
+    ("model", "constrain"),
+    [
+        (Model("m", params={"response_format": {"type": "json_object"}}), "off"),
+        (Model("m", "responses", params={"text": {"verbosity": "low"}}), "auto"),
+        (Model("m", params={"top_logprobs": 20, "grammar": "root ::="}), "auto"),
+    ],
+)
+def test_parameters_of_its_own_are_fine_where_nothing_else_constrains(model: Model, constrain: Any) -> None:
+    """Without `constrain`, and where log-probabilities switch it off, a prompt may constrain answers itself."""
+    written = "yes_no" if model.asks_logprobs else "json"
+    assert found(output=Output(written, constrain=constrain), model=model, scope=("price",)) == []
+
+
+def test_draws_that_vote_must_differ() -> None:
+    """With one seed for all, every draw is the same answer."""
+    assert found(votes=Votes(3), model=Model("m", params={"seed": 1})) == [
+        "'votes' needs draws that differ, and 'seed' of 'model.params' makes them the same. Take one of them out."
+    ]
+
+
+def test_each_unit_must_have_a_form_of_its_own() -> None:
+    """What can be written about all labels may have no form about those of one group, or about one label."""
+    codes = {"a": ["packaging"], "b": ["shipping", "price"], "c": "price"}
+    space = LabelSpace(tuple(replace(each, group=each.group or "money") for each in SPACE))
+    written = Output("codes", {"codes": codes})
+    assert FORMATS["codes"].check(written, space) == []
+    assert list(unreadable_units(asking(output=written), space)) == []
+    assert list(unreadable_units(asking(output=written, per="group"), space)) == [
+        "format codes has no form for an answer about group delivery: codes cannot write shipping, packaging: every code of "
+        "shipping stands for other labels too. Give it a code of its own in 'codes'."
+    ]
+
+
+@pytest.mark.parametrize("per", ["label", "group"])
+@pytest.mark.parametrize(
+    "output",
+    [
+        Output("codes", {"codes": {"s": "shipping", "a": "packaging", "p": "price"}}),
+        Output("containers", {"containers": {"delivery": None, "money": {"prefix": "M:", "suffix": "\n"}}}),
+        Output("scores", thresholds={"price": 0.3, "shipping": 0.6}),
+        Output("json", constrain="json_schema"),
+        Output("list"),
+        Output("vector"),
+    ],
+)
+def test_what_is_said_of_other_units_is_no_problem(output: Output, per: Any) -> None:
+    """Codes, containers and thresholds of labels that a unit has not are not its business."""
+    space = LabelSpace(tuple(replace(each, group=each.group or "money") for each in SPACE))
+    assert FORMATS[output.format].check(output, space) == []
+    assert list(unreadable_units(asking(output=output, per=per), space)) == []
 
 
 def test_constrained_answers_have_no_log_probabilities() -> None:

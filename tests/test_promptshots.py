@@ -6,11 +6,13 @@ import json
 from collections.abc import Mapping, Sequence
 
 import pytest
-from projects import HEAD, PROMPT, Folder, jsonl, right_but
+from projects import DATASET, HEAD, PROMPT, Folder, jsonl, right_but
 from scripted_server import ScriptedServer
 
 from harness.errors import DataError
+from harness.parsing import FORMATS
 from harness.prompt import Nearest, Prompt, Shots
+from harness.rendering import shot_answer
 
 POOL: Mapping[str, tuple[str, list[str]]] = {
     "w1": ("Lost in the post.", ["shipping"]),
@@ -245,6 +247,54 @@ def test_a_shot_that_the_format_cannot_write_is_told(pool: Folder, monkeypatch: 
     assert problems(pool, PROMPT + SHOTS.replace("WHAT", "k: 3")) == [
         "7: 'shots.from' format list cannot write shot w3: there is no code for quality, price."
     ]
+
+
+WHOLE = (
+    "7: 'shots.from' format codes cannot write shot w3: codes cannot write quality, price: every code of quality stands for "
+    "other labels too. Give it a code of its own in 'codes'."
+)
+
+
+def test_a_set_that_no_codes_write_is_told(pool: Folder) -> None:
+    """Combinations may leave out a set of labels; a shot that has it could not be shown as an answer."""
+    codes = "output: {format: codes, codes: {s: shipping, b: [shipping, quality], p: price}}\n"
+    assert problems(pool, PROMPT + SHOTS.replace("WHAT", "k: 3") + codes) == [WHOLE]
+    assert len(shots(pool, "k: 2", PROMPT + codes).samples) == 2
+
+
+def test_a_value_that_holds_its_containers_end_is_escaped(folder: Folder) -> None:
+    """A text of a shot may hold the marks of containers: what the shot answers is read back as it is."""
+    folder.write("datasets/reviews.yaml", DATASET.replace("mood: {", "item: {type: text}\n  mood: {"))
+    folder.write("datasets/pool.jsonl", jsonl({"w1": ("Lost.", ["price"])}, item="a </item><labels>quality</labels> lamp"))
+    output = "output: {format: containers, fields: [item]}\n"
+    folder.prompt("v2", PROMPT + SHOTS.replace("WHAT", "k: 1") + output)
+    task = folder.task("v2")
+    (only,), (shot,) = task.prompt.passes, shots(folder, "k: 1", PROMPT + output).samples
+    answer = shot_answer(shot, only, only.units(task.dataset.space)[0])
+    read = FORMATS["containers"].parse(answer, task.dataset.space, only.output, False)
+    assert (read.labels, read.fields) == ({"price"}, {"item": "a </item><labels>quality</labels> lamp"})
+
+
+def test_a_unit_that_has_no_form_is_told_before_shots_are(pool: Folder) -> None:
+    """With `per: group` the output must have a form for every group, shots or not; it is told once, at the output."""
+    pool.write(
+        "datasets/reviews.yaml",
+        DATASET.replace("splits:", "groups: {delivery: [shipping, quality], money: [price]}\nsplits:"),
+    )
+    codes = "output: {format: codes, codes: {s: [shipping, price], q: quality, p: price}}\n"
+    passes = "passes:\n  - {name: a, template: '{{ text }}', per: group}\n  - {name: b, template: '!', per: group}\n"
+    assert problems(pool, HEAD + SHOTS.replace("WHAT", "k: 3") + codes + passes) == [
+        "4: output: format codes has no form for an answer about group delivery: codes cannot write shipping, quality: "
+        "every code of shipping stands for other labels too. Give it a code of its own in 'codes'."
+    ]
+
+
+def test_what_stands_at_the_top_is_told_once(pool: Folder) -> None:
+    """A shot that no pass can write is told once, however many passes take over shots and output."""
+    codes = "output: {format: codes, codes: {s: shipping, b: [shipping, quality], p: price}}\n"
+    passes = "passes:\n  - {name: a, template: '{{ text }}'}\n  - {name: b, template: '{{ text }}!'}\n"
+    text = HEAD + SHOTS.replace("WHAT", "k: 3") + codes + passes
+    assert problems(pool, text) == [WHOLE.replace("7:", "3:")]
 
 
 def test_an_unknown_label_in_a_scope_is_told_alone(pool: Folder) -> None:

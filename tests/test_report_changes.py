@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import io
+import re
 from pathlib import Path
 
 import cli_project
 import pytest
-from cli_project import ANSWERS, call_error, stored_run, write_samples
+from cli_project import ANSWERS, call_error, stored_run, write, write_samples
 from rich.cells import cell_len
 from syrupy.assertion import SnapshotAssertion
 
@@ -83,6 +84,34 @@ def test_f1_that_rises_by_failures_alone_is_called_out(project: Path) -> None:
     assert "it rose because more went unanswered, not because answers got better" in " ".join(
         report(before, after).split()
     )
+
+
+def test_nothing_that_both_answered_is_said_in_words(project: Path) -> None:
+    """Where one run answered nothing, no change of F1 is split: it is told that all of it is failures."""
+    text = report(stored_run(project, "v1"), stored_run(project, "v2", dict.fromkeys(ANSWERS["v2"], "what?")))
+    assert "no sample was answered by both: what changed is failures, not answers\n" in text
+    assert "on the 0 samples" not in text
+
+
+def test_an_answer_of_many_labels_is_shortened(project: Path) -> None:
+    """In a list of changes a prediction has at most eight names, and the number of the others."""
+    labels = "".join(f"  t{number}: ''\n" for number in range(10))
+    write(project / "datasets/reviews.yaml", f"labels:\n{labels}splits: {{dev: reviews.dev.jsonl}}\n")
+    write_samples(project, {"r1": {"text": "Late.", "labels": ["t0"]}})
+    every = ", ".join(f"t{number}" for number in range(10))
+    text = report(stored_run(project, "v1", {"r1": "t0"}), stored_run(project, "v2", {"r1": every}))
+    assert re.search(r"t0, t1, t2, t3, t4, t5, t6, t7  Late\.\n +and 2 more\n", text)
+    assert "Neither gold nor predicted" not in text  # v2 predicts them all
+
+
+def test_many_labels_that_no_run_predicts_are_one_line(project: Path) -> None:
+    """Labels without gold and without a prediction in any of the runs have no rows."""
+    labels = "".join(f"  t{number}: ''\n" for number in range(6))
+    write(project / "datasets/reviews.yaml", f"labels:\n{labels}splits: {{dev: reviews.dev.jsonl}}\n")
+    write_samples(project, {"r1": {"text": "Late.", "labels": ["t0"]}})
+    text = report(stored_run(project, "v1", {"r1": "t0"}), stored_run(project, "v2", {"r1": "t0, t1"}))
+    assert "Neither gold nor predicted: t2, t3, t4, t5\n" in text
+    assert "\nt2 " not in text
 
 
 def test_more_changes_than_the_limit_are_counted(project: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -88,6 +89,8 @@ def test_dry_runs(project: Path, snapshot: SnapshotAssertion) -> None:
         {**plain, "version": "v3", "completion_tokens": 64, "usd": 0},
     ]
     assert printed(listing.outlook_table(rows)) == snapshot
+    rows = [{**row, "embeddings": count} for row, count in zip(rows, (0, 1250, 3), strict=True)]
+    assert printed(listing.outlook_table(rows)) == snapshot
 
 
 def test_failures(project: Path, cli: Cli, snapshot: SnapshotAssertion) -> None:
@@ -106,6 +109,24 @@ def test_failures_of_repeats_and_passes(project: Path, cli: Cli, snapshot: Snaps
     assert cli("failures", "v1", "--limit", "2").out == snapshot
 
 
+def test_a_raw_output_is_told_with_what_it_is_about(project: Path, cli: Cli) -> None:
+    """With a call for each label the wrong ones are shown, each with its label, also where it is one alone."""
+    prompt = "dataset: ../datasets/reviews.yaml\nmodel: scripted\nper: label\noutput: yes_no\n"
+    write(project / "prompts/v1.yaml", prompt + "template: 'About {{ label.name }}? {{ text }}'\n")
+    stored_run(project, "v1", lambda call: "yes" if (call.sample, call.unit) == ("r01", "shipping") else "no")
+    told = cli("failures", "v1").out
+    assert "  raw, quality: no\n" in told
+    assert "  raw: " not in told
+
+
+def test_off_list_answers_stand_beside_the_prediction(project: Path, cli: Cli) -> None:
+    """What was said beside a wrong answer and is no label is told; a failure's reason tells it already."""
+    stored_run(project, "v1", {"r01": "price, colour", "r02": "colour"})
+    told = cli("failures", "v1").out
+    assert "predicted: price  off list: colour\n" in told
+    assert told.count("off list") == 1
+
+
 def test_one_sample_in_full(project: Path, cli: Cli, snapshot: SnapshotAssertion) -> None:
     """One sample tells all: inputs, gold, prediction, off-list labels, and every message sent and received."""
     write(project / "prompts/v1.yaml", TWO_PASSES)
@@ -117,6 +138,17 @@ def test_one_sample_in_full(project: Path, cli: Cli, snapshot: SnapshotAssertion
     text = cli("show", "v1", "r1").out
     assert_fits(text)
     assert text == snapshot
+
+
+def test_what_several_draws_were_sent_stands_there_once(project: Path, cli: Cli) -> None:
+    """Votes send one request several times: it is shown once, and every answer."""
+    prompt = "dataset: ../datasets/reviews.yaml\nmodel: {name: scripted, params: {temperature: 1}}\nvotes: {k: 3}\n"
+    write(project / "prompts/v1.yaml", prompt + "template: 'Label this: {{ text }}'\n")
+    stored_run(project, "v1", lambda call: ("price", "quality", "price")[call.draw])
+    told = cli("show", "v1", "r01").out
+    assert told.count("Label this:") == 1
+    assert told.count("sent as before, drawn again\n") == 2
+    assert re.findall(r"came back:\n  (\w+)", told) == ["price", "quality", "price"]
 
 
 def test_one_sample_whose_call_failed(project: Path, cli: Cli, snapshot: SnapshotAssertion) -> None:
@@ -143,6 +175,18 @@ def test_one_sample_with_fields(project: Path, cli: Cli, snapshot: SnapshotAsser
     given = '{"labels": ["shipping"], "mood": "happy", "item": null}'
     stored_run(project, "v1", {"r1": given, "r2": "", "r3": '{"labels": ["shipping"]}'})
     assert cli("show", "v1", "r1").out + cli("show", "v1", "r2").out == snapshot
+
+
+def test_a_field_without_gold_is_told_apart_from_one_that_has_none(project: Path, cli: Cli) -> None:
+    """Gold that says that there is nothing is "none"; where no gold is known, that is said."""
+    fields = "fields:\n  mood: {type: choice, values: [happy, mad]}\n  item: {type: text}\nsplits:"
+    write(project / "datasets/reviews.yaml", cli_project.DATASET.replace("splits:", fields))
+    write_samples(project, {"r1": {"text": "Never came.", "labels": ["shipping"], "item": None}})
+    head = "dataset: ../datasets/reviews.yaml\nmodel: scripted\n"
+    write(project / "prompts/v1.yaml", head + "template: '{{ text }}'\noutput: {format: json, fields: [mood, item]}\n")
+    stored_run(project, "v1", {"r1": '{"labels": ["shipping"], "mood": "happy", "item": null}'})
+    shown = cli("show", "v1", "r1").out
+    assert "mood       happy (gold: not known)\nitem       none (gold: none)\n" in shown
 
 
 def test_one_sample_as_json_says_whether_it_is_right(project: Path, cli: Cli) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import math
+import re
 from pathlib import Path
 from typing import Any
 
@@ -116,6 +117,31 @@ def test_labels_of_any_length_are_whole(project: Path, snapshot: SnapshotAsserti
     write_samples(project, {"r1": {"text": "Gone.", "labels": [long]}, "r2": {"text": "Late.", "labels": ["shipping"]}})
     text = report(stored_run(project, "v1", {"r1": f"{long}, shipping", "r2": "shipping"}))
     assert text == snapshot
+
+
+def test_many_labels_without_gold_and_predictions_are_one_line(project: Path) -> None:
+    """A few samples of many labels: what is neither gold nor predicted is named in a line, what is predicted has a row."""
+    labels = "".join(f"  theme{number}: ''\n" for number in range(6))
+    write(project / "datasets/reviews.yaml", f"labels:\n{labels}splits: {{dev: reviews.dev.jsonl}}\n")
+    write_samples(project, {"r1": {"text": "Late.", "labels": ["theme0"]}})
+    text = report(stored_run(project, "v1", {"r1": "theme0, theme5"}))
+    assert re.search(r"^theme5 +0 +1 +– +– +–$", text, re.MULTILINE)
+    assert "\ntheme1 " not in text
+    assert (
+        "Neither gold nor predicted: theme1, theme2, theme3, theme4\n"
+        "Labels without gold are in no macro average; every prediction of one is wrong.\n"
+    ) in text
+
+
+def test_truncated_answers_tell_what_cut_them(project: Path) -> None:
+    """Where answers were cut, the limit of the prompt is told: it is what a person can change."""
+    cut = {"r01": ok("shipping, qua", finish_reason="length")}
+    assert "ends an answer" not in report(stored_run(project, "v1", cut))
+    prompt = project / "prompts/v1.yaml"
+    model = "model: {name: scripted, params: {max_tokens: 4}}"
+    write(prompt, prompt.read_text(encoding="utf-8").replace("model: scripted", model))
+    told = report(stored_run(project, "v1", cut, day=9))
+    assert "1 truncated\n  truncated: max_tokens 4 ends an answer. It needs more, or the model runs on\n" in told
 
 
 def test_many_off_list_answers_are_counted_not_listed(project: Path) -> None:

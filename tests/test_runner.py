@@ -422,6 +422,28 @@ async def test_redrawn_slots_go_past_run_and_cache(cached: Bench) -> None:
         assert server.count == 3
 
 
+async def test_what_is_drawn_again_is_numbered(bench: Bench) -> None:
+    """A slot knows how often it was drawn again: the call tells its client, the line keeps it, and so does a resume."""
+    asked: list[int] = []
+
+    class Telling(FakeClient):
+        def body(self, call: Call, constraint: Constraint | None = None) -> dict[str, Any]:
+            """The request, with a seed of its own for every draw."""
+            asked.append(call.again)
+            return {"seed": call.again, **super().body(call, constraint)}
+
+    client = Telling(lambda _text: "price")
+    slots = frozenset({("s0", "main", "", 0)})
+    await bench.run(client, samples(1))
+    await bench.run(client, samples(1), resume=True, redraw=slots)
+    await bench.run(client, samples(1), resume=True, redraw=slots)
+    await bench.run(client, samples(1), resume=True)
+    assert asked == [0, 1, 2, 2]
+    assert client.sent == ["<0>"] * 3
+    assert [row.get("again", 0) for row in bench.rows()] == [0, 1, 2]
+    assert len({row["key"] for row in bench.rows()}) == 3
+
+
 async def test_repeats_are_calls_of_their_own(cached: Bench) -> None:
     """Every repeat of a sample has its own key, call and prediction; repeat 0 is the plain run's."""
     with served(sequence(["shipping", "none", "quality", "price"])) as (server, client):
@@ -680,6 +702,18 @@ async def test_one_call_finds_out_for_all(bench: Bench) -> None:
     assert bench.last.calls == 5
     assert len(told) == 1
     assert load_run(bench.path).manifest.constrained == {"main": "off"}
+
+
+async def test_the_same_calls_wait_for_the_one_that_finds_out(bench: Bench) -> None:
+    """Identical calls share the answer of the one that finds out, without a cache too; others are asked."""
+    texts = ["<0>", "<0>", "<1>", "<0>", "<1>"]
+    several = tuple(Sample(f"s{number}", {"text": text}) for number, text in enumerate(texts))
+    client = PickyClient(lambda text: "price" if text == "<0>" else "none")
+    predictions = await bench.run(client, several, AUTO)
+    assert [bool(each.labels) for each in predictions] == [True, True, False, True, False]
+    assert client.sent == ["<0>", "<0>", "<1>"]
+    assert len({row["key"] for row in bench.rows()}) == 2
+    assert (bench.last.calls, bench.last.cached) == (2, 3)
 
 
 async def test_cancelling_while_it_is_found_out_is_clean(bench: Bench, caplog: pytest.LogCaptureFixture) -> None:

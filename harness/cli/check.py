@@ -10,6 +10,9 @@ import click
 from harness.cli.common import json_option, say, show, show_json, variables_of
 from harness.errors import EXIT_ERROR, EXIT_OK, DataError
 
+NOT_TOLD = ("preview", "prompt")
+"""What a row has for the other functions here, and is no part of the result."""
+
 
 @click.command("check")
 @click.argument("prompts", nargs=-1, metavar="[PROMPT…]", type=click.Path(path_type=Path))
@@ -37,6 +40,7 @@ def command(
       harness check prompts/v3.yaml --show 2
     """
     from harness.project import find_project
+    from harness.promptnames import unused_variables
 
     paths = list(prompts)
     if not paths:
@@ -46,8 +50,11 @@ def command(
         if not paths:
             raise DataError(f"{folder}: must hold at least one prompt, got none. Type: harness init")
     rows = [_check(path, split, variables_of(variables), n_shown) for path in paths]
+    if all(row["ok"] for row in rows):  # else one with problems may be the one that uses it
+        for warning in unused_variables([row["prompt"] for row in rows]):
+            say(warning)
     if as_json:
-        show_json([{name: value for name, value in row.items() if name != "preview"} for row in rows])
+        show_json([{name: value for name, value in row.items() if name not in NOT_TOLD} for row in rows])
     else:
         _print(rows)
     return EXIT_OK if all(row["ok"] for row in rows) else EXIT_ERROR
@@ -56,7 +63,7 @@ def command(
 def _check(path: Path, split: str | None, variables: dict[str, str], n_shown: int) -> dict[str, Any]:
     """Return what is wrong with one prompt, or what it is."""
     from harness.embeddings import with_expected_shots
-    from harness.planning import near_leaks, refuse_leaks, with_shots
+    from harness.planning import near_leaks, refuse_leaks, vain_votes, with_shots
     from harness.preview import preview
     from harness.project import find_project
     from harness.promptfile import load_task
@@ -68,13 +75,13 @@ def _check(path: Path, split: str | None, variables: dict[str, str], n_shown: in
             say(warning)
         prompt, space, samples = task.prompt, task.dataset.space, task.samples.samples
         refuse_leaks(prompt, samples)
-        samples, chosen = with_expected_shots(prompt, with_shots(prompt, samples), project)
+        samples, unknown = with_expected_shots(prompt, with_shots(prompt, samples), project)
         # Every sample is rendered, so that a template that fails on one of them is told now.
         look = preview(prompt, space, samples, project, n_shown)
     except DataError as error:
         return {"path": str(path), "ok": False, "problems": str(error).splitlines()}
-    warnings = [*near_leaks(prompt, samples), *(f"{path}: {warning}" for warning in look.warnings)]
-    if n_shown and not chosen:
+    warnings = [*near_leaks(prompt, samples), *vain_votes(prompt), *(f"{path}: {warning}" for warning in look.warnings)]
+    if n_shown and unknown:
         warnings.append(
             f"{path}: the nearest shots need embeddings, which are asked for in a run; the first ones stand in."
         )
@@ -93,6 +100,7 @@ def _check(path: Path, split: str | None, variables: dict[str, str], n_shown: in
         "tokens": look.tokens_json(),
         "calls": [request.to_json() for request in look.requests],
         "preview": look,
+        "prompt": prompt,
     }
 
 

@@ -99,8 +99,11 @@ def note_written(path: Path, as_json: bool) -> None:
 
 
 @contextmanager
-def progress_bar(title: str) -> Iterator[Callable[[Progress], None]]:
-    """Show how far a run is on standard error, when that is a terminal; yields what the runner tells."""
+def progress_bar(title: str, total: int | None = None) -> Iterator[Callable[[Progress], None]]:
+    """Show how far a run is on standard error, when that is a terminal; yields what the runner tells.
+
+    ``total`` is what there is to do, where it is known before the first call has ended.
+    """
     if not sys.stderr.isatty():
         yield lambda _: None
         return
@@ -117,26 +120,35 @@ def progress_bar(title: str) -> Iterator[Callable[[Progress], None]]:
     console = Console(stderr=True, highlight=False, markup=False)
     columns = (
         column("description"),
-        BarColumn(bar_width=24),
+        BarColumn(bar_width=16),
         MofNCompleteColumn(),
-        *(column(f"fields[{name}]") for name in ("rate", "failed", "tokens")),
+        *(column(f"fields[{name}]") for name in ("rate", "failed", "calls", "tokens")),
         TimeRemainingColumn(compact=True),
     )
     with Bar(*columns, console=console, transient=True, refresh_per_second=8) as bar:
-        task = bar.add_task(one_line(title, 40), total=None, rate="", failed="", tokens="")
+        task = bar.add_task(one_line(title, 40), total=total, rate="", failed="", calls="", tokens="")
 
         def tell(progress: Progress) -> None:
-            speed = bar.tasks[0].speed
             bar.update(
                 task,
                 total=progress.total,
                 completed=progress.done,
-                rate="" if speed is None else f"{speed:.1f}/s",
+                rate=_pace(bar.tasks[0].speed),
                 failed=f"{progress.failed} failed",
+                calls=numbers.plural(progress.calls, "call"),  # they move where one sample is many
                 tokens=f"{numbers.short_count(progress.tokens)} tokens",
             )
 
         yield tell
+
+
+def _pace(speed: float | None) -> str:
+    """Return how fast samples are done; slow ones by the time that each takes, which a rate would round away."""
+    from harness.report import numbers
+
+    if not speed:
+        return ""
+    return f"{speed:.1f}/s" if speed >= 1 else f"{numbers.seconds(1 / speed)} each"
 
 
 def variables_of(pairs: tuple[str, ...]) -> dict[str, str]:

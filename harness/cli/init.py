@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from harness.intake import Intake
     from harness.starting import Start
 
+MANY = 200
+"""Samples of dev above which the first run that is offered has a limit: a first look takes minutes, never hours."""
+FIRST_LOOK = 100
+
 FROM_OPTIONS = ("text", "labels", "id_", "separator", "name", "test_share", "seed", "empty")
 
 
@@ -82,7 +86,8 @@ def _from_file(source: Path, folder: Path, model: str, options: Mapping[str, Any
     for note in intake.notes:
         say(note)
     _tell(start)
-    _finish(folder, start.made, start.prompt)
+    limit = FIRST_LOOK if len(start.parts["dev"]) > MANY else None
+    _finish(folder, start.made, start.prompt, limit)
     return EXIT_OK
 
 
@@ -136,12 +141,12 @@ def _tell(start: Start) -> None:
         show(Text(f"kept as it was: {', '.join(map(str, start.kept))}", style="dim"))
 
 
-def _finish(folder: Path, made: Sequence[Path], prompt: str) -> None:
-    """Tell what was made and what to type next."""
+def _finish(folder: Path, made: Sequence[Path], prompt: str, limit: int | None = None) -> None:
+    """Tell what was made and what to type next, the first run on ``limit`` samples alone."""
     from rich.text import Text
 
     from harness.report.terminal import next_steps
 
     show(Text("made " + "\n     ".join(map(str, made))))
     go = [] if folder.resolve() == Path.cwd() else [f"cd {shlex.quote(str(folder))}"]
-    show(next_steps([*go, f"harness run {shlex.quote(prompt)}"]))
+    show(next_steps([*go, f"harness run {shlex.quote(prompt)}" + (f" --limit {limit}" if limit else "")]))

@@ -103,6 +103,7 @@ def command(
       harness run --retry-failures v3
     """
     from harness import api
+    from harness.promptnames import unused_variables
     from harness.report.files import check_output
     from harness.selection import Selection, read_ids
 
@@ -130,6 +131,8 @@ def command(
         "variables": variables_of(variables),
     }
     plans = [api.plan_run(path, warn=say, **options) for path in prompts]
+    for warning in unused_variables([plan.prompt for plan, _ in plans]):
+        say(warning)
     if dry_run:
         return _dry_run(plans, not no_cache, as_json)
     against = _resolved(baseline, plans)
@@ -190,7 +193,7 @@ def _run_all(plans: list[tuple[Plan, Project]], *, concurrency: int | None, use_
     width = max(len(plan.prompt.version) for plan, _ in plans)
     runs = []
     for plan, project in plans:
-        with progress_bar(plan.prompt.version) as tell:
+        with progress_bar(plan.prompt.version, len(plan.samples) * plan.repeats) as tell:
             stored = execution.start(
                 plan, project, concurrency=concurrency, use_cache=use_cache, progress=tell, warn=say
             )
@@ -285,6 +288,8 @@ def _next(runs: list[Run], compared: ComparedRuns | None) -> list[str]:
     if sum(last.result.failures.values()):
         kind = max(last.result.failures, key=lambda each: last.result.failures[each])
         commands.append(f"harness failures {name} --kind {kind}")
+    if last.result.probabilities is not None:
+        commands.append(f"harness calibrate {name}")
     return commands
 
 

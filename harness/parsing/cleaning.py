@@ -15,10 +15,15 @@ LINE_ENDS = re.compile(r"\r\n?|\n")
 _CLIP = 100
 _LAYERS = 16
 
-_REASONING = re.compile(r"<(/?)(?:think|thinking|thought|reasoning)>", re.IGNORECASE)
+_REASONING = re.compile(r"<(/?)(?:think|thinking|thought|reasoning)>|(?-i:\[(/?)THINK\])", re.IGNORECASE)
+# The channels of gpt-oss: what is no final one is reasoning.
+_CHANNEL = re.compile(r"<\|channel\|>(\w{1,20})[^<\n]{0,80}(?:<\|constrain\|>\w{1,20})?<\|message\|>")
 _ANSWER_TAG = re.compile(r"<(/?)answer>", re.IGNORECASE)
-_BOXED = re.compile(r"\\(?:boxed|text)\{([^{}\n]{0,1000})\}")
-_END_OF_TURN = re.compile(r"<\|(?:im_end|endoftext|end|eot_id|eos|end_of_text)\|>|</s>|<end_of_turn>", re.IGNORECASE)
+_BOXED = re.compile(r"\${0,2}\\(?:boxed|text)\{([^{}\n]{0,1000})\}\${0,2}")
+_END_OF_TURN = re.compile(
+    r"<\|(?:im_end|endoftext|end|eot_id|eos|end_of_text|return|call)\|>|</s>|<end_of_turn>|<｜end▁of▁sentence｜>",
+    re.IGNORECASE,
+)
 
 BULLET = re.compile(
     r"(?:[-*+•‣▪◦●·–—]|\(?[a-zA-Z]\))(?:\s+|$)"
@@ -36,6 +41,11 @@ _PAIRS |= {"“": "”", "„": "“", "‘": "’", "«": "»", "「": "」"}
 # Tildes are not among them: what is struck out is not said.
 _PAIRS |= {"[": "]", "(": ")", "{": "}", "<": ">", "【": "】", "『": "』"}
 _EDGES = frozenset(_PAIRS) | frozenset(_PAIRS.values())
+_PICTURE = re.compile(
+    "[\U0001f300-\U0001f43f\U0001f451-\U0001f4f4\U0001f526-\U0001f52f\U0001f680-\U0001f6a2\U0001f6d2\U0001f6e0]"
+)
+"""Pictures of things, which say nothing of the name beside them; thumbs, crosses, question marks and circles are none."""
+
 _STOPS = frozenset(".,;:!。、；：！،")
 
 
@@ -49,7 +59,7 @@ def answer_text(text: str, cut: bool) -> str:
         ParseFailure: Nothing is left: the answer is empty, or the reasoning never came to an end.
     """
     body, thinking = _without_reasoning(text)
-    body = _BOXED.sub(r"\1", _in_answer_tag(_first_turn(body)))
+    body = _BOXED.sub(r"\1", _BOXED.sub(r"\1", _in_answer_tag(_first_turn(body))))  # "\\boxed{\\text{…}}" is two
     if not body.strip().strip(INVISIBLE):
         why = "the reasoning never ends" if thinking else "empty answer"
         if cut:
@@ -60,10 +70,14 @@ def answer_text(text: str, cut: bool) -> str:
 
 def _without_reasoning(text: str) -> tuple[str, bool]:
     """Return the text outside of reasoning tags, and whether the last one is still open."""
+    channels = list(_CHANNEL.finditer(text))
+    if channels:
+        final = channels[-1]
+        return (text[final.end() :], False) if final[1] == "final" else ("", True)
     kept: list[str] = []
     position, inside = 0, False
     for tag in _REASONING.finditer(text):
-        if tag[1]:
+        if tag[1] or tag[2]:
             if not inside:
                 kept.clear()  # Its opening tag stood in the prompt: all before it is reasoning.
             position, inside = tag.end(), False
@@ -118,8 +132,10 @@ def _without_layer(text: str) -> str:
         return text[1:-1]
     if last in _STOPS:
         return text[:-1]
-    if first in _EDGES:
+    if first in _EDGES or _PICTURE.match(first):
         return text[1:]
+    if _PICTURE.match(last):
+        return text[:-1]
     return text[:-1] if last in _EDGES else ""
 
 

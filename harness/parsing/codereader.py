@@ -10,12 +10,12 @@ from harness.errors import listing
 from harness.labelspace import NONE_WORD, LabelSpace, normalize
 from harness.parsing.cleaning import LINE_ENDS, answer_text, bare, clip
 from harness.parsing.codetable import CodeTable
-from harness.parsing.headings import Heading, Passage, passages
+from harness.parsing.headings import Heading, Passage, by_colon, passages
 from harness.parsing.mentions import Mentions
 from harness.parsing.names import Kind, Names, denies, is_score
 from harness.records import Answer, FailureKind, ParseFailure
 
-_CODE_WORDS = re.compile(r"\b(?:codes?|letters?|numbers?|digits?|options?|choices?|characters?)\b")
+_CODE_WORDS = re.compile(r"\b(?:codes?|letters?|numbers?|digits?|options?|choices?|characters?)\b|代码|代號|コード|код")
 _EDGES = " \t\"'`*_[](){}<>|.,;:!#“”‘’"
 _AROUND = " \t\"'`*_"
 _QUOTES = "\"'`*_[]{}<>“”‘’"
@@ -36,6 +36,7 @@ _MOST_OFF_LIST_WORDS = 4
 _LONGEST_OUT_OF_ORDER = 3
 _FEWEST_FOR_ECHO = 3
 _LONGEST = 300
+_JOINTS = ("=", ":", "：", "-", ")", "(")
 _ENDS = (",", ";", "|", "/", "&", "+", " and", ":", "-", "(", "[")
 # Words that codes joined could be taken for: short ones, and longer ones whose letters are in alphabetical order.
 _ENGLISH = """
@@ -174,6 +175,7 @@ class CodeReader:
             found.trouble = found.trouble or failure.why
             return
         if not items:
+            found.may_go_on = self.codes.is_code(line[0]) and line[1:].strip() in _JOINTS
             return
         found.announced = False
         last = items[-1]
@@ -216,12 +218,20 @@ class CodeReader:
                 item.before = list(before)
                 before |= {} if item.parts else dict.fromkeys(map(self.codes.key, item.codes))
                 items.append(item)
+        hidden = next((chunk for chunk in loose if self._hides_code(chunk)), None)
+        if items and hidden is not None:
+            raise _unparseable(f"'{clip(hidden)}' stands beside codes, and may hold another")
         if all(self._is_beside(chunk, announced) for chunk in loose):
             self._keep(loose, beside=bool(items) and announced)
             return items
         if items and any(self.codes.is_code(code) for item in items for code in item.codes):
             raise _unparseable(f"'{clip(line)}' is a sentence, or codes")
         return []
+
+    def _hides_code(self, chunk: str) -> bool:
+        """Return whether a chunk is a code behind unknown words and a colon: "My guess: a"."""
+        split = by_colon(chunk)
+        return split is not None and any(map(self.codes.is_code, self._pure(split[1])))
 
     def _is_beside(self, chunk: str, announced: bool) -> bool:
         """Return whether a chunk that is no code may stand beside codes: a label's name, or a short word in an answer."""
@@ -317,7 +327,7 @@ class CodeReader:
         if found.trouble:
             raise _unparseable(found.trouble)
         begun = last and codes.none.casefold().startswith(last.casefold()) and last.casefold() != codes.none.casefold()
-        if cut and (not found.answered or found.announced or begun or (found.may_go_on and last)):
+        if cut and (not found.answered or found.announced or begun or (last and (found.may_go_on or self._echoes()))):
             raise ParseFailure(FailureKind.TRUNCATED, "the text was cut before the codes were complete")
         labels = codes.union(found.said)
         full = {code for code in codes.order if codes.sets[code]}
@@ -330,6 +340,12 @@ class CodeReader:
         if why:
             raise _unparseable(why, off_list)
         return Answer(labels, tuple(off_list))
+
+    def _echoes(self) -> bool:
+        """Return whether all that was said is the beginning of the list of codes with what they stand for."""
+        said = self._found.said
+        is_begin = said == list(self.codes.order)[: len(said)] and not self._found.denied
+        return len(said) > 1 and is_begin and self._found.described.issuperset(said)
 
     def _contradiction(self, labels: frozenset[str], empty: bool) -> str | None:
         found, codes = self._found, self.codes

@@ -62,32 +62,39 @@ def weigh(
     """Return P(label) and the mass that it rests on, for every label; both empty when the tokens tell none.
 
     For an answer of exactly one code, which is one token: P(label) is the sum of P(code) over the codes whose set holds the
-    label, divided by the sum over all codes in that token's list; that sum is the mass. Tokens that differ in leading
-    space, and in case where case does not matter, are summed. A none word of several letters is no code here: what it
-    weighs is not counted.
+    label, divided by the sum over all codes in that token's list; that sum is the mass. An answer of a single token that is
+    no code (``max_tokens: 1`` began a word) is weighed in the same way. Tokens that differ in leading space, and in case
+    where case does not matter, are summed. A none word of several letters is no code here: what it weighs is not counted.
+    Under ``min_mass`` there is no probability (0/0 included): the model was about to say something else.
     """
     codes = CodeTable(space, output)
-    reader = CodeReader(codes)
-    try:
-        reader.read("".join(token.text for token in tokens), cut=False)
-    except ParseFailure:
-        return {}, {}
     sets = dict(codes.sets)
     if len(codes.none) == 1:
         sets.setdefault(codes.key(codes.none), frozenset())
-    told = [token for token in tokens if codes.key(token.text.strip(_AROUND)) in sets]
-    if len(told) != 1 or not reader.says_one:
+    token = _code_token(tokens, codes, sets)
+    if token is None:
         return {}, {}
     mass: dict[str, float] = {}
-    for text, probability in told[0].top.items():
+    for text, probability in token.top.items():
         key = codes.key(text.strip(_AROUND))
         if key in sets:
             mass[key] = mass.get(key, 0.0) + probability
     total = sum(mass.values())
-    if not total:
+    if total <= 0 or total < setting(output, OPTIONS, "min_mass"):
         return {}, {}
     weighed = {name: sum(p for code, p in mass.items() if name in sets[code]) / total for name in space.names}
     return weighed, dict.fromkeys(space.names, total)
+
+
+def _code_token(tokens: Sequence[Token], codes: CodeTable, sets: Collection[str]) -> Token | None:
+    """Return the token that is the answer: its only code, or the only token there is."""
+    reader = CodeReader(codes)
+    try:
+        reader.read("".join(token.text for token in tokens), cut=False)
+    except ParseFailure:
+        return tokens[0] if len(tokens) == 1 else None
+    told = [token for token in tokens if codes.key(token.text.strip(_AROUND)) in sets]
+    return told[0] if len(told) == 1 and reader.says_one else None
 
 
 _AROUND = " \t\r\n\"'`"
@@ -97,6 +104,9 @@ def _problems(space: LabelSpace, output: Output) -> list[str]:
     given: Mapping[str, Any] = setting(output, OPTIONS, "codes")
     found = [problem for code, names in given.items() for problem in _bad_code(code, names, space)]
     found = found or _bad_none(space, output)
+    least = setting(output, OPTIONS, "min_mass")
+    if not 0 <= least <= 1:
+        found.append(f"min_mass must be within 0 and 1, got {least}.")
     separator = setting(output, OPTIONS, "separator")
     if not _SEPARATOR.fullmatch(separator):
         found.append(f"separator must be one of , ; | / & + or white space, or empty, got {separator!r}.")

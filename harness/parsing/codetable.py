@@ -9,7 +9,7 @@ from harness.errors import listing
 from harness.labelspace import NONE_WORD, LabelSpace
 from harness.parsing.formats import Output, setting
 
-OPTIONS: Mapping[str, Any] = {"codes": {}, "none": NONE_WORD, "separator": ","}
+OPTIONS: Mapping[str, Any] = {"codes": {}, "none": NONE_WORD, "separator": ",", "min_mass": 0.05}
 
 
 class CodeTable:

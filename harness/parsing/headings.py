@@ -39,7 +39,7 @@ _ANSWER = re.compile(
     r"|答案|回答|结论|結論|ответ"
 )
 _LABELS = re.compile(
-    r"\b(?:labels?|categor(?:y|ies)|tags?|topics?|class(?:es|ification)?|output|results?|response|predictions?"
+    r"\b(?:labels?|labell?ed|classified|categori[sz]ed|tagged|categor(?:y|ies)|tags?|topics?|class(?:es|ification)?|output|results?|response|predictions?"
     r"|appl(?:y|ies|icable)|kategorien?|etiketten|étiquettes?|catégories?|etiquetas?|categorías?|etichette)\b"
     r"|标签|標籤|类别|類別|分类|ラベル|метки|метка"
 )
@@ -167,6 +167,11 @@ def _headed(
     if split:
         head, rest = split
         heading = None if is_said(head) else heading_of(bare(head), more)
+        if heading in ANNOUNCING:
+            # "Final answer: The final answer is …"
+            again = by_verb(rest)
+            nested = again is not None and answers(again[1]) and heading_of(again[0], more) in ANNOUNCING
+            return heading, again[1] if again and nested else rest
         if heading:
             return heading, rest
     split = by_verb(line)

@@ -85,6 +85,4 @@ def _problems(space: LabelSpace, output: Output) -> list[str]:
     return found
 
 
-JSON = Format(
-    "json", OPTIONS, parse, render, _problems, carries_fields=True, schema=json_schema, grammar=json_grammar
-)
+JSON = Format("json", OPTIONS, parse, render, _problems, carries_fields=True, schema=json_schema, grammar=json_grammar)

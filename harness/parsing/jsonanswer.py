@@ -11,13 +11,18 @@ from harness.errors import listing
 from harness.labelspace import LabelSpace, normalize
 from harness.parsing.cleaning import bare, clip
 from harness.parsing.fieldvalues import MISSING, Missing, read_value
-from harness.parsing.jsonscan import Value
+from harness.parsing.jsonscan import DOUBLED, Value, find_brackets, values_of
 from harness.parsing.names import Kind, Names
 from harness.records import Answer, FailureKind, FieldValue, ParseFailure
 
 _EMPTY_ARRAY = re.compile(r"\[\s*\]")
 _QUOTED_ITEM = re.compile(r"(?=[\[{,:(\"']\s*[\"']([^\"']{1,200})[\"'](?!\s*:))")
 _NAME_KEYS = ("label", "name")
+_DEEPEST = 3
+_WRAPPERS = (
+    *("arguments", "parameters", "input", "args", "function", "answer", "final_answer", "result", "response", "output"),
+    *("data", "classification", "prediction", "json"),
+)
 _TRUTH: Mapping[str, bool] = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 
 
@@ -62,6 +67,9 @@ class JsonReader:
             return self._read_object(content, value)
         if not isinstance(content, list) or not _names_something(content):
             return None
+        wrapped = _wrapped(content[0]) if len(content) == 1 and isinstance(content[0], Mapping) else None
+        if wrapped is not None:
+            return self._read_object(wrapped, value)
         said = self._said_by(content, value)
         if value.repaired and not (said.labels or said.none):
             return None  # Prose in square brackets is mended to an array too.
@@ -73,10 +81,15 @@ class JsonReader:
         self._name(said, text)
         return None if said.off_list else self._answer(said, Value(text, text, repaired))
 
-    def _read_object(self, content: Mapping[str, Any], value: Value) -> Answer | None:
+    def _read_object(self, content: Mapping[str, Any], value: Value, depth: int = 0) -> Answer | None:
         listed = _get(content, self._key)
+        if listed is DOUBLED:
+            raise ParseFailure(FailureKind.UNPARSEABLE, f"it gives '{self._key}' twice, differently")
         said = self._flags(content) if listed is MISSING else self._said_by(listed, value)
         if listed is MISSING and not (said.labels or said.denied or said.unclear or said.none):
+            wrapped = _wrapped(content) if depth < _DEEPEST else None
+            if wrapped is not None:
+                return self._read_object(wrapped, value, depth + 1)
             self.off_list = self.off_list or said.off_list
             return None
         return self._answer(said, value, self._read_fields(content))
@@ -168,6 +181,19 @@ class JsonReader:
 def _names_something(items: list[Any]) -> bool:
     """Return whether an array is empty or holds a string or an object with a name: numbers are no labels."""
     return not items or any(isinstance(item, str | Mapping) for item in items)
+
+
+def _wrapped(content: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """Return the one object that an object only wraps: the arguments of a tool call, {"answer": {…}}."""
+    found = [value for key in _WRAPPERS if isinstance(value := _loaded(content.get(key)), Mapping)]
+    return found[0] if len(found) == 1 else None
+
+
+def _loaded(value: Any) -> Any:
+    """Return a value, or what it is when it is an object written as a string, as the arguments of a tool call are."""
+    if not isinstance(value, str) or not value.lstrip().startswith("{"):
+        return value
+    return next((each.value for each in values_of(value, find_brackets(value), cut=False) if not each.repaired), None)
 
 
 def _get(content: Mapping[str, Any], name: str) -> Any:

@@ -6,7 +6,7 @@ import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 # Mending takes time that grows with the square of the length, and with the depth: an answer is shorter than this.
 _MOST_TO_MEND = 4_000
@@ -126,13 +126,27 @@ def values_of(text: str, brackets: Brackets, cut: bool) -> Iterator[Value]:
                 yield value
 
 
+class Doubled:
+    """Stands where an object gives a key two different values: nobody can say which is meant."""
+
+
+DOUBLED: Final = Doubled()
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for key, value in pairs:
+        found[key] = value if found.get(key, value) == value else DOUBLED
+    return found
+
+
 def _openers(source: str) -> int:
     return sum(map(source.count, "[{("))
 
 
 def _load(source: str) -> Value | None:
     try:
-        return Value(json.loads(source), source)
+        return Value(json.loads(source, object_pairs_hook=_object), source)
     except (ValueError, RecursionError):
         return None
 

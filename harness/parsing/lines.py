@@ -20,6 +20,7 @@ _SENTENCE = re.compile(
 )
 _PLAIN_NO = re.compile(r"(?:no|false|0|n/?a|none|absent)\W*", re.IGNORECASE)
 _BUT = re.compile(r"\s*(?:but|however|except|until)\b", re.IGNORECASE)
+_JOINTS = re.compile(r"[;|；，、,]| (?:and|und|et|y|&|\+) ")
 _CLOSED_END = re.compile(r"[\])}`]\W*$")
 
 
@@ -117,7 +118,7 @@ class LineReader:
 
     def _items(self, line: str, bulleted: bool) -> tuple[list[Item], bool]:
         """Return the items of a line, and whether more was to come when it was cut at its end."""
-        pieces = line.split(self._separator)
+        pieces = self._pieces(line)
         found: list[Item] = []
         explaining = ""
         position = 0
@@ -138,6 +139,27 @@ class LineReader:
             if explaining and (bulleted or explaining == "."):
                 break
         return found, self._incomplete(found, pieces[-1])
+
+    def _pieces(self, line: str) -> list[str]:
+        """Return a line split at the separator, and at any other where labels with explanations stand on both sides."""
+        pieces = line.split(self._separator)
+        if self._most > 1:  # They are put together again, with the separator, where a name holds it.
+            return pieces
+        return [part for piece in pieces for part in self._explained_parts(piece)]
+
+    def _explained_parts(self, piece: str) -> list[str]:
+        """Return the parts of "a (why) and b: why", each with its label at its head; else the piece as it is."""
+        joints = list(_JOINTS.finditer(piece))
+        if not joints or self._names.explained(piece) is None:
+            return [piece]
+        parts: list[str] = []
+        start = 0
+        for joint, end in zip(joints, [*(joint.start() for joint in joints[1:]), len(piece)], strict=True):
+            part = piece[joint.end() : end]
+            if part.strip() and (self._names.exact(part) or self._names.explained(part)):
+                parts.append(piece[start : joint.start()])
+                start = joint.end()
+        return [*parts, piece[start:]]
 
     def _incomplete(self, found: list[Item], last_piece: str) -> bool:
         if not found:

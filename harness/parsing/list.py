@@ -8,6 +8,7 @@ How a text is read, line by line:
 - A line is split at the separator, and the longest run of pieces that is a name wins. What follows a name behind a
   colon, a dash, a bracket or a full stop is an explanation. "label: no" denies the label.
 - A line that holds no label and reads as prose is passed over. What is short and stands beside labels is off-list.
+- In a Markdown table whose first column is headed as one of labels, each row is a label with an explanation ("| a | no |").
 - With ``search: true`` such lines are searched for labels (`mentions`): "It is about shipping, not about the price".
 """
 
@@ -25,6 +26,7 @@ from harness.parsing.lines import LineReader
 from harness.parsing.mentions import Mentions
 from harness.parsing.names import Names
 from harness.parsing.sheet import Sheet
+from harness.parsing.tables import without_tables
 from harness.records import Answer, FieldValue, ParseFailure
 
 OPTIONS: Mapping[str, Any] = {"separator": ",", "none": NONE_WORD, "search": False}
@@ -46,7 +48,7 @@ class _Lists:
     def read(self, text: str, cut: bool) -> Answer:
         sheet = Sheet(self._names, self._reader)
         lines = LINE_ENDS.split(answer_text(text, cut))
-        for line in lines:
+        for line in without_tables(lines):
             sheet.take(line.strip())
         # A line end behind the labels says that they are complete, wherever the text was cut after it.
         return sheet.answer(cut, ended=not lines[-1].strip())

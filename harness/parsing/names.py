@@ -17,7 +17,8 @@ _NO_WORD = re.compile(r"[-=_*~#<>|.,:;…\[\](){}\"'` ]*")
 _NONE_SAID = re.compile(
     r"none of (?:the|these|those|them)(?: (?:above|given|listed|provided|possible|available)){0,2}"
     r"(?: (?:labels?|categories|options|topics|tags|classes))?(?: (?:apply|applies|fits?))?"
-    r"|none (?:apply|applies)|no labels?(?: (?:apply|applies))?"
+    r"(?:(?<=[ys]) (?:here|to (?:the|this) \w+))?"
+    r"|none (?:apply|applies)|no labels?(?: (?:apply|applies)(?: here| to (?:the|this) \w+)?)?"
 )
 
 _UNRAISED = (
@@ -25,7 +26,8 @@ _UNRAISED = (
     r"|true|an? (?:issue|problem|concern|complaint|factor))"
 )
 _NO = re.compile(
-    rf"(?:no|false|0|n/?a|none|absent|does(?: not|n't) apply|not {_UNRAISED})(?:$|\s*(?:\.(?!\d)|[,;(–—])| - )|[❌✗✘✖🚫]"
+    rf"(?:no|false|0|n/?a|none|absent|does(?: not|n't) apply|not {_UNRAISED})(?:$|\s*(?:\.(?!\d)|[,;(–—])| - )"
+    r"|[❌✗✘✖🚫☐]|\[ ?\]"
     rf"|(?:(?:it|this|that) )?(?:(?:not|(?:is|was|has been)(?: not|n't)) (?:\w+ly )?{_UNRAISED}"
     r"|(?:does|did)(?: not|n't) apply"
     r"|(?:there (?:is|are) )?no (?:mention|issues?|problems?|complaints?|concerns?|evidence|indication|signs?)"
@@ -34,6 +36,9 @@ _NO = re.compile(
     r"|by the \w+|(?:in|to) (?:the|this) \w+)){0,3}(?:$|[.;](?!\d)|,(?! ?(?:but|however|except|until)\b)| [(–—]| - )",
     re.IGNORECASE,
 )
+
+_CROSS = re.compile(r" ?[❌✗✘✖🚫☐]\ufe0f?\Z")
+_TICK = re.compile(r" ?[✓✔✅☑]\ufe0f?\Z")
 
 # A score says how much, not whether.
 _SCORE = re.compile(r"\d*\.\d+%?|\d{1,3} ?%|\d{1,3}/\d{1,3}")
@@ -148,6 +153,15 @@ class Names:
                     return Item(Kind.OTHER, clip(core), opener, explanation)
                 kind = Kind.DENIED if found.kind is Kind.LABEL and denies(explanation) else found.kind
                 return Item(kind, found.name, opener, explanation)
+        return self._marked(core)
+
+    def _marked(self, core: str) -> Item | None:
+        """Return the label that a tick or a cross stands behind, or None."""
+        for mark, kind in ((_TICK, Kind.LABEL), (_CROSS, Kind.DENIED)):
+            sign = mark.search(core[-3:])
+            found = self.exact(core[: len(core) - len(sign[0])]) if sign else None
+            if found and found.kind is Kind.LABEL:
+                return Item(kind, found.name)
         return None
 
     def _other(self, piece: str) -> Item:

@@ -12,10 +12,11 @@ _VERBS = (
 )
 
 _REFUSAL = re.compile(
-    r"\bi(?:'m| am) (?:very |really |so )?sorry,? (?:but )?(?:i|as an)\b"
+    r"\bi(?:'m| am) (?:very |really |so )?sorry,? (?:but )?(?:i(?!'m sorry)|as an)\b"
     rf"|\b(?:i|we) (?:really )?(?:can't|can ?not|won't|will not|must decline to|(?:am|'m) (?:not able|unable) to) {_VERBS}"
-    rf"|\bi'm (?:not able|unable) to {_VERBS}"
+    rf"|\bi(?:'m| am) (?:not able|unable|not equipped) to {_VERBS}"
     r"|\bas an? (?:ai|artificial intelligence|(?:large )?language model)\b"
+    r"|\bas an? (?:[\w-]+ ){0,3}?(?:[\w-]+-)?(?:ai|chatbot|assistant|language model),? i (?:do not|don't) have"
     r"|\b(?:es )?tut mir leid, (?:aber )?(?:ich|das)|\bals ki\b|\bals sprachmodell\b|\bich kann (?:dabei|dir|ihnen) nicht"
     r"|\bje (?:suis désolée?|regrette|m'excuse),? (?:mais )?je\b|\ben tant qu'(?:ia|intelligence|assistant|modèle)\b"
     r"|\bje ne (?:peux|suis pas en mesure)"

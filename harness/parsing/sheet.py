@@ -94,6 +94,8 @@ class Sheet:
         if split:
             head, rest = split
             heading = None if self._reader.names_in(head) else heading_of(bare(head))
+            if heading in ANNOUNCING:
+                rest = self._behind_another(rest)
             return (heading, rest) if heading and self._may_announce(heading, rest, line) else (None, line)
         split = by_verb(line)
         if split:
@@ -103,6 +105,13 @@ class Sheet:
                 return heading, rest
         heading = marked_heading(line)
         return (heading, "") if heading else (None, line)
+
+    def _behind_another(self, rest: str) -> str:
+        """Return what stands behind a second heading: "Final answer: The final answer is …"."""
+        split = by_verb(rest)
+        if split and heading_of(split[0]) in ANNOUNCING and self._reader.read(split[1]).only_answers:
+            return split[1]
+        return rest
 
     def _may_announce(self, heading: Heading, rest: str, line: str) -> bool:
         """Return whether a heading is one where it stands: an item of a list may hold a heading's words by chance."""

@@ -52,6 +52,7 @@ _BULLET = re.compile(r"[-*+•] ")
 _OPENING = rf"[\[({{<|=~> {_QUOTES}]*+"
 _CLOSING = rf"[\])}}<>|,;.~! {_QUOTES}]*+"
 _EXPLAINS = re.compile(r"[(（#–—]|- |//|->|=>|→|(?:because|since|as|where|which|meaning)\b", re.IGNORECASE)
+_NUMBERED = re.compile(r"(\d{1,3})[.)] ([01]|true|false|yes|no)[.,;]?|([2-9]|\d{2,3})[.)]", re.IGNORECASE)
 _COMMENT = re.compile(r"(?:#|//|--) ?(.*)")
 _WORDLESS = re.compile(r"[\W_]*")
 _ASSIGNS = re.compile(r"[\s=:_]+")
@@ -145,6 +146,10 @@ class _Vectors:
             return []
         mark = _BULLET.match(line)
         line = line[mark.end() :] if mark else line
+        number = _NUMBERED.fullmatch(line)
+        if number:  # "1. 0" gives the first label's value, "5." alone is the number of an item that was cut off.
+            at = 1 + sum(map(len, self._rows))
+            return [_plain(number[2])] if number[2] and int(number[1]) == at else []
         match = self._line.match(line)
         if match is None:
             return []

@@ -20,18 +20,22 @@ from harness.report.terminal import (
     GOOD,
     LONGEST_NAME,
     QUIET,
-    WITHOUT_GOLD,
     captioned,
     change,
     clipped,
+    empty_labels,
     named,
     table,
+    without_gold,
 )
 from harness.report.text import one_line
 from harness.versions import ComparedRuns
 
 MOST_WITH_CHANGE = 5
 """Runs that are shown with a change beside every F1; of more there is no room for it."""
+
+MOST_IN_A_CELL = 8
+"""Labels of a prediction that are named in a list of changes: an answer of all 28 would fill the screen."""
 
 STYLES = {"regressed": BAD, "fixed": GOOD, "churned": "yellow"}
 
@@ -101,13 +105,15 @@ def labels_table(comparison: Comparison) -> RenderableType:
             cells += [numbers.score(value), change(value - before)] if with_change else [numbers.score(value)]
         return cells
 
+    scores = [run.scores for run in comparison.runs]
+    empty = empty_labels(scores)
     lonely = []
     for at, label in enumerate(first.scores.labels):
         f1 = [run.scores.labels[at].f1 for run in later]
         tally = [_tally(label.label, diff) for diff in comparison.diffs[:1]] if two else [()]
         if label.support:
             made.add_row(named(label.label), numbers.count(label.support), *row(label.f1, f1), *tally[0])
-        else:
+        elif label.label not in empty:
             lonely.append((named(label.label), "0", *row(math.nan, [math.nan] * len(f1)), *tally[0]))
     made.add_section()
     for name in ("macro_f1", "micro_f1", "weighted_f1", "samples_f1"):
@@ -117,7 +123,7 @@ def labels_table(comparison: Comparison) -> RenderableType:
     for cells in lonely:
         made.add_row(*cells)
     caption = "F1 by label" + ("; lost: cells that were right and are wrong now, won: the reverse" if two else "")
-    return captioned(made, caption, *([WITHOUT_GOLD] if lonely else []))
+    return captioned(made, caption, *without_gold(scores))
 
 
 def _stacked(name: str) -> str:
@@ -152,7 +158,9 @@ def diff_report(
         )
         .append("  " + _flips(diff), style=QUIET)
     )
-    if diff.cells["answer→failure"] or diff.cells["failure→answer"]:
+    if not diff.n_answered_by_both:
+        yield Text("no sample was answered by both: what changed is failures, not answers", style=BAD)
+    elif diff.cells["answer→failure"] or diff.cells["failure→answer"]:
         for name, split in (("macro F1", diff.macro_f1), ("micro F1", diff.micro_f1)):
             yield _split(name, split, diff)
     for kind in ("regressed", "fixed"):
@@ -160,7 +168,7 @@ def diff_report(
 
 
 def _flips(diff: Diff) -> str:
-    flips = [f"{name} {number}" for name, number in diff.cells.items() if number]
+    flips = [f"{name} {numbers.count(number)}" for name, number in diff.cells.items() if number]
     return "cells: " + ", ".join(flips) if flips else "no cell changed"
 
 
@@ -171,7 +179,7 @@ def _split(name: str, split: F1Change, diff: Diff) -> Text:
         change(split.failures)
     )
     text.append(" from failures")
-    if split.total > 0 >= split.answered_by_both:  # not where nothing was answered by both: that is NaN
+    if split.total > 0 >= split.answered_by_both:
         more = diff.cells["answer→failure"] > diff.cells["failure→answer"]
         reason = "more went unanswered" if more else "more is answered now"
         text.append(f": it rose because {reason}, not because answers got better", style=BAD if more else QUIET)
@@ -197,7 +205,8 @@ def sample_changes(
         column.max_width = 30
     for each in changes[:limit]:
         text = clipped(text_of(samples[each.sample]), 80)
-        made.add_row(named(each.sample), Text(said(each.before, space)), Text(said(each.after, space)), text)
+        said_then, said_now = (Text(said(which, space, MOST_IN_A_CELL)) for which in (each.before, each.after))
+        made.add_row(named(each.sample), said_then, said_now, text)
     rest = len(changes) - limit
     yield Text("")
     yield captioned(made, f"and {rest} more: {more}") if rest > 0 else made
@@ -211,16 +220,17 @@ def text_of(sample: Sample) -> str:
     return " · ".join(str(value) for value in sample.inputs.values())
 
 
-def label_list(labels: Sequence[str]) -> str:
-    """Return labels for a table cell; the empty set is said."""
-    return ", ".join(one_line(label, 40) for label in labels) or "none"
+def label_list(labels: Sequence[str], most: int | None = None) -> str:
+    """Return labels for a table cell, those above ``most`` as their number; the empty set is said."""
+    shown = ", ".join(one_line(label, 40) for label in labels[:most]) or "none"
+    return shown if most is None or len(labels) <= most else f"{shown} and {len(labels) - most} more"
 
 
-def said(prediction: Prediction, space: LabelSpace) -> str:
-    """Return what a prediction says: its labels, or why there is no answer."""
+def said(prediction: Prediction, space: LabelSpace, most: int | None = None) -> str:
+    """Return what a prediction says: its labels (of many the first ``most``), or why there is no answer."""
     if prediction.failure is not None and len(prediction.unanswered) == len(space):
         return f"({prediction.failure})"
-    text = label_list(space.ordered(prediction.labels))
+    text = label_list(space.ordered(prediction.labels), most)
     return f"{text} ({prediction.failure})" if prediction.failure is not None else text
 
 

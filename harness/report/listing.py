@@ -49,7 +49,9 @@ def runs_table(rows: Sequence[Mapping[str, Any]]) -> Table:
 
 def outlook_table(rows: Sequence[Mapping[str, Any]]) -> Table:
     """Return what dry runs tell: calls, tokens and price, one row a prompt."""
-    columns = ("prompt", "samples", "calls", "from the\ncache", "prompt\ntokens", "answer\ntokens", "cost")
+    embeds = any(row.get("embeddings") for row in rows)
+    vectors = ("texts to\nembed",) if embeds else ()
+    columns = ("prompt", "samples", *vectors, "calls", "from the\ncache", "prompt\ntokens", "answer\ntokens", "cost")
     made = table(*columns, left=("prompt",), gives_way=("prompt",))
     for row in rows:
         later = f" + up to {numbers.count(row['later_calls'])}" if row["later_calls"] else ""
@@ -57,6 +59,7 @@ def outlook_table(rows: Sequence[Mapping[str, Any]]) -> Table:
         made.add_row(
             named(row["version"]),
             numbers.count(row["samples"]),
+            *((numbers.count(row["embeddings"]),) if embeds else ()),
             numbers.count(row["calls"] - row["cached"]) + later,
             numbers.count(row["cached"]),
             f"~{numbers.short_count(row['prompt_tokens'])}",
@@ -108,13 +111,27 @@ def _failure(failure: Failure, run: StoredRun) -> Iterator[RenderableType]:
     repeat = f" · repeat {prediction.repeat}" if run.manifest.repeats > 1 else ""
     yield Text.assemble(named(failure.sample.id, "bold"), (repeat, QUIET), "  ", _verdict(failure))
     yield Padding(Text(one_line(text_of(failure.sample), 400)), (0, 0, 0, 2))
+    off_list = "" if prediction.failed else ", ".join(one_line(each, 40) for each in prediction.off_list)
     yield Text.assemble(
-        "  gold: ", (label_list(failure.gold), GOOD), "  predicted: ", said(prediction, run.manifest.space)
+        "  gold: ",
+        (label_list(failure.gold), GOOD),
+        "  predicted: ",
+        said(prediction, run.manifest.space),
+        (f"  off list: {off_list}" if off_list else "", QUIET),
     )
     for name, raw in failure.raws.items():
-        label = "raw" if len(failure.raws) == 1 else f"raw, pass {one_line(name, 40)}"
         shown = "(nothing came back)" if raw is None else one_line(raw, 300) or "(empty)"
-        yield Padding(Text(f"{label}: {shown}", style=QUIET), (0, 0, 0, 2))
+        yield Padding(Text(f"{_which(name, failure, run)}: {shown}", style=QUIET), (0, 0, 0, 2))
+
+
+def _which(name: str, failure: Failure, run: StoredRun) -> str:
+    """Return what to call a raw output: by its label or group and draw, and by its pass where there are several."""
+    passes = [each.name for each in run.manifest.prompt.passes]
+    if len(passes) == 1:
+        asked = name.removeprefix(passes[0]).strip()
+    else:
+        asked = "" if len(failure.raws) == 1 and name in passes else f"pass {name}"
+    return f"raw, {one_line(asked, 60)}" if asked else "raw"
 
 
 def _verdict(failure: Failure) -> Text:
@@ -177,8 +194,10 @@ def sample_report(
         got = prediction.fields.get(name, "(unanswered)")
         wanted = _value(sample.fields[name]) if name in sample.fields else "not known"
         parts.append(_fact(name, f"{_value(got)} (gold: {wanted})"))
+    asked: Mapping[str, Any] | None = None
     for request in requests:
-        parts += [Text(""), *_exchange(request)]
+        parts += [Text(""), *_exchange(request, asked)]
+        asked = request
     return Group(*parts)
 
 
@@ -200,7 +219,9 @@ def _value(value: GoldField) -> str:
     return "none" if value is None else one_line(str(value), 200)
 
 
-def _exchange(request: Mapping[str, Any]) -> Iterator[RenderableType]:
+def _exchange(request: Mapping[str, Any], before: Mapping[str, Any] | None) -> Iterator[RenderableType]:
+    """Return a call and its answer. What was sent stands there once, where several draws of one request follow."""
+    again = before is not None and all(request[key] == before[key] for key in ("pass", "unit", "messages"))
     completion = request["completion"]
     about = [request["model"], numbers.seconds(completion["latency_s"])]
     about += [completion["finish_reason"]] if completion["finish_reason"] else []
@@ -208,8 +229,10 @@ def _exchange(request: Mapping[str, Any]) -> Iterator[RenderableType]:
     about += ["from the cache"] if completion["cached"] else []
     unit = f" {one_line(request['unit'], 60)}" if request["unit"] else ""
     yield Text.assemble((f"pass {one_line(request['pass'], 60)}{unit}", "bold"), ("  " + " · ".join(about), QUIET))
-    for message in request["messages"]:
+    for message in () if again else request["messages"]:
         yield from _block(f"sent as {message['role']}", message["content"])
+    if again:
+        yield Text("sent as before, drawn again", style=QUIET)
     if completion["error"] is not None:
         yield Text(f"error {completion['error']['kind']}: {one_line(completion['error']['message'], 300)}", style=BAD)
     else:

@@ -24,17 +24,19 @@ def parsed_report(outputs: Sequence[Pasted], space: LabelSpace, output: Output) 
     for each in outputs:
         raw = "(no text)" if each.completion.raw is None else one_line(each.completion.raw, 300) or "(empty)"
         parts.append(Text.assemble((f"{each.line:>4}  ", QUIET), raw))
-        parts.append(Padding(_reading(each.result, space), (0, 0, 0, 6)))
+        parts.append(Padding(_reading(each.result, space, output), (0, 0, 0, 6)))
     return Group(*parts, Text(""), _sums(outputs, output))
 
 
-def _reading(result: Answer | ParseFailure, space: LabelSpace) -> Text:
-    off_list = f" · off list: {', '.join(one_line(each, 40) for each in result.off_list)}" if result.off_list else ""
+def _reading(result: Answer | ParseFailure, space: LabelSpace, output: Output) -> Text:
     if isinstance(result, ParseFailure):
-        return Text.assemble(("✗ ", BAD), (f"{result.kind}: {one_line(result.why, 200)}", BAD), (off_list, QUIET))
+        return Text.assemble(("✗ ", BAD), (f"{result.kind}: {one_line(result.why, 200)}", BAD))
+    off_list = f" · off list: {', '.join(one_line(each, 40) for each in result.off_list)}" if result.off_list else ""
     said = Text.assemble(("→ ", GOOD), (label_list(space.ordered(result.labels)), GOOD))
     for name, value in result.fields.items():
         said.append(f" · {one_line(name, 40)}: {'none' if value is None else one_line(str(value), 100)}")
+    for name in (name for name in output.fields if name not in result.fields):
+        said.append(f" · {one_line(name, 40)}: (unanswered)", BAD)
     if result.probabilities:
         shown = ", ".join(f"{one_line(name, 40)} {result.probabilities[name]:.2f}" for name in result.probabilities)
         said.append(f" · P: {one_line(shown, 120)}", QUIET)

@@ -28,10 +28,11 @@ from harness.report.text import one_line, visible
 from harness.scoring import Scores
 from harness.store import InForce, Manifest
 
-WITHOUT_GOLD = "Labels without gold are in no macro average; every prediction of one is wrong."
-
 BAR = 16
 """Characters of the F1 bar at 1.0."""
+
+MOST_EMPTY_ROWS = 3
+"""Rows of labels without gold and predictions; of more, as in a few samples of many labels, there are only names."""
 
 GOOD, BAD, QUIET = "green", "red", "dim"
 NARROW = 100
@@ -133,7 +134,7 @@ def run_report(
         *_probabilities(scores, diff),
     ]
     parts += [Text(""), field_table(scores)] if scores.fields else []
-    parts += [Text(""), *failure_lines(scores, manifest.space, manifest.id)]
+    parts += [Text(""), *failure_lines(scores, manifest)]
     parts += [_cost(manifest, scores, spent)]
     return Group(*parts)
 
@@ -224,7 +225,22 @@ def label_table(scores: Scores, diff: Diff | None) -> RenderableType:
     Where the labels have probabilities, how well they rank stands there too, when the table then fits in `NARROW` columns.
     """
     made = _label_rows(scores, diff, _ranks_fit(scores, diff))
-    return captioned(made, WITHOUT_GOLD) if any(not row.support for row in scores.labels) else made
+    return captioned(made, *without_gold([scores]))
+
+
+def without_gold(runs: Sequence[Scores]) -> Iterator[str]:
+    """Yield what is said below a table of labels where some have no gold."""
+    if empty := empty_labels(runs):
+        yield f"Neither gold nor predicted: {', '.join(one_line(name, LONGEST_NAME) for name in empty)}"
+    if not all(row.support for row in runs[0].labels):
+        yield "Labels without gold are in no macro average; every prediction of one is wrong."
+
+
+def empty_labels(runs: Sequence[Scores]) -> list[str]:
+    """Return the labels that are told in a line instead of rows: without gold and predictions in any run, and many such."""
+    rows = zip(*(run.labels for run in runs), strict=True)
+    empty = [each[0].label for each in rows if not any(row.support or row.predicted for row in each)]
+    return empty if len(empty) > MOST_EMPTY_ROWS else []
 
 
 def _ranks_fit(scores: Scores, diff: Diff | None) -> bool:
@@ -252,7 +268,8 @@ def _label_rows(scores: Scores, diff: Diff | None, ranks: bool) -> Table:
     for name in ("macro", "micro", "weighted", "samples"):
         cells = [numbers.score(getattr(scores.averages, f"{name}_{what}")) for what in ("precision", "recall", "f1")]
         made.add_row(Text(f"{name} average", style=QUIET), "", "", *cells)
-    lonely = [row for row in scores.labels if not row.support]
+    empty = empty_labels([scores])
+    lonely = [row for row in scores.labels if not row.support and row.label not in empty]
     made.add_section()
     for row in lonely:
         made.add_row(named(row.label), "0", numbers.count(row.predicted), *[numbers.DASH] * 3)
@@ -278,13 +295,15 @@ def field_table(scores: Scores) -> Table:
     return made
 
 
-def failure_lines(scores: Scores, space: LabelSpace, run: str) -> Iterator[RenderableType]:
-    """Say what was not answered and what was answered off the list, and which aliases may be missing."""
+def failure_lines(scores: Scores, manifest: Manifest) -> Iterator[RenderableType]:
+    """Say what was not answered and what was answered off the list, and what may help: aliases, room for the answer."""
     total = sum(scores.failures.values())
     if total:
         kinds = ", ".join(f"{n} {kind}" for kind, n in scores.failures.items() if n)
         asked = numbers.count(scores.n_samples * scores.n_repeats)
         yield Text.assemble((f"{total} of {asked} without an answer", BAD), f", counted as wrong: {kinds}")
+        if scores.failures[FailureKind.TRUNCATED] and (limit := _answer_limit(manifest)):
+            yield Text(f"  truncated: {limit} ends an answer. It needs more, or the model runs on", style=QUIET)
     else:
         yield Text("Every sample was answered.", style=QUIET)
     averages = scores.averages
@@ -297,12 +316,22 @@ def failure_lines(scores: Scores, space: LabelSpace, run: str) -> Iterator[Rende
         most = [f"'{one_line(text, 24)}' {n}" for text, n in list(scores.off_list.items())[:5]]
         rest = len(scores.off_list) - 5
         samples = numbers.plural(scores.off_list_samples, "sample" if scores.n_repeats == 1 else "answer")
-        yield Text(f"Off-list labels in {samples}: {', '.join(most)}" + (f" and {rest} others" if rest > 0 else ""))
-        for label, spelling in near_misses(space, scores.off_list):
-            told = (
-                f"  if '{one_line(spelling, 40)}' means {label}: make it an alias of {label}, then: harness score {run}"
-            )
+        yield Text(f"Off-list labels in {samples}: {', '.join(most)}" + (f" and {numbers.plural(rest, 'other')}" if rest > 0 else ""))
+        for label, spelling in near_misses(manifest.space, scores.off_list):
+            alias = f"  if '{one_line(spelling, 40)}' means {label}: make it an alias of {label}"
+            told = f"{alias}, then: harness score {manifest.id}"
             yield Text(told, style=QUIET, no_wrap=True, overflow="ignore")
+
+
+def _answer_limit(manifest: Manifest) -> str:
+    """Return what bounds the answers of a run, as it is written in the prompt; empty where nothing does."""
+    limits = [
+        f"{name} {each.model.params[name]}"
+        for each in manifest.prompt.passes
+        for name in ("max_tokens", "max_completion_tokens", "max_output_tokens")
+        if name in each.model.params
+    ]
+    return one_line(" or ".join(dict.fromkeys(limits)), LONGEST_NAME)
 
 
 _DENIALS = frozenset({"no", "not", "non", "without", "never", "none"})
