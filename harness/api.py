@@ -19,8 +19,8 @@ from harness.promptfile import load_task
 from harness.promptnames import unused_variables
 from harness.records import FailureKind
 from harness.results import ComparisonResult, Run, unknown_word
+from harness.runnames import find_run
 from harness.selection import Selection
-from harness.store import find_run
 from harness.versions import compare_runs, doubts
 
 if TYPE_CHECKING:

@@ -57,7 +57,7 @@ class Calibrated:
 
     def to_json(self) -> dict[str, Any]:
         """Return the result as plain values, NaN as None."""
-        from harness.scoring import to_plain
+        from harness.plainvalues import to_plain
 
         found = self.calibration
         return {

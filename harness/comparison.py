@@ -14,8 +14,9 @@ import numpy as np
 from harness import metrics
 from harness.labelspace import LabelSpace
 from harness.metrics import BoolVector, Counts
+from harness.plainvalues import to_plain
 from harness.records import Prediction, Sample
-from harness.scoring import Aligned, Scores, align, mean_defined, score, to_plain
+from harness.scoring import Aligned, Scores, align, mean_defined, score
 
 ChangeKind: TypeAlias = Literal["regressed", "fixed", "churned"]
 

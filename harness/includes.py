@@ -8,7 +8,8 @@ from pathlib import Path
 from harness.errors import DataError, Problems
 from harness.project import Project
 from harness.prompt import MessageTemplate
-from harness.template import Inclusion, TemplateError, inclusions
+from harness.template import TemplateError
+from harness.templatenames import Inclusion, inclusions
 from harness.yamlfile import read_text
 
 

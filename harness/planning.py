@@ -10,10 +10,11 @@ from harness.identity import content
 from harness.labelspace import LabelSpace
 from harness.neighbours import input_text, near_duplicates, nearest
 from harness.predict import predict
-from harness.prompt import Nearest, Pass, Prompt, Shots
+from harness.prompt import Pass, Prompt
 from harness.promptfile import Task
 from harness.records import Sample
 from harness.selection import Selection, select
+from harness.shots import Nearest, Shots
 from harness.store import FILE_SPLIT
 
 

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
-from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
 from harness.identity import digest
 from harness.labelspace import LabelSpace
 from harness.parsing import FORMATS, Output
-from harness.records import Sample
+from harness.shots import Shots
 
 Api = Literal["chat", "responses", "completions", "decisions", "systemone"]
 DECISION_APIS = frozenset({"decisions", "systemone"})
@@ -19,7 +18,6 @@ DECISION_APIS = frozenset({"decisions", "systemone"})
 
 Per = Literal["sample", "label", "group"]
 How = Literal["majority", "any", "all", "mean"]
-NearestBy = Literal["tfidf", "embeddings"]
 MOST_QUESTIONS = 400
 """Questions that one request to a decision API can hold."""
 
@@ -91,73 +89,6 @@ class MessageTemplate:
     role: str
     source: str
     line: int = field(default=0, compare=False)
-
-
-@dataclass(frozen=True, slots=True)
-class Nearest:
-    """How each sample gets shots of its own: those of a pool that are nearest to its input text, the nearest last.
-
-    Attributes:
-        k: So many.
-        by: What nearness is measured with.
-        model: The server's embedding model, for "embeddings".
-    """
-
-    k: int
-    by: NearestBy = "tfidf"
-    model: str | None = None
-
-
-@dataclass(frozen=True)
-class Shots:
-    """Worked examples placed in the prompt.
-
-    Attributes:
-        samples: All of them, in the order in which a call has them; with `nearest` the pool.
-        units: By the name of a unit, the ids of those that its calls have; empty when all calls have the same.
-        nearest: How those of a sample are chosen from the pool; None when they do not depend on the sample.
-        seed: Of the draw that chose them; None without one. Not part of what is asked.
-    """
-
-    samples: tuple[Sample, ...]
-    units: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    nearest: Nearest | None = None
-    seed: int | None = field(default=None, compare=False)
-
-    def of(self, unit: str, nearest: Sequence[str] | None) -> tuple[Sample, ...] | None:
-        """Return the shots of a call; None when they depend on the sample and are not chosen yet.
-
-        Args:
-            unit: What the call is about.
-            nearest: The ids that were chosen for the sample.
-        """
-        ids = self.units.get(unit) if self.nearest is None else nearest
-        if ids is None:
-            return self.samples if self.nearest is None else None
-        return tuple(self._by_id[identity] for identity in ids)
-
-    @cached_property
-    def _by_id(self) -> Mapping[str, Sample]:
-        return {shot.id: shot for shot in self.samples}
-
-    def to_json(self) -> Any:
-        """Return the shots as plain values, a mere list where every call has all of them."""
-        samples = [shot.to_json() for shot in self.samples]
-        if self.nearest is not None:
-            return {"pool": samples, "nearest": asdict(self.nearest)}
-        units = {name: list(ids) for name, ids in self.units.items()}
-        return {"pool": samples, "units": units} if units else samples
-
-    @classmethod
-    def from_json(cls, data: Any) -> Shots:
-        """Return the shots that `to_json` wrote."""
-        if isinstance(data, list):
-            return cls(tuple(Sample.from_json(each) for each in data))
-        return cls(
-            tuple(Sample.from_json(each) for each in data["pool"]),
-            {name: tuple(ids) for name, ids in data.get("units", {}).items()},
-            Nearest(**data["nearest"]) if "nearest" in data else None,
-        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,6 +31,9 @@ from harness.rendering import columns_of
 from harness.samples import RESERVED, SampleSet
 from harness.yamlfile import Node, Section, read_text, read_yaml
 
+TOP = ""
+"""Stands for the top where lines are kept by pass; no pass is called so."""
+
 ROLES = ("system", "developer", "user", "assistant")
 
 
@@ -108,6 +111,10 @@ class _Said:
     shots: ShotFile | None
 
 
+def _lines_of_keys(section: Section) -> dict[str, int]:
+    return {key: section.node.value[key].told_line for key in section.keys()}  # noqa: SIM118 - no dict
+
+
 class _PromptFile:
     """Reads one prompt file, collecting its problems."""
 
@@ -118,6 +125,7 @@ class _PromptFile:
         self.other_model = other_model
         self.names_dataset = False
         self.lines: dict[str, int] = {}
+        self.key_lines: dict[str, dict[str, int]] = {}
         self.variable_lines: dict[str, int | None] = {}
         self.when_lines: dict[str, int] = {}
         self.scope_lines: dict[str, int] = {}
@@ -127,11 +135,16 @@ class _PromptFile:
     def prompt(self, variables: Mapping[str, str]) -> Prompt:
         """Return the prompt as the file has it; shots and labels are still to be bound."""
         top = read_yaml(self.path, self.problems)
+        self.key_lines[TOP] = _lines_of_keys(top)
         own = self._variables(top, variables)
         self.names_dataset = top.has("dataset")
         dataset = inside(top, "dataset", self.path.parent, self.project)
         said = self._said(top)
         listed = top.take("passes")
+        if listed is None:
+            for key in ("when", "merge"):
+                if top.take(key) is not None:
+                    top.problem(key, "is about one pass of several. Move it into a pass of 'passes'.")
         passes = self._passes(top, listed, said) if listed else (self._pass(top, DEFAULT_PASS, said),)
         prompt = Prompt(
             version=self.path.stem,
@@ -184,7 +197,7 @@ class _PromptFile:
         return _Said(read_model(section), None if named is None else named.told_line, read_output(section), file)
 
     def _passes(self, top: Section, listed: Node, said: _Said) -> tuple[Pass, ...]:
-        for key in ("template", "messages", "per", "votes", "question"):
+        for key in ("template", "messages", "per", "votes", "question", "when", "merge"):
             if top.take(key) is not None:
                 top.problem(key, "stands beside 'passes'. Move it into a pass.")
         if not isinstance(listed.value, list) or not listed.value:
@@ -228,6 +241,7 @@ class _PromptFile:
 
     def _pass(self, section: Section, name: str, said: _Said) -> Pass:
         self.lines[name] = section.line
+        self.key_lines[name] = _lines_of_keys(section)
         model = self._model(said.model, said.model_line or section.line)
         self.output_lines[name] = section.line if said.output is None else said.output.line
         if said.shots is not None:
@@ -294,8 +308,8 @@ class _PromptFile:
             known = all(name in space.index for name in each.scope)
             chosen = choose_shots(file, pool, each, space) if file is not None and pool is not None and known else None
             passes.append(replace(each, shots=chosen))
-            for message in (contradictions := list(impossible(passes[-1], space))):
-                self.problems.add(message, self.lines[each.name])
+            for key, message in (contradictions := list(impossible(passes[-1], space))):
+                self.problems.add(message, self._line_of(key, each.name))
             if known and not wrong and not contradictions:
                 wrong = list(unreadable_units(each, space))
             for message in wrong:
@@ -303,13 +317,18 @@ class _PromptFile:
             if file is not None and chosen is not None and not wrong and not contradictions:
                 check_shots(passes[-1], file, space)
                 check_server(file, self.other_model or each.model.name)
-        if passes and (left := without_answer(passes, space)):
+        known = all(name in space.index for each in passes for name in each.scope)
+        if passes and known and (left := without_answer(passes, space)):
             self.problems.add(
                 f"the passes without 'when' must together answer every label, but none answers {listing(left)}. "
                 "Widen a 'merge.scope'.",
                 self.lines[passes[0].name],
             )
         return replace(prompt, passes=tuple(passes))
+
+    def _line_of(self, key: str, name: str) -> int:
+        """Return where a pass, or else the top, says what it says of a key; where neither does, where the pass begins."""
+        return self.key_lines[name].get(key, self.key_lines[TOP].get(key, self.lines[name]))
 
     def _check_scope(self, each: Pass, space: LabelSpace) -> None:
         for name in each.scope:

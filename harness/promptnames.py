@@ -9,7 +9,8 @@ from harness.errors import Problems, did_you_mean, listing
 from harness.labelspace import LabelSpace
 from harness.prompt import MessageTemplate, Pass, Prompt, templates_of
 from harness.rendering import ANSWER_NAMES, TASK_NAMES, UNIT_NAMES, WEIGHED_NAMES, columns_of, known_names, shot_turn
-from harness.template import TemplateError, check_expression, check_names, names_bound, names_used, reached
+from harness.template import TemplateError
+from harness.templatenames import check_expression, check_names, names_bound, names_used, reached
 
 _TAG = re.compile(r"\{[{%].*?[%}]\}", re.DOTALL)
 _QUOTED = r"""(?:"([^"]+)"|'([^']+)')"""

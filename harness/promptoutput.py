@@ -39,6 +39,9 @@ CONSTRAINING = ("response_format", "grammar", "json_schema", "structured_outputs
 LABEL_QUESTION = 'The label "{{ label.name }}" applies{% if label.description %}: {{ label.description }}{% endif %}'
 FIELD_QUESTION = "{{ field.name }}{% if field.description %}: {{ field.description }}{% endif %}"
 
+Contradiction = tuple[str, str]
+"""The key of a pass, or of the top, that a problem is told at; and the problem."""
+
 
 @dataclass(frozen=True, slots=True)
 class SaidOutput:
@@ -111,6 +114,10 @@ def read_per(section: Section) -> Per:
 
 def read_votes(section: Section) -> Votes | None:
     """Return a pass's `votes`; None when it asks once."""
+    node = section.take("votes")
+    if node is not None and not isinstance(node.value, dict):
+        section.problem("votes", f"must be a mapping, got {node.kind}. Write votes: {{k: 5}}.")
+        return None
     details = section.section("votes")
     if details is None:
         return None
@@ -173,42 +180,47 @@ def unreadable_units(each: Pass, space: LabelSpace) -> Iterator[str]:
                 yield f"format {each.output.format} has no form for an answer about {each.per} {unit.name}: {why}"
 
 
-def impossible(each: Pass, space: LabelSpace) -> Iterator[str]:
-    """Yield what cannot go together in a pass, for this label space."""
+def impossible(each: Pass, space: LabelSpace) -> Iterator[Contradiction]:
+    """Yield what cannot go together in a pass, for this label space: the key that it is told at, and the message."""
     yield from _impossible_units(each, space)
     if each.model.api in DECISION_APIS:
         yield from _impossible_decisions(each)
     elif each.output.format == DECISIONS:
-        yield f"format {DECISIONS} needs an API that answers so: {listing(sorted(DECISION_APIS))}."
+        yield "output", f"format {DECISIONS} needs an API that answers so: {listing(sorted(DECISION_APIS))}."
     if each.output.has_thresholds and not _decides_by_probability(each):
         yield (
+            "output",
             "'threshold' needs probabilities. Ask for log-probabilities (model.params: {logprobs: true, "
-            "top_logprobs: 20}) with format yes_no or codes, or use format scores, or votes with 'how: mean'."
+            "top_logprobs: 20}) with format yes_no or codes, or use format scores, or votes with 'how: mean'.",
         )
     if each.votes is not None and "seed" in each.model.params:
-        yield "'votes' needs draws that differ, and 'seed' of 'model.params' makes them the same. Take one of them out."
+        why = "'votes' needs draws that differ, and 'seed' of 'model.params' makes them the same. Take one of them out."
+        yield "votes", why
     asks_mass = FORMATS[each.output.format].weigh is not None and each.model.asks_logprobs
     if asks_mass and each.output.constrain not in ("off", "auto"):
         yield (
+            "output",
             f"'constrain: {each.output.constrain}' and log-probabilities exclude each other: a constrained answer says "
-            "nothing of what the model would have written. Take one of them out."
+            "nothing of what the model would have written. Take one of them out.",
         )
     if not (asks_mass and each.output.constrain == "auto") and each.output.constrain != "off":
         yield from _constrained_twice(each)
     takes = WIRES[each.model.api].forms
     if takes and each.output.constrain not in ("auto", "off", *takes):
-        yield f"'api: {each.model.api}' takes {listing(takes)} for 'constrain', got {each.output.constrain}. Say auto."
+        asked = each.output.constrain
+        yield "output", f"'api: {each.model.api}' takes {listing(takes)} for 'constrain', got {asked}. Say auto."
 
 
-def _constrained_twice(each: Pass) -> Iterator[str]:
+def _constrained_twice(each: Pass) -> Iterator[Contradiction]:
     """Yield the parameters by which the prompt constrains the answers itself, beside `constrain`."""
     text = each.model.params.get("text")
     own = [name for name in CONSTRAINING if name in each.model.params]
     own += ["text.format"] if isinstance(text, Mapping) and "format" in text else []
     if own:
         yield (
+            "output",
             f"'constrain: {each.output.constrain}' and {listing(own)} of 'model.params' exclude each other: both say what "
-            "an answer must look like. Take one of them out."
+            "an answer must look like. Take one of them out.",
         )
 
 
@@ -217,34 +229,41 @@ def _decides_by_probability(each: Pass) -> bool:
     return replace(each, votes=None).gives_probabilities or (each.votes is not None and each.votes.how == "mean")
 
 
-def _impossible_units(each: Pass, space: LabelSpace) -> Iterator[str]:
+def _impossible_units(each: Pass, space: LabelSpace) -> Iterator[Contradiction]:
     inside = each.scope or space.names
     if each.per != "sample" and each.output.fields:
-        yield f"'per: {each.per}' asks about labels alone, so its output can hold no fields. Ask for them in another pass."
+        why = f"'per: {each.per}' asks about labels alone, so its output can hold no fields. Ask for them in another pass."
+        yield "output", why
     if each.per == "group":
         grouped = {name for names in space.groups.values() for name in names}
         if lone := [name for name in inside if name in space.index and name not in grouped]:
-            yield f"'per: group' needs a group for every label, but these have none: {listing(lone, 5)}."
+            yield "per", f"'per: group' needs a group for every label, but these have none: {listing(lone, 5)}."
     elif each.per == "sample" and FORMATS[each.output.format].one_label and len(inside) != 1:
-        yield (
+        why = (
             f"format {each.output.format} answers for one label, and this pass asks about {len(inside)}. "
             "Add: per: label"
         )
+        yield "output", why
     if each.per == "group" and FORMATS[each.output.format].one_label:
-        yield f"format {each.output.format} answers for one label. Use 'per: label' instead of 'per: group'."
+        yield "per", f"format {each.output.format} answers for one label. Use 'per: label' instead of 'per: group'."
 
 
-def _impossible_decisions(each: Pass) -> Iterator[str]:
+def _impossible_decisions(each: Pass) -> Iterator[Contradiction]:
     api = each.model.api
     if each.output.format != DECISIONS:
-        yield f"'api: {api}' answers with probabilities, not in format {each.output.format}. Say here: output: {DECISIONS}"
+        yield "output", (
+            f"'api: {api}' answers with probabilities, not in format {each.output.format}. "
+            f"Say here: output: {DECISIONS}"
+        )
     if each.per != "sample":
-        yield f"'api: {api}' asks about every label in one request. Take 'per' out."
+        yield "per", f"'api: {api}' asks about every label in one request. Take 'per' out."
     if each.votes is not None:
-        yield f"'api: {api}' gives probabilities, not draws. Take 'votes' out."
+        yield "votes", f"'api: {api}' gives probabilities, not draws. Take 'votes' out."
     if each.shots is not None:
-        yield f"'api: {api}' takes no worked examples. Take 'shots' out, or move it into the passes that use it."
+        why = f"'api: {api}' takes no worked examples. Take 'shots' out, or move it into the passes that use it."
+        yield "shots", why
     if each.output.constrain not in ("off", "auto"):
-        yield f"'api: {api}' writes no text that could be constrained. Take 'constrain' out."
+        yield "output", f"'api: {api}' writes no text that could be constrained. Take 'constrain' out."
     if len(each.output.fields) >= MOST_QUESTIONS:
-        yield f"'api: {api}' takes {MOST_QUESTIONS} questions a request, and there are {len(each.output.fields)} fields."
+        n_fields = len(each.output.fields)
+        yield "output", f"'api: {api}' takes {MOST_QUESTIONS} questions a request, and there are {n_fields} fields."

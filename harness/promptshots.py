@@ -9,11 +9,11 @@ from typing import get_args
 from harness.errors import DataError, listing
 from harness.labelspace import LabelSpace
 from harness.project import Project
-from harness.prompt import LOCAL, Nearest, NearestBy, Pass, Shots
+from harness.prompt import LOCAL, Pass
 from harness.records import Sample
 from harness.rendering import shot_answer
 from harness.samples import read_samples
-from harness.shots import balanced, drawn
+from harness.shots import Nearest, NearestBy, Shots, balanced, drawn
 from harness.yamlfile import Section
 
 SELECTIONS = ("fixed", "random", "balanced", "similar")

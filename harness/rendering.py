@@ -10,7 +10,8 @@ from harness.labelspace import Group, LabelSpace
 from harness.parsing import FORMATS
 from harness.prompt import MessageTemplate, Pass, Per, QuestionTemplates, Unit
 from harness.records import Call, Message, Prediction, Question, Sample, first_right
-from harness.template import NO_FILES, TemplateError, expression, names_used, render
+from harness.template import NO_FILES, TemplateError, expression, render
+from harness.templatenames import names_used
 
 TASK_NAMES = frozenset({"labels", "groups"})
 """Names that every template has, beside the input columns and the variables."""

@@ -148,7 +148,7 @@ def _as_today(run: StoredRun, asked: Pass, today: Pass) -> Pass:
     output = replace(today.output, constrain=asked.output.constrain)  # what was in force then
     read = replace(asked, output=output, scope=today.scope, votes=votes)
     where = f"run {run.manifest.id}: pass {asked.name}"
-    for problem in impossible(read, run.manifest.space):
+    for _, problem in impossible(read, run.manifest.space):
         because = problem.partition(". ")[0].rstrip(".")
         raise DataError(f"{where} cannot be read as today's file says: {because}. Run it again.")
     if asked.scope and asks_by_label(asked):

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 from harness.errors import DataError, UsageError, did_you_mean, listing
 from harness.failures import KINDS, SORTS, Failure, find_failures
 from harness.project import Project
-from harness.store import StoredRun, find_run
+from harness.runnames import find_run
+from harness.store import StoredRun
 from harness.versions import ComparedRuns, compare_runs
 
 if TYPE_CHECKING:

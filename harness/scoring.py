@@ -20,6 +20,7 @@ from harness.fieldscoring import FieldScore, field_score
 from harness.labelspace import Field, LabelSpace, normalize
 from harness.metrics import NAN, BoolMatrix, BoolVector
 from harness.metrics import Averages as Averages
+from harness.plainvalues import to_plain, with_nan
 from harness.probabilities import (
     Bin,
     FloatMatrix,
@@ -118,13 +119,13 @@ class Scores:
         worst = data["worst_case"]
         return cls(
             **{
-                **_with_nan(data),
-                "averages": Averages(**_with_nan(data["averages"])),
-                "answered": Averages(**_with_nan(data["answered"])),
-                "worst_case": None if worst is None else Averages(**_with_nan(worst)),
+                **with_nan(data),
+                "averages": Averages(**with_nan(data["averages"])),
+                "answered": Averages(**with_nan(data["answered"])),
+                "worst_case": None if worst is None else Averages(**with_nan(worst)),
                 "failures": {FailureKind(kind): n for kind, n in data["failures"].items()},
-                "labels": tuple(LabelScore(**_with_nan(row)) for row in data["labels"]),
-                "fields": tuple(FieldScore(**_with_nan(row)) for row in data["fields"]),
+                "labels": tuple(LabelScore(**with_nan(row)) for row in data["labels"]),
+                "fields": tuple(FieldScore(**with_nan(row)) for row in data["fields"]),
                 "repeats": tuple(cls.from_json(each) for each in data["repeats"]),
                 "probabilities": _probabilities_from_json(data.get("probabilities")),
             }
@@ -384,33 +385,11 @@ def _most_frequent_first(counts: Mapping[str, int]) -> dict[str, int]:
     return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
 
 
-# --- plain values -----------------------------------------------------------------------------------------------------
-
-
-def to_plain(value: Any) -> Any:
-    """Return the value as JSON has it: dataclasses and mappings as dicts, tuples as lists, NaN as None.
-
-    Probabilities that are not there have no key.
-    """
-    if dataclasses.is_dataclass(value):
-        pairs = [(each.name, getattr(value, each.name)) for each in dataclasses.fields(value)]
-        return {name: to_plain(each) for name, each in pairs if each is not None or name != "probabilities"}
-    if isinstance(value, Mapping):
-        return {str(key): to_plain(each) for key, each in value.items()}
-    if isinstance(value, tuple | list):
-        return [to_plain(each) for each in value]
-    return None if isinstance(value, float) and math.isnan(value) else value
-
-
-def _with_nan(row: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: NAN if value is None else value for name, value in row.items()}
-
-
 def _probabilities_from_json(data: Mapping[str, Any] | None) -> ProbabilityScores | None:
     if data is None:
         return None
     return ProbabilityScores(
-        averages=ProbabilityAverages(**_with_nan(data["averages"])),
-        labels=tuple(LabelProbabilities(**_with_nan(row)) for row in data["labels"]),
-        bins=tuple(Bin(**_with_nan(row)) for row in data["bins"]),
+        averages=ProbabilityAverages(**with_nan(data["averages"])),
+        labels=tuple(LabelProbabilities(**with_nan(row)) for row in data["labels"]),
+        bins=tuple(Bin(**with_nan(row)) for row in data["bins"]),
     )

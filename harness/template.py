@@ -1,4 +1,4 @@
-"""Jinja, fenced in: templates that become messages, and expressions that choose samples.
+"""Jinja, fenced in: templates that become messages, and expressions that choose samples. See also `templatenames`.
 
 Templates run in Jinja's sandbox with `StrictUndefined`: an unknown name is an error, never an empty string, and a
 prompt or dataset file reaches no attribute, file or environment beyond the values it is given. What a template includes
@@ -8,14 +8,12 @@ or imports is given to it too: texts by name, read before (see `harness.includes
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from functools import cache
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import Any
 
 import jinja2
-from jinja2 import meta, nodes
-from jinja2.parser import Parser
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from harness.errors import DataError, did_you_mean, listing
@@ -36,13 +34,12 @@ def _environment(loader: jinja2.BaseLoader | None = None) -> ImmutableSandboxedE
     return environment
 
 
-_ENVIRONMENT = _environment()
-_NAMING: Any = (nodes.Include, nodes.Import, nodes.FromImport)
+ENVIRONMENT = _environment()
 _PLACE = "<template>"
 """Where Jinja says that the code of a template without a name stands; that of a file is told as this and its name."""
 
 NO_FILES: Mapping[str, str] = MappingProxyType({})
-_Frozen = tuple[tuple[str, str], ...]
+Frozen = tuple[tuple[str, str], ...]
 _OBJECT = re.compile(r"'(?:\w+\.)*(\w+) object'")
 _UNDEFINED_NAME = re.compile(r"'(.+)' is undefined")
 
@@ -68,21 +65,6 @@ class TemplateError(Exception):
         self.where = where
 
 
-class Inclusion(NamedTuple):
-    """A file that a template names in ``include``, ``import`` or ``from … import``.
-
-    Attributes:
-        name: As it is written.
-        line: Where it is named.
-        sees_names: Whether the file sees the names of the template: what is included does, what is imported does not,
-            unless ``with context`` or ``without context`` says otherwise.
-    """
-
-    name: str
-    line: int
-    sees_names: bool
-
-
 def render(source: str, context: Mapping[str, Any], files: Mapping[str, str] = NO_FILES) -> str:
     """Return the template's text.
 
@@ -94,116 +76,11 @@ def render(source: str, context: Mapping[str, Any], files: Mapping[str, str] = N
     Raises:
         TemplateError: It is not valid, uses an unknown name, or fails while it runs.
     """
-    template = _compiled(source, tuple(files.items()))
+    template = compiled(source, tuple(files.items()))
     try:
         return template.render(context)
     except Exception as error:  # whatever the template's own expressions raise
         raise _runtime_error(error, context) from None
-
-
-def inclusions(source: str) -> tuple[Inclusion, ...]:
-    """Return the files that a template names itself, in order; a computed name is none, see `check_names`.
-
-    Raises:
-        TemplateError: It is not valid Jinja.
-    """
-    return _inclusions(source)
-
-
-def reached(source: str, files: Mapping[str, str] = NO_FILES) -> Iterator[tuple[str, int]]:
-    """Yield the name of every given file that a template includes or imports, directly or not, each once.
-
-    Beside it stands the line of the template from which the file is reached.
-
-    Raises:
-        TemplateError: The template or one of the files is not valid Jinja.
-    """
-    seen: set[str] = set()
-    for first in _inclusions(source):
-        names = [first.name]
-        while names:
-            name = names.pop()
-            if name in files and name not in seen:
-                seen.add(name)
-                yield name, first.line
-                names += [each.name for each in reversed(_inclusions(files[name]))]
-
-
-def names_used(source: str, files: Mapping[str, str] = NO_FILES) -> dict[str, int]:
-    """Return the names that a template takes from its context, with the first line each stands on.
-
-    A name that an included file takes stands on the line that includes it.
-
-    Raises:
-        TemplateError: It, or a file that it includes, is not valid Jinja.
-    """
-    return dict(_names_used(source, tuple(files.items())))
-
-
-def names_bound(source: str) -> frozenset[str]:
-    """Return the names that a template gives a value itself, anywhere in it: by set, for, macro or import.
-
-    Raises:
-        TemplateError: It is not valid Jinja.
-    """
-    return _bound(_parsed(source))
-
-
-def check_names(source: str, known: Iterable[str], files: Mapping[str, str] = NO_FILES) -> list[TemplateError]:
-    """Return an error for everything in a template that is wrong before it ever runs, in the order of its lines.
-
-    That is: the syntax, names that are not known, filters and tests that do not exist, names of files that are computed,
-    and the same in every file that it includes or imports. A file that is not among ``files`` is not told here: whoever
-    read them told it.
-    """
-    every = frozenset(known)
-    found = [*_check(source, _parsed, _compiled, every), *_check_files(source, every, files, ())]
-    unique = {(error.line, error.message): error for error in found}
-    return sorted(unique.values(), key=lambda error: error.line)
-
-
-def _check_files(
-    source: str, known: frozenset[str], files: Mapping[str, str], above: tuple[str, ...]
-) -> Iterator[TemplateError]:
-    """Yield what is wrong in the files that a template names, told at its lines; ``above`` are those that led here."""
-    try:
-        known |= _bound(_parsed(source))
-    except TemplateError:
-        return  # told already
-    for name, line, sees_names in _inclusions(source):
-        if name in above:
-            yield TemplateError(f"it includes itself: {' → '.join([*above[above.index(name) :], name])}.", line)
-        elif name in files:
-            text, seen = files[name], known if sees_names else frozenset[str]()
-            own = _check(text, _parsed, _compiled, seen)
-            for error in [*own, *_check_files(text, seen, files, (*above, name))]:
-                yield TemplateError(error.bare, line, error.where or f"{name}:{error.line}")
-
-
-def _check(
-    source: str,
-    parse: Callable[[str], nodes.Template],
-    compiled: Callable[[str], object],
-    known: Iterable[str],
-) -> list[TemplateError]:
-    every = sorted(known)
-    try:
-        tree = parse(source)
-        errors = [*_computed_files(tree), *_unknown_tools(tree)]
-        if not errors:
-            compiled(source)  # finds what the parser lets pass
-        for name, line in _names(tree).items():
-            if name not in every:
-                errors.append(TemplateError(f"'{name}' is not defined.{_instead_of(name, every)}", line))
-    except TemplateError as error:
-        return [error]
-    return sorted(errors, key=lambda error: error.line)
-
-
-def _instead_of(name: str, known: list[str]) -> str:
-    if not known:
-        return " What is imported sees no names of the template, unless its import says 'with context'."
-    return f"{did_you_mean(name, known)} Here there is: {listing(known, 30)}."
 
 
 @cache
@@ -214,9 +91,9 @@ def expression(source: str) -> Callable[[Mapping[str, Any]], Any]:
         TemplateError: It is not valid Jinja. The function raises it too, when the expression fails on a context.
     """
     try:
-        run = _ENVIRONMENT.compile_expression(source, undefined_to_none=False)
-    except Exception as error:  # see _not_jinja
-        raise _not_jinja(error, "a Jinja expression") from None
+        run = ENVIRONMENT.compile_expression(source, undefined_to_none=False)
+    except Exception as error:  # see not_jinja
+        raise not_jinja(error, "a Jinja expression") from None
 
     def evaluate(context: Mapping[str, Any]) -> Any:
         try:
@@ -227,11 +104,6 @@ def expression(source: str) -> Callable[[Mapping[str, Any]], Any]:
         return value
 
     return evaluate
-
-
-def check_expression(source: str, known: Iterable[str]) -> list[TemplateError]:
-    """Return an error for everything in an expression that is wrong before it ever runs, like `check_names`."""
-    return _check(source, _parsed_expression, expression, known)
 
 
 def sample_filter(source: str) -> Callable[[Mapping[str, Any]], bool]:
@@ -255,72 +127,30 @@ def sample_filter(source: str) -> Callable[[Mapping[str, Any]], bool]:
 
 
 @cache
-def _with_files(files: _Frozen) -> ImmutableSandboxedEnvironment:
+def _with_files(files: Frozen) -> ImmutableSandboxedEnvironment:
     """Return the environment in which templates find these files, and nothing else."""
     texts = dict(files)
 
     def load(name: str) -> tuple[str, str, Callable[[], bool]] | None:
         return (texts[name], f"{_PLACE}{name}", lambda: True) if name in texts else None
 
-    return _environment(jinja2.FunctionLoader(load)) if files else _ENVIRONMENT
+    return _environment(jinja2.FunctionLoader(load)) if files else ENVIRONMENT
 
 
 @cache
-def _compiled(source: str, files: _Frozen = ()) -> jinja2.Template:
+def compiled(source: str, files: Frozen = ()) -> jinja2.Template:
+    """Return a template that can be rendered, with the files that it may reach.
+
+    Raises:
+        TemplateError: It is not valid Jinja.
+    """
     try:
         return _with_files(files).from_string(source)
-    except Exception as error:  # see _not_jinja
-        raise _not_jinja(error, "Jinja") from None
+    except Exception as error:  # see not_jinja
+        raise not_jinja(error, "Jinja") from None
 
 
-@cache
-def _names_used(source: str, files: _Frozen) -> Mapping[str, int]:
-    _compiled(source)
-    tree, texts = _parsed(source), dict(files)
-    used, own = _names(tree), _bound(tree)
-    for name, line, sees_names in _inclusions(source):
-        if sees_names and name in texts:
-            rest = tuple((other, text) for other, text in files if other != name)  # a circle of files has an end
-            for inner in _names_used(texts[name], rest):
-                if inner not in own:
-                    used[inner] = min(line, used.get(inner, line))
-    return used
-
-
-@cache
-def _inclusions(source: str) -> tuple[Inclusion, ...]:
-    return tuple(
-        Inclusion(node.template.value, node.lineno, bool(node.with_context))
-        for node in _parsed(source).find_all(_NAMING)
-        if _is_static(node)
-    )
-
-
-def _is_static(node: Any) -> bool:
-    return isinstance(node.template, nodes.Const) and isinstance(node.template.value, str)
-
-
-def _parsed(source: str) -> nodes.Template:
-    try:
-        return _ENVIRONMENT.parse(source)
-    except Exception as error:  # see _not_jinja
-        raise _not_jinja(error, "Jinja") from None
-
-
-def _parsed_expression(source: str) -> nodes.Template:
-    try:
-        parser = Parser(_ENVIRONMENT, source, state="variable")
-        body = parser.parse_expression()
-        if not parser.stream.eos:
-            raise jinja2.TemplateSyntaxError("it goes on after its end", parser.stream.current.lineno)
-    except Exception as error:  # see _not_jinja
-        raise _not_jinja(error, "a Jinja expression") from None
-    tree = nodes.Template([nodes.Output([body], lineno=1)], lineno=1)
-    tree.set_environment(_ENVIRONMENT)
-    return tree
-
-
-def _not_jinja(error: Exception, kind: str) -> TemplateError:
+def not_jinja(error: Exception, kind: str) -> TemplateError:
     """Return the error for what cannot be compiled.
 
     Beside its own exception, Jinja lets through what Python's compiler says of the code that it writes (a doubled
@@ -335,52 +165,6 @@ def _not_jinja(error: Exception, kind: str) -> TemplateError:
 
 def _sentence(text: str) -> str:
     return text.rstrip(".") + "."
-
-
-def _names(tree: nodes.Template) -> dict[str, int]:
-    undeclared = meta.find_undeclared_variables(tree)
-    lines: dict[str, int] = {}
-    for node in tree.find_all(nodes.Name):
-        if node.name in undeclared:
-            lines[node.name] = min(node.lineno, lines.get(node.name, node.lineno))
-    return dict(sorted(lines.items(), key=lambda item: (item[1], item[0])))
-
-
-def _bound(tree: nodes.Template) -> frozenset[str]:
-    """Return the names that a template gives a value itself, anywhere in it: what it includes may see them."""
-    names = {node.name for node in tree.find_all(nodes.Name) if node.ctx != "load"}
-    names |= {node.name for node in tree.find_all(nodes.Macro)}
-    names |= {node.target for node in tree.find_all(nodes.Import)}
-    for node in tree.find_all(nodes.FromImport):
-        names |= {each if isinstance(each, str) else each[1] for each in node.names}
-    return frozenset(names)
-
-
-def _computed_files(tree: nodes.Template) -> list[TemplateError]:
-    """Return an error for each file whose name is not there before the template runs, and for each `extends`."""
-    named = "a file to include or import must be named by one text in quotes: it is read before the template runs."
-    extends = "there is no 'extends': what is sent must stand in the prompt. Use include, or a macro."
-    return [
-        *(TemplateError(named, node.lineno) for node in tree.find_all(_NAMING) if not _is_static(node)),
-        *(TemplateError(extends, node.lineno) for node in tree.find_all(nodes.Extends)),
-    ]
-
-
-def _unknown_tools(tree: nodes.Template) -> list[TemplateError]:
-    """Return an error for each unknown filter or test, and put a known one in its place: Jinja stops at the first."""
-    errors: list[TemplateError] = []
-    for node in tree.find_all((nodes.Filter, nodes.Test)):
-        kind, known, instead = (
-            ("filter", _ENVIRONMENT.filters, "string")
-            if isinstance(node, nodes.Filter)
-            else ("test", _ENVIRONMENT.tests, "defined")
-        )
-        if node.name not in known:
-            errors.append(
-                TemplateError(f"there is no {kind} '{node.name}'.{did_you_mean(node.name, known)}", node.lineno)
-            )
-            node.name = instead
-    return errors
 
 
 def _runtime_error(error: Exception, context: Mapping[str, Any]) -> TemplateError:

@@ -11,11 +11,14 @@ from harness.dataset import load_dataset
 from harness.errors import DataError, RunNameError, listing
 from harness.identity import canonical
 from harness.labelspace import LabelSpace
+from harness.parsing import Output
 from harness.project import Project
+from harness.prompt import Pass
 from harness.promptfile import load_task
 from harness.records import Sample
+from harness.runnames import find_run, list_runs
 from harness.samples import SampleSet
-from harness.store import Manifest, StoredRun, find_run, list_runs
+from harness.store import Manifest, StoredRun
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,14 +202,32 @@ def _differences(runs: Sequence[StoredRun], names: Sequence[str]) -> list[str]:
         of("params", _params),
         of("split", lambda manifest: manifest.split),
         of("output format", lambda manifest: " + ".join(each.output.format for each in manifest.prompt.passes)),
+        of("asked", lambda manifest: " + ".join(map(_asked, manifest.prompt.passes))),
+        of("threshold", lambda manifest: " + ".join(_threshold(each.output) for each in manifest.prompt.passes)),
+        of("constrained", lambda manifest: canonical(dict(manifest.constrained)) if manifest.constrained else "no"),
         of("repeats", lambda manifest: manifest.repeats),
         of("answers drawn again", lambda manifest: " + ".join(manifest.redrawn) or "none"),
     ]
     return [each for each in found if each is not None]
 
 
+def _asked(each: Pass) -> str:
+    """Return what one call of a pass is about, and how often it is drawn."""
+    votes = "" if each.votes is None else f", {each.votes.k} votes, {each.votes.how}"
+    return f"per {each.per}{votes}"
+
+
+def _threshold(output: Output) -> str:
+    if not output.has_thresholds:
+        return "none"
+    default = [] if output.threshold is None else [f"{output.threshold:g}"]
+    return " ".join([*default, *(f"{name} {value:g}" for name, value in output.thresholds.items())])
+
+
 def _params(manifest: Manifest) -> str:
-    return " + ".join(canonical(dict(each.model.params)) for each in manifest.prompt.passes)
+    """Return the params of the passes, once where all have the same."""
+    params = [canonical(dict(each.model.params)) for each in manifest.prompt.passes]
+    return params[0] if len(set(params)) == 1 else " + ".join(params)
 
 
 def _left_out(runs: Sequence[StoredRun], comparison: Comparison, differing: set[str]) -> list[str]:

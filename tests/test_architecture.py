@@ -31,6 +31,8 @@ PURE = [
     "rendering",
     "voting",
     "template",
+    "templatenames",
+    "plainvalues",
     "splitting",
     "shots",
     "neighbours",
@@ -41,13 +43,13 @@ EDGES = ["cli", "report", "store", "cache", "runner", "clients", "execution", "a
 
 ORDER = [
     ["errors"],
-    ["records", "labelspace", "template"],
+    ["records", "labelspace", "template", "templatenames", "plainvalues"],
     [
         "identity", "parsing", "metrics", "probabilities", "thresholds", "calibration", "splitting",
         "yamlfile", "jsonfiles", "completionlog", "shots", "neighbours",
     ],
     ["prompt", "rendering", "voting", "samples", "rows", "labelcells", "project", "fieldscoring", "scoring", "selection"],
-    ["predict", "dataset", "comparison", "pricing", "store", "retry"],
+    ["predict", "dataset", "comparison", "pricing", "store", "runnames", "retry"],
     ["clients", "cache", "constraining", "promptmodel", "promptoutput", "promptshots", "promptnames", "includes"],
     ["promptfile", "failures", "provenance"],
     ["runner", "versions", "planning", "embeddings"],
@@ -122,7 +124,7 @@ def test_pure_stages_touch_no_edge(name: str) -> None:
         ("genai_prices", {"harness.pricing"}),
         ("json_repair", {"harness.parsing.json", "harness.parsing.jsonscan", "harness.parsing.jsonanswer"}),
         ("yaml", {"harness.yamlfile", "harness.starting", "harness.scaffold", "harness.promptedit"}),
-        ("jinja2", {"harness.template"}),
+        ("jinja2", {"harness.template", "harness.templatenames"}),
     ],
 )
 def test_every_outside_concern_has_one_owner(package: str, owners: set[str]) -> None:

@@ -264,7 +264,7 @@ def test_an_error_of_the_system_is_no_traceback(
     def refuse(_: object) -> None:
         raise error
 
-    monkeypatch.setattr("harness.store.list_runs", refuse)
+    monkeypatch.setattr("harness.runnames.list_runs", refuse)
     outcome = cli("runs")
     assert outcome.code == code
     assert outcome.err.startswith(told)
@@ -291,7 +291,7 @@ def test_ctrl_c_exits_130(cli: Cli, monkeypatch: pytest.MonkeyPatch, project: Pa
     def interrupt(_: object) -> None:
         raise stop
 
-    monkeypatch.setattr("harness.store.list_runs", interrupt)
+    monkeypatch.setattr("harness.runnames.list_runs", interrupt)
     told = cli("runs")
     assert (told.code, told.out, told.err.strip()) == (130, "", "interrupted")
 

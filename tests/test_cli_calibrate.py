@@ -164,6 +164,18 @@ class _Asked:
         return Reply(said["token"], finish_reason="length", logprobs=[said])
 
 
+@pytest.mark.parametrize(("limit", "offered"), [(20, True), (19, False)])
+def test_a_run_with_probabilities_offers_it(
+    project: Path, cli: Cli, monkeypatch: pytest.MonkeyPatch, limit: int, offered: bool
+) -> None:
+    """After a run with probabilities it is among what to type next, unless there are too few samples to say anything."""
+    with ScriptedServer(_Asked()) as server:
+        monkeypatch.setenv("OPENAI_BASE_URL", server.base_url)
+        told = cli("run", "prompts/v1.yaml", "--limit", str(limit)).out
+    assert ("\n  harness calibrate v1\n" in told) == offered
+    assert not offered or cli("calibrate", "v1").code == 0
+
+
 def test_the_new_version_costs_no_call(project: Path, cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
     """A run of the new version takes every answer from the cache, and scores what calibration said in sample."""
     folder = Folder(project)

@@ -21,9 +21,10 @@ from harness.identity import gold_hash, inputs_hash, space_hash
 from harness.planning import plan_labels
 from harness.pricing import Spent
 from harness.records import FailureKind
+from harness.runnames import list_runs
 from harness.runner import Progress
 from harness.selection import Selection
-from harness.store import StoredRun, list_runs, load_run, open_run
+from harness.store import StoredRun, load_run, open_run
 
 OTHER = frozenset(FailureKind) - {FailureKind.CALL_ERROR}
 

@@ -15,7 +15,8 @@ from projects import HEAD, TWO_PASSES, Folder, jsonl
 from scripted_server import CHAT_PATH, Gate, Reply, Request, ScriptedServer, say
 
 from harness import api
-from harness.store import StoredRun, list_runs, load_run
+from harness.runnames import list_runs
+from harness.store import StoredRun, load_run
 
 KILLS = 20
 WIDTH = 4

@@ -25,7 +25,7 @@ from harness.labelling import Labelled, Texts, check_target, columns_for, texts_
 from harness.labelspace import Field, Label, LabelSpace
 from harness.project import find_project
 from harness.records import FailureKind, Prediction
-from harness.store import find_run, list_runs
+from harness.runnames import find_run, list_runs
 from harness.table import Added, read_table
 
 project = cli_project.project

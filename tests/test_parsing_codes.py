@@ -329,7 +329,10 @@ def test_words_are_codes_where_no_separator_stands_between_them() -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"code": {}}, "format codes has no option 'code'. It has codes, none, separator, min_mass. Did you mean 'codes'?"),
+        (
+            {"code": {}},
+            "format codes has no option 'code'. It has codes, none, separator, min_mass. Did you mean 'codes'?",
+        ),
         ({"codes": ["a"]}, "codes must be a mapping, got ['a']."),
         ({"codes": {"ab": "price"}}, "codes must be single characters of 0-9a-zA-Z, got 'ab'."),
         ({"codes": {"é": "price"}}, "codes must be single characters of 0-9a-zA-Z, got 'é'."),
@@ -409,7 +412,8 @@ def test_the_token_of_the_code_is_found(texts: list[str]) -> None:
 
 
 @pytest.mark.parametrize(
-    "texts", [["a", ",", "b"], ["a", "\n", "a"], ["ab"], ["x", "y"], ["The", " customer"], ["none"], ["a", " customer"], []]
+    "texts",
+    [["a", ",", "b"], ["a", "\n", "a"], ["ab"], ["x", "y"], ["The", " customer"], ["none"], ["a", " customer"], []],
 )
 def test_other_answers_have_no_probabilities(texts: list[str]) -> None:
     """More than one code, none in letters, or no code at all: nothing is invented."""

@@ -348,6 +348,11 @@ def test_a_long_reason_does_no_harm() -> None:
         pytest.param('<tool_call>\n{"name": "label", "arguments": {"labels": ["price"]}}\n</tool_call>', id="qwen"),
         pytest.param('[TOOL_CALLS][{"name": "label", "arguments": {"labels": ["price"]}}]', id="mistral"),
         pytest.param('<|python_tag|>{"name": "label", "parameters": {"labels": ["price"]}}', id="llama"),
+        pytest.param(
+            "<|channel|>analysis<|message|>late?<|end|><|start|>assistant<|channel|>commentary to=functions.label"
+            ' <|constrain|>json<|message|>{"labels": ["price"]}<|call|>',
+            id="gpt-oss",
+        ),
         pytest.param('{"type": "tool_use", "name": "label", "input": {"labels": ["price"]}}', id="claude"),
         pytest.param('{"function": {"name": "label", "arguments": {"labels": ["price"]}}}', id="two-deep"),
         pytest.param('{"answer": {"price": true}}', id="flags"),
@@ -379,4 +384,4 @@ def test_a_key_that_is_given_twice_differently_says_nothing() -> None:
     assert labels('{"labels": ["price"], "labels": ["price"]}') == "price"
     assert labels('{"labels": ["price"], "note": 1, "note": 2}') == "price"
     found = read('{"labels": ["price"], "item": "lamp", "item": "kettle"}', fields=FIELDS)
-    assert (found.labels, found.fields) == ({"price"}, {})
+    assert found == Answer(frozenset({"price"}))

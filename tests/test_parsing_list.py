@@ -619,6 +619,7 @@ def test_labels_with_reasons_may_be_joined_in_any_way(text: str, expected: str) 
         pytest.param("shipping ✅, quality ❌", "shipping", id="on-one-line"),
         pytest.param("shipping: ☐, quality: ☑", "quality", id="boxes-behind-a-colon"),
         pytest.param("shipping: [ ]\nquality: [x]", "quality", id="brackets-behind-a-colon"),
+        pytest.param("shipping [ ]\nquality [x]", "quality", id="brackets"),
         pytest.param("🚚 shipping, price 💰", "shipping price", id="pictures-say-nothing"),
     ],
 )

@@ -46,6 +46,7 @@ def test_a_column_of_numbers_is_left_out() -> None:
         pytest.param(("| Label | Not mentioned |", "|---|---|", "| a | x |"), id="denied-column"),
         pytest.param(("| Labels that do not apply |", "|---|", "| a |"), id="denied-labels"),
         pytest.param(("| Applies | Label |", "|---|---|", "| x | a |"), id="another-order"),
+        pytest.param(("| Label | Second label |", "|---|---|", "| a | b |"), id="two-of-labels"),
         pytest.param(("| a | b |", "|---|---|", "| 1 | 0 |"), id="labels-as-head"),
         pytest.param(("| Label | Why |", "| a | late |"), id="no-rule"),
         pytest.param(("| Label | Why |", "|---|---|"), id="no-rows"),

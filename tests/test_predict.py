@@ -17,8 +17,9 @@ from harness.errors import DataError
 from harness.labelspace import Field, Label, LabelSpace
 from harness.parsing import Output
 from harness.predict import Reading, Reasons, merge, predict
-from harness.prompt import MessageTemplate, Model, Pass, Prompt, QuestionTemplates, Shots, Votes, without_answer
+from harness.prompt import MessageTemplate, Model, Pass, Prompt, QuestionTemplates, Votes, without_answer
 from harness.records import Answer, Call, Completion, FailureKind, ParseFailure, Prediction, Sample
+from harness.shots import Shots
 
 SPACE = space_of("shipping", "quality", "price")
 SAMPLE = Sample("s", {"text": "Late."}, frozenset({"shipping"}), {"mood": "gold-mood"})
@@ -541,9 +542,7 @@ def standings(draw: st.DrawFn) -> Standing:
 
 @given(standings(), answers | failures, scopes)
 @unhurried
-def test_merging_twice_is_merging_once(
-    before: Standing, result: Answer | ParseFailure, scope: tuple[str, ...]
-) -> None:
+def test_merging_twice_is_merging_once(before: Standing, result: Answer | ParseFailure, scope: tuple[str, ...]) -> None:
     """The same result again changes no cell, field, failure or reason."""
     once, reasons = merge(*before, result, frozenset(scope))
     twice, same = merge(once, reasons, result, frozenset(scope))

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from strategies_labels import space_of, unhurried
 
 from harness.parsing import Output
-from harness.prompt import Engine, MessageTemplate, Model, Pass, Prompt, Shots, without_answer
+from harness.prompt import Engine, MessageTemplate, Model, Pass, Prompt, without_answer
 from harness.records import FailureKind, Prediction, Sample
 from harness.rendering import (
     ANSWER_NAMES,
@@ -30,6 +30,7 @@ from harness.rendering import (
     runs_now,
     shot_turn,
 )
+from harness.shots import Shots
 from harness.template import TemplateError
 
 SPACE = space_of("shipping", "quality", "price")

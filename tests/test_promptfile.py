@@ -152,10 +152,27 @@ WRONG = {
     "an unknown key at the top": (PROMPT + "parents: v1\n", ["7: unknown key 'parents'. Did you mean 'parent'?"]),
     "a pass's key at the top": (
         PROMPT + "when: failed\n",
+        ["7: 'when' is about one pass of several. Move it into a pass of 'passes'."],
+    ),
+    "a pass's key beside passes": (
+        PASSES + PASS + "merge: {scope: [price]}\n",
+        ["5: 'merge' stands beside 'passes'. Move it into a pass."],
+    ),
+    "a contradiction in a pass": (
+        PASSES + PASS + "  - template: '{{ text }}!'\n    per: group\n    output: {format: list, threshold: 0.2}\n",
         [
-            "7: unknown key 'when'. Known here: dataset, messages, model, notes, output, parent, passes, per, question, "
-            "shots, template, vars, votes."
+            "6: 'per: group' needs a group for every label, but these have none: shipping, quality, price.",
+            "7: 'threshold' needs probabilities. Ask for log-probabilities (model.params: {logprobs: true, top_logprobs: 20}) "
+            "with format yes_no or codes, or use format scores, or votes with 'how: mean'.",
         ],
+    ),
+    "a contradiction with the top": (
+        PASSES + PASS + "output: yes_no\n",
+        ["5: format yes_no answers for one label, and this pass asks about 3. Add: per: label"],
+    ),
+    "a scope that is no label": (
+        PASSES + PASS.replace("\n", "\n    merge: {scope: [shiping]}\n"),
+        ["5: 'merge.scope' names 'shiping', which is no label. Did you mean 'shipping'?"],
     ),
     "an unknown key of a model": (
         PROMPT.replace("name:", "nmae: x, name:"),

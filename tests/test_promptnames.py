@@ -10,9 +10,10 @@ import pytest
 from harness.errors import Problems
 from harness.labelspace import Field, Label, LabelSpace
 from harness.parsing import Output
-from harness.prompt import MessageTemplate, Model, Pass, Prompt, Shots
+from harness.prompt import MessageTemplate, Model, Pass, Prompt
 from harness.promptnames import check_templates, unused_variables
 from harness.records import Sample
+from harness.shots import Shots
 
 SPACE = LabelSpace((Label("shipping"), Label("price")), (Field("mood", "text"),))
 NO_SCORES = "needs a source of probabilities, and no earlier pass has one."

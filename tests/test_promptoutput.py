@@ -12,7 +12,7 @@ import pytest
 from harness.errors import Problems
 from harness.labelspace import Field, Label, LabelSpace
 from harness.parsing import FORMATS, Output
-from harness.prompt import MOST_QUESTIONS, MessageTemplate, Model, Pass, QuestionTemplates, Shots, Votes
+from harness.prompt import MOST_QUESTIONS, MessageTemplate, Model, Pass, QuestionTemplates, Votes
 from harness.promptoutput import (
     FIELD_QUESTION,
     LABEL_QUESTION,
@@ -24,6 +24,7 @@ from harness.promptoutput import (
     read_votes,
     unreadable_units,
 )
+from harness.shots import Shots
 from harness.template import render
 from harness.yamlfile import Section, read_yaml
 
@@ -53,7 +54,7 @@ def asking(**options: Any) -> Pass:
 
 def found(**options: Any) -> list[str]:
     """Return what is impossible in a pass."""
-    return list(impossible(asking(**options), SPACE))
+    return [message for _, message in impossible(asking(**options), SPACE)]
 
 
 # --- output -----------------------------------------------------------------------------------------------------------
@@ -155,7 +156,7 @@ def test_per_is_the_sample_unless_said(tmp_path: Path, text: str, per: str, prob
         ("votes: {k: 2, how: any}", Votes(2, "any"), []),
         ("votes: {k: 2, how: all}", Votes(2, "all"), []),
         ("votes: {k: 3, how: mean}", Votes(3, "mean"), []),
-        ("votes: 3", None, ["1: 'votes' must be a mapping, got a number."]),
+        ("votes: 3", None, ["1: 'votes' must be a mapping, got a number. Write votes: {k: 5}."]),
         ("votes:\n  how: any", Votes(2, "any"), ["1: 'votes.k' is missing. Say how many draws vote."]),
         ("votes: {k: 1}", Votes(2), ["1: 'votes.k' must be at least 2, got 1."]),
         ("votes: {k: many}", Votes(2), ["1: 'votes.k' must be a whole number, got a text."]),
@@ -310,7 +311,11 @@ def test_thresholds_need_probabilities_that_decide(options: dict[str, Any]) -> N
     ("model", "constrain", "own"),
     [
         (Model("m", params={"response_format": {"type": "json_object"}}), "auto", "response_format"),
-        (Model("m", params={"structured_outputs": {}, "grammar": "root ::="}), "json_schema", "grammar, structured_outputs"),
+        (
+            Model("m", params={"structured_outputs": {}, "grammar": "root ::="}),
+            "json_schema",
+            "grammar, structured_outputs",
+        ),
         (Model("m", "completions", params={"json_schema": {}}), "grammar", "json_schema"),
         (Model("m", "responses", params={"text": {"format": {"type": "json_object"}}}), "auto", "text.format"),
     ],

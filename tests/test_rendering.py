@@ -12,18 +12,10 @@ from strategies_labels import unhurried
 
 from harness.labelspace import Field, Group, Label, LabelSpace
 from harness.parsing import Output
-from harness.prompt import (
-    MOST_QUESTIONS,
-    MessageTemplate,
-    Model,
-    Pass,
-    QuestionTemplates,
-    Shots,
-    Unit,
-    Votes,
-)
+from harness.prompt import MOST_QUESTIONS, MessageTemplate, Model, Pass, QuestionTemplates, Unit, Votes
 from harness.records import Call, FailureKind, Prediction, Sample
 from harness.rendering import answer_context, answer_names, base_context, known_names, render_call, unit_context
+from harness.shots import Shots
 from harness.template import TemplateError
 
 SPACE = LabelSpace(

@@ -114,6 +114,16 @@ def test_many_labels_that_no_run_predicts_are_one_line(project: Path) -> None:
     assert "\nt2 " not in text
 
 
+@pytest.mark.parametrize(
+    ("name", "header"),
+    [("v1", "v1"), ("containers", "containers"), ("v1-20260103-030405", "v1-\n20260103-\n030405"),
+     ("abcdefghijklmnopqrstuvwxyz", "abcdefghijklmnop\nqrstuvwxyz")],
+)  # fmt: skip
+def test_a_name_breaks_at_its_hyphens(name: str, header: str) -> None:
+    """The name of a version stands whole over its column; only what is very long is broken within a word."""
+    assert changes._stacked(name) == header
+
+
 def test_more_changes_than_the_limit_are_counted(project: Path) -> None:
     """Samples beyond the limit are counted, with what shows them; at limit 0 none is listed."""
     runs = stored_run(project, "v1"), stored_run(project, "v3")

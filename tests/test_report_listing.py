@@ -189,6 +189,17 @@ def test_a_field_without_gold_is_told_apart_from_one_that_has_none(project: Path
     assert "mood       happy (gold: not known)\nitem       none (gold: none)\n" in shown
 
 
+def test_failures_tell_the_fields_beside_the_labels(project: Path, cli: Cli) -> None:
+    """A wrong sample shows what its fields were answered with, and their gold."""
+    fields = "fields:\n  mood: {type: choice, values: [happy, mad]}\nsplits:"
+    write(project / "datasets/reviews.yaml", cli_project.DATASET.replace("splits:", fields))
+    write_samples(project, {"r1": {"text": "Never came.", "labels": ["shipping"], "mood": "mad"}})
+    head = "dataset: ../datasets/reviews.yaml\nmodel: scripted\n"
+    write(project / "prompts/v1.yaml", head + "template: '{{ text }}'\noutput: {format: json, fields: [mood]}\n")
+    stored_run(project, "v1", {"r1": '{"labels": ["price"], "mood": "happy"}'})
+    assert "  gold: shipping  predicted: price\n  mood: happy (gold: mad)\n  raw: " in cli("failures", "v1").out
+
+
 def test_one_sample_as_json_says_whether_it_is_right(project: Path, cli: Cli) -> None:
     """As JSON a sample is right, wrong or failed; one without gold is none of these."""
     run = stored_run(project, "v3")

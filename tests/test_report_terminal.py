@@ -181,6 +181,7 @@ def test_a_denial_is_never_offered_as_an_alias() -> None:
     """An off-list answer that denies a label would, as its alias, turn every denial into an answer."""
     space = LabelSpace((Label("refund"), Label("price")))
     assert near_misses(space, ["no refund", "refunds", "not price", "pricing"]) == [("refund", "refunds")]
+    assert near_misses(space, ["Price", "prices"]) == [("price", "prices")]  # "price" is a label: of another group, say
 
 
 def test_versions_in_a_row_are_one_line_each(project: Path, snapshot: SnapshotAssertion) -> None:

@@ -20,11 +20,12 @@ from harness.errors import DataError
 from harness.identity import gold_hash, text_id
 from harness.labelspace import Field, Label, LabelSpace
 from harness.parsing import Output
-from harness.prompt import MessageTemplate, Model, Pass, Shots
+from harness.prompt import MessageTemplate, Model, Pass
 from harness.records import GoldField, Sample, first_right
 from harness.rendering import base_context, render_call
 from harness.samples import RESERVED, Columns, SampleSet, read_samples, split_labels
 from harness.selection import Selection, select
+from harness.shots import Shots
 
 SPACE = LabelSpace(
     (Label("shipping", aliases=("late delivery",)), Label("price"), Label("poor, but cheap")),

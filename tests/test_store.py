@@ -23,21 +23,11 @@ from harness.errors import DataError, RunBusyError, RunNameError
 from harness.jsonfiles import write_bytes, write_json
 from harness.labelspace import Field, Label, LabelSpace
 from harness.parsing import Output
-from harness.prompt import Engine, MessageTemplate, Model, Pass, Prompt, Shots
+from harness.prompt import Engine, MessageTemplate, Model, Pass, Prompt
 from harness.records import Call, CallError, Completion, FailureKind, Prediction, Sample, Usage
-from harness.store import (
-    FORMAT,
-    Manifest,
-    RunWriter,
-    StoredRun,
-    create_run,
-    find_run,
-    is_held,
-    list_runs,
-    load_run,
-    new_id,
-    open_run,
-)
+from harness.runnames import find_run, list_runs
+from harness.shots import Shots
+from harness.store import FORMAT, Manifest, RunWriter, StoredRun, create_run, is_held, load_run, new_id, open_run
 
 SPACE = LabelSpace(
     (Label("shipping", "Late", ("delivery",), "s", "logistics"), Label("quality")),

@@ -11,18 +11,8 @@ from strategies_labels import unhurried
 
 from harness.errors import DataError
 from harness.labelspace import Label
-from harness.template import (
-    Inclusion,
-    TemplateError,
-    check_expression,
-    check_names,
-    expression,
-    inclusions,
-    names_used,
-    reached,
-    render,
-    sample_filter,
-)
+from harness.template import TemplateError, expression, render, sample_filter
+from harness.templatenames import Inclusion, check_expression, check_names, inclusions, names_used, reached
 
 CONTEXT: dict[str, Any] = {
     "text": "late",

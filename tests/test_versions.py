@@ -326,6 +326,20 @@ def test_what_differs_beside_the_words_is_told(runs: Runs) -> None:
     )
 
 
+def test_another_way_to_ask_is_told(runs: Runs) -> None:
+    """Fan-out, votes, thresholds and what constrained the answers differ beside the words: each is a note."""
+    asked = "per: group\nvotes: {k: 2, how: mean}\noutput: {format: list, threshold: 0.4, thresholds: {price: 0.9}}\n"
+    dataset = runs.folder.root / "datasets/reviews.yaml"
+    dataset.write_text(dataset.read_text() + "groups: {all: [shipping, quality, price]}\n")
+    one, two = runs.make("v1"), runs.make("v2", text=PROMPT + asked)
+    three = runs.make("v3", text=PROMPT + "output: {format: list, constrain: grammar}\n")
+    assert runs.compare(one, two, three).notes == (
+        "asked: v1 per sample, v2 per group, 2 votes, mean, v3 per sample",
+        "threshold: v1 none, v2 0.4 price 0.9, v3 none",
+        'constrained: v1 no, v2 no, v3 {"main":"grammar"}',
+    )
+
+
 def test_answers_that_were_drawn_again_are_told(runs: Runs, switch: Switch) -> None:
     """A run whose bad answers were redrawn is not compared in silence: that inflates scores."""
     switch.to(right_but(s1="bananas"))
@@ -368,13 +382,16 @@ def test_a_version_whose_prompt_has_changed_since_is_doubtful(runs: Runs) -> Non
     assert doubted(runs, id_, run) == []
 
 
-FROM_FILES = HEAD + """\
+FROM_FILES = (
+    HEAD
+    + """\
 vars: {tone: calm, guide: {file: guide.md}}
 template: |
   {% include "part.txt" %}
   {{ tone }} {{ guide }} {{ shots | length }} {{ text }}
 shots: {from: ../datasets/shots.jsonl}
 """
+)
 
 
 @pytest.mark.parametrize(
@@ -436,3 +453,9 @@ def test_a_prompt_that_is_gone_or_broken_leaves_no_doubt_to_tell(runs: Runs) -> 
     assert doubted(runs, "v1", run) == []
     path.unlink()
     assert doubted(runs, "v1", run) == []
+
+
+def test_params_that_all_passes_share_are_told_once(runs: Runs) -> None:
+    """A prompt of two passes with the params of one differs from it in no params."""
+    one, two = runs.make("v1"), runs.make("v2", text=TWO_PASSES)
+    assert not any(note.startswith("params") for note in runs.compare(one, two).notes)

@@ -64,7 +64,9 @@ def test_half_of_the_votes_are_no_majority() -> None:
 
 def test_the_mass_of_a_mean_is_the_mean_of_masses() -> None:
     """What mean probabilities rest on is told where all draws tell it; a share of votes rests on no tokens."""
-    sure = Answer(frozenset({"price"}), probabilities={"price": 0.9, "quality": 0.2}, mass={"price": 1.0, "quality": 0.9})
+    sure = Answer(
+        frozenset({"price"}), probabilities={"price": 0.9, "quality": 0.2}, mass={"price": 1.0, "quality": 0.9}
+    )
     less = Answer(frozenset(), probabilities={"price": 0.4, "quality": 0.1}, mass={"price": 0.5})
     assert voting(sure, less, how="mean").mass == {"price": 0.75}
     assert voting(sure, less, said(), how="mean").mass == {}

@@ -26,7 +26,7 @@ def complete_run(ctx: click.Context, param: click.Parameter, incomplete: str) ->
     from click.shell_completion import CompletionItem
 
     from harness.project import find_project
-    from harness.store import list_runs
+    from harness.runnames import list_runs
 
     try:
         runs = list_runs(find_project().runs)

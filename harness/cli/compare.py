@@ -29,8 +29,8 @@ def command(runs: tuple[str, ...], limit: int, output: Path | None, as_json: boo
     from dataclasses import asdict
 
     from harness import api
+    from harness.plainvalues import to_plain
     from harness.report import changes, files
-    from harness.scoring import to_plain
 
     if len(runs) < 2:
         raise click.UsageError("name at least two runs: the baseline first. Type 'harness runs' to see them.")

@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 
 LATEST = "latest"
 CHANGES_SHOWN = 5
+ENOUGH_TO_CALIBRATE = 20
+"""Samples from which on thresholds are worth looking for."""
 FROZEN = ("model", "base_url", "variables", "split", "limit", "filter_", "samples", "repeat", "tag", "dry_run")
 """Options that say what a new run asks, or that none is made."""
 
@@ -162,7 +164,7 @@ def _continue(
     """Go on with a run."""
     from harness import api
     from harness.project import find_project
-    from harness.store import find_run
+    from harness.runnames import find_run
 
     if baseline is not None:
         find_run(find_project().runs, baseline)  # a name that means none is told before any call
@@ -173,7 +175,7 @@ def _continue(
 def _resolved(baseline: str | None, plans: list[tuple[Plan, Project]]) -> str | None:
     """Return the id of the baseline before the new runs are there; a name that means none is told before any call."""
     from harness.errors import RunNameError
-    from harness.store import find_run
+    from harness.runnames import find_run
 
     if baseline is None:
         return None
@@ -288,7 +290,7 @@ def _next(runs: list[Run], compared: ComparedRuns | None) -> list[str]:
     if sum(last.result.failures.values()):
         kind = max(last.result.failures, key=lambda each: last.result.failures[each])
         commands.append(f"harness failures {name} --kind {kind}")
-    if last.result.probabilities is not None:
+    if last.result.probabilities is not None and manifest.n_samples >= ENOUGH_TO_CALIBRATE:
         commands.append(f"harness calibrate {name}")
     return commands
 
@@ -296,7 +298,7 @@ def _next(runs: list[Run], compared: ComparedRuns | None) -> list[str]:
 def _typed(run: StoredRun, project: Project) -> str:
     """Return what to type to mean a run: its version where that means this very run, else its id."""
     from harness.errors import RunNameError
-    from harness.store import find_run
+    from harness.runnames import find_run
 
     version = run.manifest.version
     try:

@@ -22,7 +22,8 @@ def command(limit: int, as_json: bool) -> int:
 
     from harness.project import find_project
     from harness.report.listing import run_row, runs_table
-    from harness.store import is_held, list_runs
+    from harness.runnames import list_runs
+    from harness.store import is_held
 
     project = find_project()
     every = list_runs(project.runs)

@@ -35,6 +35,7 @@ BULLET = re.compile(
 UNTICKED = re.compile(r"(?:[-*+•]\s+)?(?:\[\s?\]|[☐❌✗✘✖🚫])\ufe0f?\s*(?=\w)")
 """An empty or crossed box before an item: it is denied."""
 
+_EMPTY_BOX = re.compile(r"\[ ?\]\Z")
 _LEAD_IN = re.compile(r"(?:(?:and|&)\s+|(?:#{1,6}|>)\s*)", re.IGNORECASE)
 _PAIRS = {'"': '"', "'": "'", "`": "`", "*": "*", "_": "_"}
 _PAIRS |= {"“": "”", "„": "“", "‘": "’", "«": "»", "「": "」"}
@@ -73,7 +74,8 @@ def _without_reasoning(text: str) -> tuple[str, bool]:
     channels = list(_CHANNEL.finditer(text))
     if channels:
         final = channels[-1]
-        return (text[final.end() :], False) if final[1] == "final" else ("", True)
+        is_said = final[1] == "final" or " to=" in final[0]  # a tool is called, with the answer as its arguments
+        return (text[final.end() :], False) if is_said else ("", True)
     kept: list[str] = []
     position, inside = 0, False
     for tag in _REASONING.finditer(text):
@@ -119,7 +121,7 @@ def peel(text: str) -> Iterator[str]:
 
 
 def _without_layer(text: str) -> str:
-    if UNTICKED.match(text):
+    if UNTICKED.match(text) or _EMPTY_BOX.search(text):
         return ""
     visible = text.strip(INVISIBLE)
     if visible != text:

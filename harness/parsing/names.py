@@ -37,8 +37,8 @@ _NO = re.compile(
     re.IGNORECASE,
 )
 
-_CROSS = re.compile(r" ?[❌✗✘✖🚫☐]\ufe0f?\Z")
-_TICK = re.compile(r" ?[✓✔✅☑]\ufe0f?\Z")
+_CROSS = re.compile(r"(?:[❌✗✘✖🚫☐]\ufe0f?|\[ ?\])\Z")
+_TICK = re.compile(r"(?:[✓✔✅☑]\ufe0f?|\[[xX✓✔]\])\Z")
 
 # A score says how much, not whether.
 _SCORE = re.compile(r"\d*\.\d+%?|\d{1,3} ?%|\d{1,3}/\d{1,3}")
@@ -153,13 +153,13 @@ class Names:
                     return Item(Kind.OTHER, clip(core), opener, explanation)
                 kind = Kind.DENIED if found.kind is Kind.LABEL and denies(explanation) else found.kind
                 return Item(kind, found.name, opener, explanation)
-        return self._marked(core)
+        return self._marked(piece.strip()) or self._marked(core)
 
-    def _marked(self, core: str) -> Item | None:
+    def _marked(self, text: str) -> Item | None:
         """Return the label that a tick or a cross stands behind, or None."""
         for mark, kind in ((_TICK, Kind.LABEL), (_CROSS, Kind.DENIED)):
-            sign = mark.search(core[-3:])
-            found = self.exact(core[: len(core) - len(sign[0])]) if sign else None
+            sign = mark.search(text[-3:])
+            found = self.exact(text[: len(text) - len(sign[0])]) if sign else None
             if found and found.kind is Kind.LABEL:
                 return Item(kind, found.name)
         return None

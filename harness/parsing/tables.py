@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
-from harness.parsing.cleaning import bare
-from harness.parsing.headings import Heading, heading_of
-
 _RULE = re.compile(r":?-+:?")
 _NUMBER_SIGN = re.compile(r"(?:#|no\.?|nr\.?|number)", re.IGNORECASE)
+_LABELS = re.compile(
+    r"\b(?:labels?|categor(?:y|ies)|tags?|topics?|themes?|class(?:es)?|complaints?|issues?|etiquetas?|kategorien?)\b|标签|ラベル",
+    re.IGNORECASE,
+)
 _DENYING = re.compile(r"\b(?:not|no|non|without|excluded|irrelevant|absent|rejected)\b|n['’]t\b", re.IGNORECASE)
 _DASHES = " -–—.…"
 
@@ -51,7 +52,9 @@ def _cells(line: str) -> list[str]:
 def _read(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
     """Return a table's rows as lines; empty when it is none of labels."""
     first = 1 if len(head) > 1 and _NUMBER_SIGN.fullmatch(head[0]) else 0
-    if heading_of(bare(head[first])) is not Heading.LABELS or any(map(_DENYING.search, head[first + 1 :])):
+    # Of two columns of labels nobody knows what each of them is for.
+    of_labels = [at for at, cell in enumerate(head) if _LABELS.search(cell)]
+    if of_labels != [first] or any(map(_DENYING.search, head[first:])):
         return []
     if not all(cell.strip(_DASHES) for row in rows for cell in row[first:]):
         return []

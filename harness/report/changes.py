@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 
@@ -33,6 +34,9 @@ from harness.versions import ComparedRuns
 
 MOST_WITH_CHANGE = 5
 """Runs that are shown with a change beside every F1; of more there is no room for it."""
+
+WIDEST_NAME = 16
+"""Characters of a run's name in a line of a header."""
 
 MOST_IN_A_CELL = 8
 """Labels of a prediction that are named in a list of changes: an answer of all 28 would fill the screen."""
@@ -127,8 +131,10 @@ def labels_table(comparison: Comparison) -> RenderableType:
 
 
 def _stacked(name: str) -> str:
-    """Return a name as a narrow header: a run's id breaks at its hyphens."""
-    return "\n".join(textwrap.wrap(one_line(name, LONGEST_NAME), 9))
+    """Return a name as a narrow header: it breaks at its hyphens, and within a word only where that is very long."""
+    shown = one_line(name, LONGEST_NAME)
+    widest = max(len(part) for part in re.split(r"(?<=-)|\s", shown))
+    return "\n".join(textwrap.wrap(shown, min(max(9, widest), WIDEST_NAME)))
 
 
 def _tally(label: str, diff: Diff) -> tuple[Text, Text]:

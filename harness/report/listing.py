@@ -119,6 +119,8 @@ def _failure(failure: Failure, run: StoredRun) -> Iterator[RenderableType]:
         said(prediction, run.manifest.space),
         (f"  off list: {off_list}" if off_list else "", QUIET),
     )
+    for name, told in _fields(failure):
+        yield Padding(Text(f"{one_line(name, 40)}: {told}"), (0, 0, 0, 2))
     for name, raw in failure.raws.items():
         shown = "(nothing came back)" if raw is None else one_line(raw, 300) or "(empty)"
         yield Padding(Text(f"{_which(name, failure, run)}: {shown}", style=QUIET), (0, 0, 0, 2))
@@ -190,10 +192,7 @@ def sample_report(
         ranked = sorted(prediction.probabilities.items(), key=lambda item: -item[1])
         shown = ", ".join(f"{one_line(name, 40)} {value:.2f}" for name, value in ranked[:MOST_PROBABLE])
         parts.append(_fact("P(label)", shown + (", …" if len(ranked) > MOST_PROBABLE else "")))
-    for name in prediction.asked_fields:
-        got = prediction.fields.get(name, "(unanswered)")
-        wanted = _value(sample.fields[name]) if name in sample.fields else "not known"
-        parts.append(_fact(name, f"{_value(got)} (gold: {wanted})"))
+    parts += [_fact(name, told) for name, told in _fields(failure)]
     asked: Mapping[str, Any] | None = None
     for request in requests:
         parts += [Text(""), *_exchange(request, asked)]
@@ -209,7 +208,14 @@ def _input(name: str, value: str) -> Iterator[RenderableType]:
 
 
 def _fact(name: str, value: str | Text, style: str = "") -> Text:
-    return Text.assemble(f"{one_line(name, 40):<11}", (value, style) if isinstance(value, str) else value)
+    return Text.assemble(f"{one_line(name, 40):<10} ", (value, style) if isinstance(value, str) else value)
+
+
+def _fields(failure: Failure) -> Iterator[tuple[str, str]]:
+    """Yield each field that was asked for, with what was answered and what is gold."""
+    for name in failure.prediction.asked_fields:
+        got, gold = failure.prediction.fields.get(name, "(unanswered)"), failure.sample.fields
+        yield name, f"{_value(got)} (gold: {_value(gold[name]) if name in gold else 'not known'})"
 
 
 def _value(value: GoldField) -> str:

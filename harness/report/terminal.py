@@ -314,9 +314,9 @@ def failure_lines(scores: Scores, manifest: Manifest) -> Iterator[RenderableType
     )
     if scores.off_list:
         most = [f"'{one_line(text, 24)}' {n}" for text, n in list(scores.off_list.items())[:5]]
-        rest = len(scores.off_list) - 5
+        rest = f" and {numbers.plural(len(scores.off_list) - 5, 'other')}" if len(scores.off_list) > 5 else ""
         samples = numbers.plural(scores.off_list_samples, "sample" if scores.n_repeats == 1 else "answer")
-        yield Text(f"Off-list labels in {samples}: {', '.join(most)}" + (f" and {numbers.plural(rest, 'other')}" if rest > 0 else ""))
+        yield Text(f"Off-list labels in {samples}: {', '.join(most)}{rest}")
         for label, spelling in near_misses(manifest.space, scores.off_list):
             alias = f"  if '{one_line(spelling, 40)}' means {label}: make it an alias of {label}"
             told = f"{alias}, then: harness score {manifest.id}"
@@ -341,8 +341,8 @@ def near_misses(space: LabelSpace, off_list: Iterable[str], most: int = 3) -> li
     """Return (label, spelling) for off-list answers that look like a label. Offered, never accepted by themselves."""
     found: list[tuple[str, str]] = []
     for spelling in off_list:
-        if spelling.split(" ")[0] in _DENIALS:
-            continue  # "no refund" as an alias of refund would turn a denial into an answer
+        if spelling.split(" ")[0] in _DENIALS or space.find(spelling):
+            continue  # "no refund" as an alias of refund would turn a denial into an answer; a label was not asked about
         near = difflib.get_close_matches(spelling, space.spellings, n=1, cutoff=0.75)
         if near and len(found) < most:
             found.append((space.spellings[near[0]], spelling))
