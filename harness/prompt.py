@@ -204,8 +204,8 @@ class Prompt:
         version: The file's name without its ending; what the version is called everywhere.
         parent: The version that this one was made from: its default baseline.
         variables: Constant template variables.
-        given: Names of those variables that were given from outside of the file.
         files: Texts of the files that the templates include or import, by the names that they use for them.
+        given: Names of those variables that were given from outside of the file.
     """
 
     version: str
@@ -214,9 +214,9 @@ class Prompt:
     notes: str = ""
     dataset: Path | None = None
     variables: Mapping[str, str] = field(default_factory=dict)
-    given: tuple[str, ...] = ()
     path: Path | None = None
     files: Mapping[str, str] = field(default_factory=dict)
+    given: tuple[str, ...] = ()
 
     @property
     def hash(self) -> str:

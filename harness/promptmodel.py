@@ -83,6 +83,11 @@ def _logprobs_problems(model: Model) -> Iterator[str]:
             "'model.params' must ask for log-probabilities by a number with 'api: completions', that of the tokens that "
             "are listed. Write logprobs: 5."
         )
+    if model.api == "chat" and type(params.get("logprobs")) is int:
+        yield (
+            "'model.params' must ask for log-probabilities in another way with 'api: chat'. "
+            f"Write logprobs: true and top_logprobs: {params['logprobs']}."
+        )
     listed = params.get("include")
     included = _RESPONSES_LOGPROBS in listed if isinstance(listed, list) else False
     if model.api == "responses" and ("logprobs" in params or ("top_logprobs" in params and not included)):

@@ -118,7 +118,9 @@ def _unknown_in_answers(source: str, earlier: list[str], labels: Sequence[str]) 
     for tag in _TAG.finditer(source):
         for name, at in _members(_EARLIER, tag):
             if name not in earlier and name not in _OF_MAPPINGS:
-                message = f"there is no earlier pass '{name}'; there is {listing(earlier)}.{did_you_mean(name, earlier)}"
+                message = (
+                    f"there is no earlier pass '{name}'; there is {listing(earlier)}.{did_you_mean(name, earlier)}"
+                )
                 yield TemplateError(message, source.count("\n", 0, at) + 1)
         for pattern, what in ((_SCORE, "scores"), (_PREDICTED, "predicted")):
             for name, at in _members(pattern, tag):

@@ -132,7 +132,9 @@ def _with_files(files: Frozen) -> ImmutableSandboxedEnvironment:
     texts = dict(files)
 
     def load(name: str) -> tuple[str, str, Callable[[], bool]] | None:
-        return (texts[name], f"{_PLACE}{name}", lambda: True) if name in texts else None
+        # Jinja drops a file's last line break, and `trim_blocks` the one behind the tag: without this, what follows an
+        # include on the next line would be glued to the file's last word.
+        return (f"{texts[name]}\n", f"{_PLACE}{name}", lambda: True) if name in texts else None
 
     return _environment(jinja2.FunctionLoader(load)) if files else ENVIRONMENT
 

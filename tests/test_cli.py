@@ -425,8 +425,9 @@ def test_a_variable_that_no_prompt_uses_is_told(project: Path, cli: Cli, command
     (project / "prompts/v1.yaml").write_text(text.replace("[v1]", "{{ tone }}") + "vars: {tone: mild}\n")
     both = (*command, "prompts/v1.yaml", "prompts/v2.yaml")
     assert "tone" not in cli(*both, "--var", "tone=x").err
-    assert "warning: --var ton: no template and no 'when' uses it, so that it changes nothing. Did you mean 'tone'?" in (
-        cli(*both, "--var", "ton=x").err
+    assert (
+        "warning: --var ton: no template and no 'when' uses it, so that it changes nothing. Did you mean 'tone'?"
+        in (cli(*both, "--var", "ton=x").err)
     )
     assert "    mild Labels:" in cli("check", "prompts/v1.yaml", "--show", "1").out
 

@@ -80,7 +80,7 @@ def test_parameters_of_another_api_are_told_before_any_call(folder: Folder) -> N
     with pytest.raises(DataError) as caught:
         folder.task("v2")
     assert str(caught.value) == (
-        f"{folder.path('v2')}:1: 'model.params' must not set 'max_tokens': with 'api: responses' it is called "
+        f"{folder.path('v2')}:2: 'model.params' must not set 'max_tokens': with 'api: responses' it is called "
         "'max_output_tokens'. Rename it."
     )
 

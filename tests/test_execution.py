@@ -337,7 +337,9 @@ def test_a_dry_run_tells_a_price_only_where_it_is_a_bound(
 
 def test_a_dry_run_tells_texts_without_a_vector(folder: Folder) -> None:
     """Shots by embeddings ask for vectors first: their number stands alone, and without it no price is a bound."""
-    folder.prompt("v1", PROMPT + "shots: {from: ../datasets/shots.jsonl, k: 2, select: similar, by: embeddings, model: e5}\n")
+    folder.prompt(
+        "v1", PROMPT + "shots: {from: ../datasets/shots.jsonl, k: 2, select: similar, by: embeddings, model: e5}\n"
+    )
     project = replace(folder.project, settings=replace(folder.project.settings, prices={"scripted": PRICE}))
     with ScriptedServer(right_but()) as server:
         plan = folder.plan(base_url=server.base_url)

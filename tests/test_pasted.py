@@ -135,3 +135,39 @@ def test_any_text_can_be_pasted(text: str) -> None:
     except DataError:
         return
     assert len(found) == sum(bool(line.strip()) for line in text.split("\n"))
+
+
+def test_a_line_about_one_label_is_read_as_being_about_it() -> None:
+    """The completions of a `per: label` run each have their label; with a label given, only its own are read."""
+    rows = [{"raw": "yes", "unit": "shipping", "pass": "a"}, {"raw": "no", "unit": "price", "pass": "a"}]
+    text = "\n".join(json.dumps(row) for row in rows)
+    found = read_pasted(text, "out", SPACE, Output("yes_no"))
+    assert [(each.unit, each.result.labels) for each in found if isinstance(each.result, Answer)] == [
+        ("shipping", {"shipping"}),
+        ("price", frozenset()),
+    ]
+    assert found[1].to_json(SPACE)["unit"] == "price"
+    (only,) = read_pasted(text, "out", SPACE.only(["price"]), Output("yes_no"))
+    assert only.line == 2
+
+
+def test_lines_of_other_passes_are_passed_over() -> None:
+    """What another pass was answered may have another format."""
+    rows = [{"raw": "shipping", "pass": "first"}, {"raw": "yes", "pass": "second"}, {"raw": "price"}]
+    found = read_pasted("\n".join(json.dumps(row) for row in rows), "out", SPACE, LIST, "first")
+    assert [each.line for each in found] == [1, 3]
+
+
+def test_a_line_about_a_group_is_read_with_its_labels() -> None:
+    """A unit that is a group means its labels; one that is neither is not of this label space."""
+    grouped = LabelSpace((Label("shipping", group="g"), Label("price")), ())
+    rows = [{"raw": "shipping, price", "unit": "g"}, {"raw": "shipping", "unit": "elsewhere"}]
+    (found,) = read_pasted("\n".join(json.dumps(row) for row in rows), "out", grouped, LIST)
+    assert (found.unit, found.result.off_list) == ("g", ("price",))
+
+
+@pytest.mark.parametrize("text", ["yes", '{"raw": "yes"}'])
+def test_a_format_of_one_label_needs_to_know_which(text: str) -> None:
+    """An answer about nobody knows which label is not read as one about all of them."""
+    with pytest.raises(DataError, match=r"^format yes_no answers for one label\. Give --label, one of shipping, "):
+        read_pasted(text, "out", SPACE, Output("yes_no"))

@@ -171,6 +171,11 @@ def test_what_goes_together_is_no_problem(model: Model) -> None:
             "are listed. Write logprobs: 5.",
         ),
         (
+            Model("m", params={"logprobs": 20}),
+            "'model.params' must ask for log-probabilities in another way with 'api: chat'. "
+            "Write logprobs: true and top_logprobs: 20.",
+        ),
+        (
             Model("m", "responses", params={"logprobs": True, **LOGPROBS}),
             "'model.params' must ask for log-probabilities in another way with 'api: responses'. "
             "Write include: [message.output_text.logprobs] and top_logprobs: 20.",

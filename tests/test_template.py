@@ -163,6 +163,13 @@ FILES = {
 }
 
 
+def test_what_follows_an_include_is_not_glued_to_it() -> None:
+    """An included file keeps its last line break; one without it ends where it ends."""
+    source = "Rules:\n{% include 'rules' %}\nText"
+    assert render(source, {}, {"rules": "- one\n- two\n"}) == "Rules:\n- one\n- two\nText"
+    assert render("{% include 'a' %}!", {}, {"a": "so"}) == "so!"
+
+
 def test_a_template_includes_and_imports_the_given_files() -> None:
     """What is included sees the names of the template, loop variables too; macros come by import or from … import."""
     assert render("{% include 'guideline.j2' %}.", {"tone": "calm", "text": "late"}, FILES) == "Rules:\n\n- calm: LATE."

@@ -58,16 +58,15 @@ def command(
     from harness.yamlfile import read_text
 
     project = find_project(prompt or dataset)
-    space, output = (
-        _of_prompt(prompt, pass_name, dataset, project)
-        if prompt is not None
-        else _of_dataset(dataset, format_name or "list", project)
-    )
+    if prompt is not None:
+        space, output, pass_name = _of_prompt(prompt, pass_name, dataset, project)
+    else:
+        space, output = _of_dataset(dataset, format_name or "list", project)
     output = _changed(output, format_name, options, fields)
     space = _about(space, output, label)
     piped = str(file) == "-"
     text = sys.stdin.buffer.read().decode("utf-8", "replace") if piped else read_text(file)
-    outputs = read_pasted(text, "standard input" if piped else str(file), space, output)
+    outputs = read_pasted(text, "standard input" if piped else str(file), space, output, pass_name)
     if as_json:
         for each in outputs:
             sys.stdout.write(json_text(each.to_json(space)) + "\n")
@@ -87,7 +86,7 @@ def _of_dataset(dataset: Path | None, format_name: str, project: Project) -> tup
 
 def _of_prompt(
     prompt: Path, pass_name: str | None, dataset: Path | None, project: Project
-) -> tuple[LabelSpace, Output]:
+) -> tuple[LabelSpace, Output, str]:
     from harness.promptfile import load_task
 
     task = load_task(prompt, project, dataset=dataset)
@@ -96,7 +95,8 @@ def _of_prompt(
         raise DataError(
             f"--pass: must be one of {listing(passes)}, got '{pass_name}'.{did_you_mean(pass_name, passes)}"
         )
-    return task.dataset.space, passes[pass_name or next(iter(passes))].output
+    name = pass_name or next(iter(passes))
+    return task.dataset.space, passes[name].output, name
 
 
 def _changed(output: Output, format_name: str | None, options: tuple[str, ...], fields: str | None) -> Output:
@@ -128,10 +128,10 @@ def _option(pair: str) -> tuple[str, Any]:
 
 
 def _about(space: LabelSpace, output: Output, label: str | None) -> LabelSpace:
-    """Return the label space to read with: of one label for a format that answers for one.
+    """Return the label space to read with.
 
     Raises:
-        DataError: The label is unknown or missing, or the output is impossible for the label space.
+        DataError: The label is unknown, or the output is impossible for the label space.
     """
     from harness.parsing import FORMATS
 
@@ -140,10 +140,6 @@ def _about(space: LabelSpace, output: Output, label: str | None) -> LabelSpace:
         if found is None:
             raise DataError(f"--label: must be a label, got '{label}'.{did_you_mean(label, space.names)}")
         space = space.only([found])
-    elif FORMATS[output.format].one_label and len(space) != 1:
-        raise DataError(
-            f"format {output.format} answers for one label. Give --label, one of {listing(space.names, 5)}."
-        )
     if problems := FORMATS[output.format].check(output, space):
         raise DataError("\n".join(f"output: {each}" for each in problems))
     return space

@@ -23,7 +23,8 @@ def parsed_report(outputs: Sequence[Pasted], space: LabelSpace, output: Output) 
     parts: list[RenderableType] = []
     for each in outputs:
         raw = "(no text)" if each.completion.raw is None else one_line(each.completion.raw, 300) or "(empty)"
-        parts.append(Text.assemble((f"{each.line:>4}  ", QUIET), raw))
+        about = f"{one_line(each.unit, 40)}: " if each.unit else ""
+        parts.append(Text.assemble((f"{each.line:>4}  {about}", QUIET), raw))
         parts.append(Padding(_reading(each.result, space, output), (0, 0, 0, 6)))
     return Group(*parts, Text(""), _sums(outputs, output))
 
