@@ -6,7 +6,6 @@ The embedded model counts the tokens itself, with its own chat template; for eve
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any

@@ -361,8 +361,8 @@ def test_labels_without_a_code_are_told() -> None:
     """Where the codes come from the labels, each label needs one."""
     space = LabelSpace((Label("shipping", code="a"), Label("price"), Label("quality")))
     assert CODES.check(Output("codes"), space) == [
-        "every label needs a code, but there is none for price, quality. Give it one in the dataset (`code: s`), or say what each"
-        " code stands for in 'codes'."
+        "every label needs a code, but there is none for price, quality. Give it one in the dataset (`code: s`),"
+        " or say what each code stands for in 'codes'."
     ]
 
 

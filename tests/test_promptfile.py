@@ -162,8 +162,8 @@ WRONG = {
         PASSES + PASS + "  - template: '{{ text }}!'\n    per: group\n    output: {format: list, threshold: 0.2}\n",
         [
             "6: 'per: group' needs a group for every label, but these have none: shipping, quality, price.",
-            "7: 'threshold' needs probabilities. Ask for log-probabilities (model.params: {logprobs: true, top_logprobs: 20}) "
-            "with format yes_no or codes, or use format scores, or votes with 'how: mean'.",
+            "7: 'threshold' needs probabilities. Ask for log-probabilities (model.params: {logprobs: true, "
+            "top_logprobs: 20}) with format yes_no or codes, or use format scores, or votes with 'how: mean'.",
         ],
     ),
     "a contradiction with the top": (

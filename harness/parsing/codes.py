@@ -118,8 +118,8 @@ def _problems(space: LabelSpace, output: Output) -> list[str]:
         return [f"codes must name every label, but no code stands for {listing(unsaid)}."]
     if unsaid:
         return [
-            f"every label needs a code, but there is none for {listing(unsaid)}. Give it one in the dataset (`code: s`), or say"
-            " what each code stands for in 'codes'."
+            f"every label needs a code, but there is none for {listing(unsaid)}. Give it one in the dataset (`code: s`),"
+            " or say what each code stands for in 'codes'."
         ]
     return []
 
