@@ -251,9 +251,12 @@ def _impossible_units(each: Pass, space: LabelSpace) -> Iterator[Contradiction]:
 def _impossible_decisions(each: Pass) -> Iterator[Contradiction]:
     api = each.model.api
     if each.output.format != DECISIONS:
-        yield "output", (
-            f"'api: {api}' answers with probabilities, not in format {each.output.format}. "
-            f"Say here: output: {DECISIONS}"
+        yield (
+            "output",
+            (
+                f"'api: {api}' answers with probabilities, not in format {each.output.format}. "
+                f"Say here: output: {DECISIONS}"
+            ),
         )
     if each.per != "sample":
         yield "per", f"'api: {api}' asks about every label in one request. Take 'per' out."

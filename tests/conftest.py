@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import signal
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
 from projects import KEY, Folder
+
+# A shell that starts a job in the background has it ignore Ctrl-C, which the tests of Ctrl-C would then wait for.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 settings.register_profile("usual", deadline=None)  # how long an example takes depends on what else the machine does
 settings.load_profile("usual")
