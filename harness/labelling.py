@@ -217,8 +217,9 @@ def columns_for(
         space: Its order is that of the labels in a cell.
         fields: Names of the fields that were asked for.
     """
-    names = free_names(["labels", "failure", "off_list", *fields], texts.table, PREFIX)
     found = [None if identity is None else predictions.get(identity) for identity in texts.ids]
+    weighed = ["probabilities"] if any(each is not None and each.probabilities for each in found) else []
+    names = free_names(["labels", "failure", "off_list", *weighed, *fields], texts.table, PREFIX)
     in_lists = any(";" in name or name.startswith("[") for name in space.names)
     labels = [None if each is None or each.failed else space.ordered(each.labels) for each in found]
     kinds = [None if each is None or each.failure is None else str(each.failure) for each in found]
@@ -228,10 +229,21 @@ def columns_for(
         Added(names["failure"], kinds, [each or "" for each in kinds]),
         Added(names["off_list"], off_list, [_list_cell(each) for each in off_list], listed=True),
     ]
+    if weighed:
+        shown = [_probabilities_cell(each, space) for each in found]
+        added.append(Added(names["probabilities"], shown, [each or "" for each in shown]))
     for name in fields:
         values = [None if each is None else each.fields.get(name) for each in found]
         added.append(Added(names[name], values, [_field_cell(value) for value in values]))
     return added, names
+
+
+def _probabilities_cell(prediction: Prediction | None, space: LabelSpace) -> str | None:
+    """Return P(label) of the labels that have one, as a JSON object in label-space order; None where there is none."""
+    if prediction is None or not prediction.probabilities:
+        return None
+    known = {name: prediction.probabilities[name] for name in space.names if name in prediction.probabilities}
+    return json.dumps(known, ensure_ascii=False)
 
 
 def _labels_cell(labels: list[str] | None, in_lists: bool) -> str:

@@ -205,6 +205,16 @@ def test_fields_have_a_column_each(tmp_path: Path) -> None:
     assert mood == Added("mood", ["glad", True, None], ["glad", "true", ""])
 
 
+def test_probabilities_have_a_column_where_there_are_any(tmp_path: Path) -> None:
+    """P(label) is a JSON object in label-space order; without a source of probabilities there is no such column."""
+    found = texts(tmp_path / "d.csv", "id,text\na,x\nb,x\n")
+    weighed = Prediction("a", frozenset({"bad"}), probabilities={"bad": 0.75, "late": 0.5})
+    *_, last = columns(found, weighed, Prediction("b", frozenset()))
+    shown = '{"late": 0.5, "bad": 0.75}'
+    assert last == Added("probabilities", [shown, None], [shown, ""])
+    assert [each.name for each in columns(found, Prediction("a", frozenset()))] == ["labels", "failure", "off_list"]
+
+
 def test_columns_of_the_file_are_never_replaced(tmp_path: Path) -> None:
     """What the file has already is called predicted_… where it is added."""
     found = texts(tmp_path / "d.csv", "text,labels,mood\nx,y,z\n")

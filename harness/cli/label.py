@@ -50,9 +50,9 @@ def command(
     """Label the texts of FILE with a finished prompt, and write its rows with the answers beside them.
 
     Every column and row of FILE is kept as it is. Added are: labels ("a; b", "none" where no label applies), failure
-    (why there is no answer), off_list (what was answered and is no label) and the fields that the prompt asks for; where
-    FILE has such a column, the added one is called predicted_labels and so on. Labels in FILE are never sent. After
-    Ctrl-C type the same command again: what was answered comes from the cache.
+    (why there is no answer), off_list (what was answered and is no label), probabilities (where there are any)
+    and the fields that the prompt asks for; where FILE has such a column, the added one is called predicted_labels and so
+    on. Labels in FILE are never sent. After Ctrl-C type the same command again: what was answered comes from the cache.
 
     \b
     Examples:
