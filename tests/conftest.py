@@ -1,4 +1,4 @@
-"""What every test starts from: a key that is none, no server of the environment's, and a small project."""
+"""What every test starts from: a key that is none, no server or width of the environment's, and a small project."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ settings.register_profile("nightly", max_examples=10_000, deadline=None, suppres
 def _environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", KEY)
     monkeypatch.delenv("OPENAI_BASE_URL", raising=False)
+    monkeypatch.delenv("COLUMNS", raising=False)  # where there is no terminal, tables are 100 columns wide
 
 
 @pytest.fixture

@@ -577,7 +577,7 @@ def test_long_texts_are_read_in_linear_time(piece: str) -> None:
     begin = time.process_time()
     with contextlib.suppress(ParseFailure):
         read(piece * (100_000 // len(piece)))
-    assert time.process_time() - begin < 4.0
+    assert time.process_time() - begin < 15.0
 
 
 @pytest.mark.parametrize("text", ["a = shipping\nb =", "a = shipping\nb = quality", "a: shipping\nb: Badly made"])

