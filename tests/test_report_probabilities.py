@@ -98,3 +98,5 @@ def test_probabilities_are_in_markdown() -> None:
     text = files.probabilities_markdown(scores.probabilities)  # type: ignore[arg-type]
     assert text.splitlines()[0] == "| probabilities | AUROC | AP | Brier loss | ECE | labels | cells |"
     assert f"| macro average | {averages.macro_auroc:.3f} |" in text
+    bins = [each for each in scores.probabilities.bins if each.n]  # type: ignore[union-attr]
+    assert f"| {bins[0].lower:.1f} to {bins[0].upper:.1f} | {bins[0].n} | {bins[0].mean_probability:.3f} |" in text

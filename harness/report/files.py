@@ -166,7 +166,7 @@ def run_markdown(run: StoredRun, scores: Scores, diff: Diff | None) -> str:
 
 
 def probabilities_markdown(scores: ProbabilityScores) -> str:
-    """Return the averages of a run's probabilities as a Markdown table."""
+    """Return the averages of a run's probabilities, and their reliability, as Markdown tables."""
     averages = scores.averages
     over = [numbers.count(averages.macro_labels), numbers.percent(averages.coverage)]
     macro = (averages.macro_auroc, averages.macro_average_precision, averages.macro_brier_loss, NAN)
@@ -180,7 +180,18 @@ def probabilities_markdown(scores: ProbabilityScores) -> str:
         ["macro average", *map(numbers.score, macro), over[0], ""],
         ["all cells", *map(numbers.score, micro), "", over[1]],
     ]
-    return markdown_table(["probabilities", "AUROC", "AP", "Brier loss", "ECE", "labels", "cells"], rows)
+    table = markdown_table(["probabilities", "AUROC", "AP", "Brier loss", "ECE", "labels", "cells"], rows)
+    bins = [
+        [
+            f"{each.lower:.1f} to {each.upper:.1f}",
+            numbers.count(each.n),
+            numbers.score(each.mean_probability),
+            numbers.score(each.share_positive),
+        ]
+        for each in scores.bins
+        if each.n
+    ]
+    return f"{table}\n{markdown_table(['probability', 'cells', 'mean', 'gold'], bins)}"
 
 
 def rows_markdown(title: str, rows: Rows) -> str:

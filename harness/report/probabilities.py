@@ -53,9 +53,9 @@ def label_probabilities(scores: ProbabilityScores) -> Table:
 
 
 def reliability_table(bins: Sequence[Bin]) -> RenderableType:
-    """Return the reliability table: in each bin of probabilities what was said, and what was so, with a bar of it."""
+    """Return the reliability table: in each bin that has cells what was said, and what was so, with a bar of it."""
     made = table("probability", "cells", "mean", "gold", " ", left=("probability", " "))
-    for each in bins:
+    for each in (each for each in bins if each.n):
         made.add_row(
             f"{each.lower:.1f} to {each.upper:.1f}",
             numbers.count(each.n),

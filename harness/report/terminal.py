@@ -278,12 +278,14 @@ def _label_rows(scores: Scores, diff: Diff | None, ranks: bool) -> Table:
 
 def _probabilities(scores: Scores, diff: Diff | None) -> list[RenderableType]:
     """Return what is said of a run's probabilities; nothing where it has none."""
-    from harness.report.probabilities import label_probabilities, probability_table
+    from harness.report.probabilities import label_probabilities, probability_table, reliability_table
 
     if scores.probabilities is None:
         return []
     parts: list[RenderableType] = [Text(""), probability_table(scores.probabilities)]
-    return parts if _ranks_fit(scores, diff) else [*parts, Text(""), label_probabilities(scores.probabilities)]
+    if not _ranks_fit(scores, diff):
+        parts += [Text(""), label_probabilities(scores.probabilities)]
+    return [*parts, Text(""), reliability_table(scores.probabilities.bins)]
 
 
 def field_table(scores: Scores) -> Table:
