@@ -204,7 +204,7 @@ def _differences(runs: Sequence[StoredRun], names: Sequence[str]) -> list[str]:
         of("output format", lambda manifest: " + ".join(each.output.format for each in manifest.prompt.passes)),
         of("asked", lambda manifest: " + ".join(map(_asked, manifest.prompt.passes))),
         of("threshold", lambda manifest: " + ".join(_threshold(each.output) for each in manifest.prompt.passes)),
-        of("constrained", lambda manifest: canonical(dict(manifest.constrained)) if manifest.constrained else "no"),
+        of("constrained", _constrained),
         of("repeats", lambda manifest: manifest.repeats),
         of("answers drawn again", lambda manifest: " + ".join(manifest.redrawn) or "none"),
     ]
@@ -215,6 +215,15 @@ def _asked(each: Pass) -> str:
     """Return what one call of a pass is about, and how often it is drawn."""
     votes = "" if each.votes is None else f", {each.votes.k} votes, {each.votes.how}"
     return f"per {each.per}{votes}"
+
+
+def _constrained(manifest: Manifest) -> str:
+    """Return what constrained the answers of each pass; where its units differ, each form once."""
+    told = []
+    for each in manifest.prompt.passes:
+        form = manifest.constrained.get(each.name, "no")
+        told.append(form if isinstance(form, str) else " or ".join(sorted(set(form.values()))))
+    return " + ".join(told)
 
 
 def _threshold(output: Output) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -336,8 +337,17 @@ def test_another_way_to_ask_is_told(runs: Runs) -> None:
     assert runs.compare(one, two, three).notes == (
         "asked: v1 per sample, v2 per group, 2 votes, mean, v3 per sample",
         "threshold: v1 none, v2 0.4 price 0.9, v3 none",
-        'constrained: v1 no, v2 no, v3 {"main":"grammar"}',
+        "constrained: v1 no, v2 no, v3 grammar",
     )
+
+
+def test_forms_that_differ_by_group_are_told_once_each(runs: Runs) -> None:
+    """Where the calls of a pass were constrained differently, each form is named."""
+    one, two = runs.make("v1"), runs.make("v2", "x")
+    manifest = json.loads((two.path / "run.json").read_text())
+    manifest["constrained"] = {"main": {"a": "grammar", "b": "off", "c": "grammar"}}
+    (two.path / "run.json").write_text(json.dumps(manifest))
+    assert runs.compare(one, load_run(two.path)).notes == ("constrained: v1 no, v2 grammar or off",)
 
 
 def test_answers_that_were_drawn_again_are_told(runs: Runs, switch: Switch) -> None:
