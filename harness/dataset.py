@@ -168,7 +168,7 @@ def _field(name: str, details: Section, section: Section) -> Field:
     kind = details.choice("type", get_args(FieldType))
     match = details.choice("match", get_args(TextMatch))
     values = details.texts("values") or ()
-    field = Field(name, kind or "text", values, match or "normalized", details.text("description") or "")  # type: ignore[arg-type]
+    field = Field(name, kind or "text", values, match or "normalized", details.text("description") or "")
     if not details.has("type"):
         section.problem(name, f"needs a type: one of {listing(get_args(FieldType))}.")
     if kind == "choice" and len({normalize(value) for value in values}) < max(2, len(values)):

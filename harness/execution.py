@@ -24,15 +24,12 @@ from harness.planning import Plan
 from harness.predict import predict
 from harness.pricing import Prices, Spent, estimated_tokens, spent
 from harness.project import Project
-from harness.prompt import DECISION_APIS, Prompt
+from harness.prompt import ANSWER_LIMITS, DECISION_APIS, Prompt
 from harness.provenance import git_state, versions
 from harness.records import FailureKind, ParseFailure, Prediction, Usage
 from harness.retry import RetryPolicy
 from harness.runner import Job, Progress, run_job
 from harness.store import Manifest, RunWriter, State, StoredRun, create_run, load_run, new_id, open_run
-
-LIMITS = ("max_tokens", "max_completion_tokens", "max_output_tokens")
-"""What the APIs call the most tokens of an answer."""
 
 OnProgress = Callable[[Progress], None]
 Warn = Callable[[str], None]
@@ -90,7 +87,7 @@ def foresee(plan: Plan, project: Project, *, use_cache: bool = True) -> Outlook:
                         asked.append(estimated_tokens(call))
                     seen.add(key)  # the second of two identical calls waits for the first one's answer
     model = plan.prompt.passes[0].model
-    limit = next((model.params[name] for name in LIMITS if name in model.params), None)
+    limit = next((model.params[name] for name in ANSWER_LIMITS if name in model.params), None)
     each_sample = sum(len(each.units(plan.space)) * each.draws for each in plan.prompt.passes[1:])
     later = each_sample * len(plan.samples) * plan.repeats
     most = 0 if model.api in DECISION_APIS else limit if isinstance(limit, int) else None

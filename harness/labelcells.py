@@ -34,7 +34,7 @@ def listed(value: Any) -> list[str] | None:
         TypeError: Something in the list is no name.
     """
     if isinstance(value, str) and value.strip().startswith("["):
-        value = _literal(value.strip())
+        value = literal(value.strip())
     if not isinstance(value, list):
         return None
     if not all(isinstance(each, str | int | float) for each in value):
@@ -54,13 +54,14 @@ def alternatives(value: Any) -> tuple[str, ...] | None:
     Each stands once, in order. A list with something else in it than texts to see is none.
     """
     if isinstance(value, str) and value.strip().startswith("["):
-        value = _literal(value.strip())
+        value = literal(value.strip())
     if not isinstance(value, list) or not all(isinstance(each, str) and each.strip() for each in value):
         return None
     return tuple(dict.fromkeys(value))
 
 
-def _literal(text: str) -> Any:
+def literal(text: str) -> Any:
+    """Return the value that a text is in JSON or in Python, None when it is neither."""
     for read in (json.loads, ast.literal_eval):
         try:
             return read(text)

@@ -18,6 +18,9 @@ DECISION_APIS = frozenset({"decisions", "systemone"})
 
 Per = Literal["sample", "label", "group"]
 How = Literal["majority", "any", "all", "mean"]
+ANSWER_LIMITS = ("max_tokens", "max_completion_tokens", "max_output_tokens")
+"""What the APIs call the most tokens of an answer."""
+
 MOST_QUESTIONS = 400
 """Questions that one request to a decision API can hold."""
 

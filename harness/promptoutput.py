@@ -108,8 +108,7 @@ def _thresholds(details: Section) -> Mapping[str, float] | None:
 
 def read_per(section: Section) -> Per:
     """Return what one call of a pass is about."""
-    value = section.choice("per", get_args(Per))
-    return "label" if value == "label" else "group" if value == "group" else "sample"
+    return section.choice("per", get_args(Per)) or "sample"
 
 
 def read_votes(section: Section) -> Votes | None:
@@ -126,7 +125,7 @@ def read_votes(section: Section) -> Votes | None:
         details.problem("k", "is missing. Say how many draws vote.")
     how = details.choice("how", get_args(How))
     details.finish()
-    return Votes(k or 2, next((each for each in get_args(How) if each == how), "majority"))
+    return Votes(k or 2, how or "majority")
 
 
 def read_questions(section: Section, model: Model) -> QuestionTemplates | None:

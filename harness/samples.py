@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
@@ -12,7 +11,7 @@ from typing import Any
 
 from harness.errors import DataError, Problems, did_you_mean, listing, shortened
 from harness.identity import canonical, text_id
-from harness.labelcells import alternatives
+from harness.labelcells import alternatives, literal
 from harness.labelspace import NONE_WORD, Field, LabelSpace, normalize
 from harness.records import GoldField, Sample
 from harness.rows import Row, read_rows
@@ -250,9 +249,9 @@ def split_labels(cell: str, space: LabelSpace) -> list[str] | None:
     if space.find(bare) is None and normalize(bare) == NONE_WORD:
         return []
     if bare.startswith("["):
-        listed = _listed(bare)
-        if listed is not None:
-            return listed
+        listed = literal(bare)
+        if isinstance(listed, list):
+            return [str(name) for name in listed]
         bare = bare.removeprefix("[").removesuffix("]")
     ends = [*(found.start() for found in _SEPARATORS.finditer(bare)), len(bare)]
     starts = [0, *(end + 1 for end in ends[:-1])]
@@ -270,18 +269,6 @@ def split_labels(cell: str, space: LabelSpace) -> list[str] | None:
             names.append(pieces[width])
         at += width
     return names or None
-
-
-def _listed(cell: str) -> list[str] | None:
-    """Return the names in a list as JSON or Python writes it, None when the cell is neither."""
-    for read in (json.loads, ast.literal_eval):
-        try:
-            names = read(cell)
-        except (ValueError, SyntaxError, RecursionError, MemoryError):
-            continue
-        if isinstance(names, list):
-            return [str(name) for name in names]
-    return None
 
 
 def _told(value: Any) -> str:

@@ -10,11 +10,14 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import yaml
 
 from harness.errors import DataError, Problems, did_you_mean, listing, shortened
+
+Choice = TypeVar("Choice", bound=str)
+"""A text, or one of the words of a Literal."""
 
 _TAG = "tag:yaml.org,2002:"
 MAX_DEPTH = 40
@@ -317,13 +320,12 @@ class Section:
         value = self._typed(key, (bool,), "true or false")
         return None if value is None else bool(value)
 
-    def choice(self, key: str, choices: Iterable[str]) -> str | None:
+    def choice(self, key: str, choices: Iterable[Choice]) -> Choice | None:
         """Return one of the choices. None when absent or wrong."""
         value, known = self.text(key), list(choices)
         if value is not None and value not in known:
             self.problem(key, f"must be one of {listing(known)}, got '{value}'.{did_you_mean(value, known)}")
-            return None
-        return value
+        return next((each for each in known if each == value), None)
 
     def texts(self, key: str) -> tuple[str, ...] | None:
         """Return a list of texts; a single text counts as a list of one. None when absent or wrong."""

@@ -36,17 +36,26 @@ def body(call: Call, model: Model, served_as: str, constraint: Constraint | None
     Raises:
         ValueError: There is a constraint: no text is written that could have one.
     """
-    if constraint is not None:
-        raise ValueError(f"the API 'decisions' writes no text that could be constrained, got {constraint.form}")
+    refuse(constraint, "decisions")
     return {
         **model.params,
         "model": served_as,
-        "input": _input(call.messages),
+        "input": text_or_messages(call.messages),
         "questions": [_question(each) for each in call.questions],
     }
 
 
-def _input(messages: Sequence[Message]) -> str | list[dict[str, str]]:
+def refuse(constraint: Constraint | None, api: str) -> None:
+    """Refuse what would constrain a text, where none is written.
+
+    Raises:
+        ValueError: There is a constraint.
+    """
+    if constraint is not None:
+        raise ValueError(f"the API '{api}' writes no text that could be constrained, got {constraint.form}")
+
+
+def text_or_messages(messages: Sequence[Message]) -> str | list[dict[str, str]]:
     """Return a single user message as its text, everything else as messages."""
     if len(messages) == 1 and messages[0]["role"] == "user":
         return messages[0]["content"]

@@ -25,7 +25,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from harness.clients.decisions import answer_of, answers_in, completed
+from harness.clients.decisions import answer_of, answers_in, completed, refuse, text_or_messages
 from harness.prompt import Model
 from harness.records import Call, Completion, Constraint, Message, Question
 
@@ -38,8 +38,7 @@ def body(call: Call, model: Model, served_as: str, constraint: Constraint | None
     Raises:
         ValueError: There is a constraint: no text is written that could have one.
     """
-    if constraint is not None:
-        raise ValueError(f"the API 'systemone' writes no text that could be constrained, got {constraint.form}")
+    refuse(constraint, "systemone")
     return {
         **model.params,
         "model": served_as,
@@ -50,9 +49,8 @@ def body(call: Call, model: Model, served_as: str, constraint: Constraint | None
 
 def _state(messages: Sequence[Message]) -> str | dict[str, Any]:
     """Return a single user message as its text, everything else as an object with messages."""
-    if len(messages) == 1 and messages[0]["role"] == "user":
-        return messages[0]["content"]
-    return {"messages": [{"role": each["role"], "content": each["content"]} for each in messages]}
+    said = text_or_messages(messages)
+    return said if isinstance(said, str) else {"messages": said}
 
 
 def _question(question: Question) -> dict[str, Any]:

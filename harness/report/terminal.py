@@ -21,6 +21,7 @@ from rich.text import Text
 from harness.comparison import Diff
 from harness.labelspace import LabelSpace
 from harness.pricing import Spent
+from harness.prompt import ANSWER_LIMITS
 from harness.records import FailureKind
 from harness.report import numbers
 from harness.report.files import FIELD_COLUMNS, field_cells
@@ -330,7 +331,7 @@ def _answer_limit(manifest: Manifest) -> str:
     limits = [
         f"{name} {each.model.params[name]}"
         for each in manifest.prompt.passes
-        for name in ("max_tokens", "max_completion_tokens", "max_output_tokens")
+        for name in ANSWER_LIMITS
         if name in each.model.params
     ]
     return one_line(" or ".join(dict.fromkeys(limits)), LONGEST_NAME)
