@@ -1,19 +1,21 @@
-"""What changed between runs: scores on the common samples, flip lists, and what a change of F1 is made of.
+"""What changed between runs: scores on the common samples, the flip ledger, and what a change of F1 is made of.
 
-Nothing here says "better": whether a difference is more than chance is for statistics to say.
+Nothing here says "better": whether a difference is more than chance is for `significance` to say.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any, Literal, NamedTuple, TypeAlias
 
 import numpy as np
 
 from harness import metrics
+from harness.confusion import set_confusion
 from harness.labelspace import LabelSpace
-from harness.metrics import BoolVector, Counts
+from harness.metrics import BoolMatrix, BoolVector, Counts, FloatVector
+from harness.noise import unstable_cells
 from harness.plainvalues import to_plain
 from harness.records import Prediction, Sample
 from harness.scoring import Aligned, Scores, align, mean_defined, score
@@ -39,11 +41,18 @@ class ComparedRun:
         n_dropped: Samples that the run has predictions for and that do not count here, because another run lacks them
             or gold no longer has them. Samples without gold labels are never scored and not counted as dropped.
         scores: Over the common samples alone.
+        repeats: The common samples with their predictions, repeat by repeat.
     """
 
     name: str
     n_dropped: int
     scores: Scores
+    repeats: tuple[Aligned, ...]
+
+    @property
+    def plain(self) -> Aligned:
+        """The plain run: repeat 0."""
+        return self.repeats[0]
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +64,8 @@ class SampleChange:
         before: The baseline's prediction, in repeat 0.
         after: The later run's.
         gold: The gold labels.
+        flips: How each label changed that did, one of `FLIPS`, in label-space order.
+        unstable: The changed labels that do not stay the same from repeat to repeat of one of the two runs either.
     """
 
     sample: str
@@ -62,6 +73,13 @@ class SampleChange:
     after: Prediction
     gold: frozenset[str]
     kind: ChangeKind
+    flips: Mapping[str, str]
+    unstable: frozenset[str] = frozenset()
+
+    @property
+    def is_unstable(self) -> bool:
+        """Whether nothing changed here but what changes by itself, when the same prompt is asked again."""
+        return len(self.unstable) == len(self.flips)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,8 +90,11 @@ class LabelDiff:
         support: Gold cells among the common samples.
         f1_before: F1 in the baseline, the mean over its repeats; NaN at 0/0.
         delta: ``f1_after - f1_before``; NaN when either is.
+        answered_by_both: The same difference over the samples that both runs answered fully; the rest is failures.
         regressed: Cells right before and wrong now, in repeat 0; an unanswered cell is wrong.
         fixed: Cells wrong before and right now, in repeat 0.
+        flips: Cells by how they changed, in repeat 0; every one of `FLIPS` is a key.
+        unstable: Changed cells that change by themselves too, from repeat to repeat of one of the runs.
     """
 
     label: str
@@ -81,8 +102,28 @@ class LabelDiff:
     f1_before: float
     f1_after: float
     delta: float
+    answered_by_both: float
     regressed: int
     fixed: int
+    flips: Mapping[str, int]
+    unstable: int
+
+
+@dataclass(frozen=True, slots=True)
+class MovedError:
+    """A confusion of two labels that became more or less frequent.
+
+    Attributes:
+        missed: The gold label that was missed; None where nothing was.
+        predicted: The label that was predicted though it is not gold; None where nothing was.
+        before: Samples with this confusion in the baseline, in repeat 0.
+        after: In the later run.
+    """
+
+    missed: str | None
+    predicted: str | None
+    before: int
+    after: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,10 +162,13 @@ class Diff:
         churned: Samples that are wrong both times, differently: other labels, or other unanswered cells.
         labels: In label-space order.
         cells: Number of flipped cells by type; every one of `FLIPS` is a key.
+        errors_moved: Confusions whose number changed, the most gained first, the most lost last.
+        repeats: The larger number of repeats of the two runs; with 1 nothing is known of what is unstable.
         headline: Change of each headline score; NaN where one of the two is.
         n_answered_by_both: Samples that both runs answered fully, in all their repeats.
         macro_f1: The change of macro F1, split.
         micro_f1: The change of micro F1, split.
+        weighted_f1: The change of weighted F1, split.
     """
 
     before: str
@@ -134,10 +178,18 @@ class Diff:
     churned: tuple[SampleChange, ...]
     labels: tuple[LabelDiff, ...]
     cells: Mapping[str, int]
+    errors_moved: tuple[MovedError, ...]
+    repeats: int
     headline: Mapping[str, float]
     n_answered_by_both: int
     macro_f1: F1Change
     micro_f1: F1Change
+    weighted_f1: F1Change
+
+    @property
+    def n_unstable(self) -> int:
+        """Changed samples in which nothing changed but what changes by itself."""
+        return sum(each.is_unstable for each in (*self.regressed, *self.fixed, *self.churned))
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,15 +218,16 @@ class Comparison:
         return {
             "n_common": self.n_common,
             "samples": list(self.samples),
-            "runs": [to_plain(run) for run in self.runs],
+            "runs": [
+                {"name": run.name, "n_dropped": run.n_dropped, "scores": run.scores.to_json()} for run in self.runs
+            ],
             "diffs": [self._diff_to_json(diff) for diff in self.diffs],
         }
 
     def _diff_to_json(self, diff: Diff) -> dict[str, Any]:
-        plain: dict[str, Any] = to_plain(diff)
-        for kind in ("regressed", "fixed", "churned"):
-            plain[kind] = [self._change_to_json(change) for change in getattr(diff, kind)]
-        return plain
+        changes = ("regressed", "fixed", "churned")
+        plain = {each.name: to_plain(getattr(diff, each.name)) for each in fields(diff) if each.name not in changes}
+        return plain | {kind: [self._change_to_json(change) for change in getattr(diff, kind)] for kind in changes}
 
     def _change_to_json(self, change: SampleChange) -> dict[str, Any]:
         gold = change.gold
@@ -182,6 +235,8 @@ class Comparison:
             "sample": change.sample,
             "kind": change.kind,
             "gold": self.space.ordered(gold),
+            "flips": dict(change.flips),
+            "unstable": self.space.ordered(change.unstable),
             "before": change.before.to_json(self.space.index, gold),
             "after": change.after.to_json(self.space.index, gold),
         }
@@ -205,16 +260,20 @@ def compare(space: LabelSpace, gold: Sequence[Sample], runs: Sequence[RunPredict
     unlabelled = {sample.id for sample in gold if sample.labels is None}
     kept = [[each for each in run.predictions if each.sample in common] for run in runs]
     compared = tuple(
-        ComparedRun(run.name, len(ids - common - unlabelled), score(space, samples, predictions))
+        ComparedRun(
+            run.name,
+            len(ids - common - unlabelled),
+            score(space, samples, predictions),
+            align(space, samples, predictions),
+        )
         for run, ids, predictions in zip(runs, predicted, kept, strict=True)
     )
-    aligned = [align(space, samples, predictions) for predictions in kept]
-    baseline, *later = (_Side(*side) for side in zip(compared, aligned, strict=True))
+    baseline, *later = compared
     return Comparison(
         space=space,
         samples=tuple(sample.id for sample in samples),
         runs=compared,
-        diffs=tuple(_diff(baseline, side) for side in later),
+        diffs=tuple(_diff(space, baseline, run) for run in later),
     )
 
 
@@ -226,60 +285,31 @@ def headline_delta(before: Scores, after: Scores) -> dict[str, float]:
 # --- one pair of runs -------------------------------------------------------------------------------------------------
 
 
-class _Side(NamedTuple):
-    """A compared run with its aligned repeats."""
-
-    run: ComparedRun
-    repeats: tuple[Aligned, ...]
-
-    @property
-    def plain(self) -> Aligned:
-        """The plain run: repeat 0."""
-        return self.repeats[0]
-
-
-def _diff(before: _Side, after: _Side) -> Diff:
-    changes = _sample_changes(before.plain, after.plain)
+def _diff(space: LabelSpace, before: ComparedRun, after: ComparedRun) -> Diff:
+    flipped = _flipped(before.plain, after.plain)
+    unstable = unstable_cells(before.repeats) | unstable_cells(after.repeats)
+    changes = _sample_changes(space, before.plain, after.plain, flipped, unstable)
     both: BoolVector = np.logical_and.reduce([rows.complete for rows in (*before.repeats, *after.repeats)])
     return Diff(
-        before=before.run.name,
-        after=after.run.name,
+        before=before.name,
+        after=after.name,
         regressed=tuple(change for change in changes if change.kind == "regressed"),
         fixed=tuple(change for change in changes if change.kind == "fixed"),
         churned=tuple(change for change in changes if change.kind == "churned"),
-        labels=_label_diffs(before, after),
-        cells=_cell_flips(before.plain, after.plain),
-        headline=headline_delta(before.run.scores, after.run.scores),
+        labels=_label_diffs(before, after, both, flipped, unstable),
+        cells={name: int(np.count_nonzero(cells)) for name, cells in flipped.items()},
+        errors_moved=_errors_moved(space, before.plain, after.plain),
+        repeats=max(len(before.repeats), len(after.repeats)),
+        headline=headline_delta(before.scores, after.scores),
         n_answered_by_both=int(np.count_nonzero(both)),
         macro_f1=_f1_change(metrics.macro_f1, before, after, both),
         micro_f1=_f1_change(metrics.micro_f1, before, after, both),
+        weighted_f1=_f1_change(metrics.weighted_f1, before, after, both),
     )
 
 
-def _sample_changes(before: Aligned, after: Aligned) -> list[SampleChange]:
-    """Return the samples that changed: y_pred and answered together are all that a prediction says of its cells."""
-    right_before, right_after = before.exact, after.exact
-    differs = (before.y_pred != after.y_pred) | (before.answered != after.answered)
-    changes = []
-    for row in np.unique(np.nonzero(differs)[0]):
-        sample = before.samples[row]
-        kind: ChangeKind = "regressed" if right_before[row] else "fixed" if right_after[row] else "churned"
-        gold = sample.labels or frozenset()
-        changes.append(SampleChange(sample.id, before.predictions[row], after.predictions[row], gold, kind))
-    return changes
-
-
-def _label_diffs(before: _Side, after: _Side) -> tuple[LabelDiff, ...]:
-    right_before, right_after = before.plain.right, after.plain.right
-    regressed = np.count_nonzero(right_before & ~right_after, axis=0).tolist()
-    fixed = np.count_nonzero(right_after & ~right_before, axis=0).tolist()
-    return tuple(
-        LabelDiff(old.label, old.support, old.f1, new.f1, new.f1 - old.f1, *flips)
-        for old, new, *flips in zip(before.run.scores.labels, after.run.scores.labels, regressed, fixed, strict=True)
-    )
-
-
-def _cell_flips(before: Aligned, after: Aligned) -> dict[str, int]:
+def _flipped(before: Aligned, after: Aligned) -> dict[str, BoolMatrix]:
+    """Return the cells that changed, by how they did: for each of `FLIPS` an array of shape (n_samples, n_labels)."""
     gold, answered = before.y_true, before.answered & after.answered
     gained = answered & ~before.y_pred & after.y_pred
     lost = answered & before.y_pred & ~after.y_pred
@@ -291,10 +321,73 @@ def _cell_flips(before: Aligned, after: Aligned) -> dict[str, int]:
         before.answered & ~after.answered,
         after.answered & ~before.answered,
     )
-    return {name: int(np.count_nonzero(cells)) for name, cells in zip(FLIPS, flipped, strict=True)}
+    return dict(zip(FLIPS, flipped, strict=True))
 
 
-def _f1_change(f1: Callable[[Counts], float], before: _Side, after: _Side, both: BoolVector) -> F1Change:
+def _sample_changes(
+    space: LabelSpace, before: Aligned, after: Aligned, flipped: Mapping[str, BoolMatrix], unstable: BoolMatrix
+) -> list[SampleChange]:
+    right_before, right_after = before.exact, after.exact
+    flips: dict[int, dict[int, str]] = {}
+    for name, cells in flipped.items():
+        for row, label in np.argwhere(cells).tolist():
+            flips.setdefault(row, {})[label] = name
+    changes = []
+    for row in sorted(flips):
+        sample = before.samples[row]
+        kind: ChangeKind = "regressed" if right_before[row] else "fixed" if right_after[row] else "churned"
+        changed = {space.names[label]: flips[row][label] for label in sorted(flips[row])}
+        by_itself = frozenset(name for name in changed if unstable[row, space.index[name]])
+        gold = sample.labels or frozenset()
+        then, now = before.predictions[row], after.predictions[row]
+        changes.append(SampleChange(sample.id, then, now, gold, kind, changed, by_itself))
+    return changes
+
+
+def _label_diffs(
+    before: ComparedRun, after: ComparedRun, both: BoolVector, flipped: Mapping[str, BoolMatrix], unstable: BoolMatrix
+) -> tuple[LabelDiff, ...]:
+    right_before, right_after = before.plain.right, after.plain.right
+    regressed = np.count_nonzero(right_before & ~right_after, axis=0).tolist()
+    fixed = np.count_nonzero(right_after & ~right_before, axis=0).tolist()
+    tallies = np.array([np.count_nonzero(cells, axis=0) for cells in flipped.values()]).T.tolist()
+    any_flip = np.logical_or.reduce(list(flipped.values()))
+    by_themselves = np.count_nonzero(any_flip & unstable, axis=0).tolist()
+    answered = (_label_f1(after, both) - _label_f1(before, both)).tolist()
+    return tuple(
+        LabelDiff(
+            label=old.label,
+            support=old.support,
+            f1_before=old.f1,
+            f1_after=new.f1,
+            delta=new.f1 - old.f1,
+            answered_by_both=answered[at],
+            regressed=regressed[at],
+            fixed=fixed[at],
+            flips=dict(zip(flipped, tallies[at], strict=True)),
+            unstable=by_themselves[at],
+        )
+        for at, (old, new) in enumerate(zip(before.scores.labels, after.scores.labels, strict=True))
+    )
+
+
+def _label_f1(run: ComparedRun, chosen: BoolVector) -> FloatVector:
+    """Return the F1 of each label over the chosen samples, the mean over the repeats in which it is defined."""
+    values = np.array([metrics.f1(_counts(rows, chosen)) for rows in run.repeats])
+    return np.array([mean_defined(column) for column in values.T.tolist()], dtype=np.float64)
+
+
+def _errors_moved(space: LabelSpace, before: Aligned, after: Aligned) -> tuple[MovedError, ...]:
+    old, new = (set_confusion(rows.y_true, rows.y_pred, rows.answered) for rows in (before, after))
+    names: tuple[str | None, ...] = (*space.names, None)
+    moved = [
+        MovedError(names[missed], names[predicted], int(old[missed, predicted]), int(new[missed, predicted]))
+        for missed, predicted in np.argwhere(old != new).tolist()
+    ]
+    return tuple(sorted(moved, key=lambda each: each.before - each.after))
+
+
+def _f1_change(f1: Callable[[Counts], float], before: ComparedRun, after: ComparedRun, both: BoolVector) -> F1Change:
     everything = np.ones_like(both)
     old, new = _mean_f1(f1, before, everything), _mean_f1(f1, after, everything)
     answered_by_both = _mean_f1(f1, after, both) - _mean_f1(f1, before, both)
@@ -302,8 +395,10 @@ def _f1_change(f1: Callable[[Counts], float], before: _Side, after: _Side, both:
     return F1Change(old, new, total, answered_by_both, failures=total - answered_by_both)
 
 
-def _mean_f1(f1: Callable[[Counts], float], side: _Side, chosen: BoolVector) -> float:
+def _mean_f1(f1: Callable[[Counts], float], run: ComparedRun, chosen: BoolVector) -> float:
     """Return the mean over repeats of the F1 of the chosen samples."""
-    return mean_defined(
-        f1(metrics.count(rows.y_true[chosen], rows.y_pred[chosen], rows.answered[chosen])) for rows in side.repeats
-    )
+    return mean_defined(f1(_counts(rows, chosen)) for rows in run.repeats)
+
+
+def _counts(rows: Aligned, chosen: BoolVector) -> Counts:
+    return metrics.count(rows.y_true[chosen], rows.y_pred[chosen], rows.answered[chosen])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 from harness.comparison import Comparison, RunPredictions, compare
@@ -18,15 +19,17 @@ from harness.promptfile import load_task
 from harness.records import Sample
 from harness.runnames import find_run, list_runs
 from harness.samples import SampleSet
+from harness.significance import Judgement, Settings, judge
 from harness.store import Manifest, StoredRun
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class ComparedRuns:
     """Stored runs and what changed between them.
 
     Attributes:
         names: What each run is called here: its version, or its id where versions repeat.
+        settings: What decides whether a change is real.
         notes: What differs beside the prompt, and what the comparison leaves out: for people.
     """
 
@@ -34,6 +37,12 @@ class ComparedRuns:
     names: tuple[str, ...]
     comparison: Comparison
     notes: tuple[str, ...]
+    settings: Settings = Settings()  # noqa: RUF009 - a frozen value
+
+    @cached_property
+    def judgement(self) -> Judgement:
+        """How real the changes are; computed when it is asked for."""
+        return judge(self.comparison, self.settings)
 
 
 def find_baseline(run: StoredRun, project: Project, named: str | None = None) -> StoredRun | None:
@@ -78,11 +87,20 @@ def _comparable(its: Manifest, mine: Manifest) -> bool:
     )
 
 
-def compare_runs(runs: Sequence[StoredRun], project: Project) -> ComparedRuns:
+def compare_runs(
+    runs: Sequence[StoredRun], project: Project, settings: Settings | None = None, *, common: bool = True
+) -> ComparedRuns:
     """Return what changed between runs, each later one against the first, all scored against today's gold.
 
+    Args:
+        runs: The baseline first.
+        project: Where today's gold is.
+        settings: What decides whether a change is real.
+        common: Take the samples that all runs have; without it, runs of different samples are refused.
+
     Raises:
-        DataError: A run is named twice, their label spaces differ, one has no predictions, or no sample is in all.
+        DataError: A run is named twice, their label spaces or samples differ, one has no predictions, or no sample is
+            in all.
     """
     first = runs[0].manifest
     ids = [run.manifest.id for run in runs]
@@ -109,8 +127,23 @@ def compare_runs(runs: Sequence[StoredRun], project: Project) -> ComparedRuns:
             f"{listing(names)}: must have labelled samples in common to be compared, but have none. "
             "Run them on the same split."
         )
+    if not common:
+        _refuse_others(runs, names, comparison.n_common)
     left_out = _left_out(runs, comparison, differing)
-    return ComparedRuns(tuple(runs), names, comparison, (*_differences(runs, names), *notes, *left_out))
+    told = (*_differences(runs, names), *notes, *left_out)
+    return ComparedRuns(tuple(runs), names, comparison, told, settings or Settings())
+
+
+def _refuse_others(runs: Sequence[StoredRun], names: Sequence[str], n_common: int) -> None:
+    """Refuse runs whose samples are not the same: a difference of scores would be one of samples too."""
+    if len({run.manifest.hashes["inputs"] for run in runs}) > 1 and any(
+        n_common < sum(sample.labels is not None for sample in run.samples) for run in runs
+    ):
+        sizes = ", ".join(f"{name} {run.manifest.n_samples}" for name, run in zip(names, runs, strict=True))
+        raise DataError(
+            f"{listing(names)}: must have the same samples to be compared, but differ ({sizes}; {n_common} in common). "
+            f"Compare on those alone: harness compare {' '.join(names)} --common"
+        )
 
 
 def _names(runs: Sequence[StoredRun]) -> tuple[str, ...]:
