@@ -15,8 +15,10 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from harness.api import ComparisonResult as ComparisonResult
     from harness.api import Run as Run
+    from harness.api import baseline as baseline
     from harness.api import calibrate as calibrate
     from harness.api import compare as compare
+    from harness.api import import_predictions as import_predictions
     from harness.api import label as label
     from harness.api import load as load
     from harness.api import resume as resume
@@ -30,8 +32,10 @@ __all__ = [
     "HarnessError",
     "Run",
     "__version__",
+    "baseline",
     "calibrate",
     "compare",
+    "import_predictions",
     "label",
     "load",
     "resume",

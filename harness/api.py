@@ -9,8 +9,9 @@ harness.compare("v2", "v3").labels
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from harness import execution, planning, rescoring
 from harness.errors import DataError, UsageError
@@ -21,11 +22,14 @@ from harness.records import FailureKind
 from harness.results import ComparisonResult, Run, unknown_word
 from harness.runnames import find_run
 from harness.selection import Selection
+from harness.significance import Settings
 from harness.versions import compare_runs, doubts
 
 if TYPE_CHECKING:
     from harness.calibrating import Calibrated
+    from harness.importing import Imported
     from harness.labelling import Labelled
+    from harness.predictionlayout import Shape
     from harness.runner import Progress
 
 
@@ -290,18 +294,143 @@ def calibrate(
 
 
 def compare(
-    first: str, *others: str, project: Project | None = None, warn: Callable[[str], None] = lambda _: None
+    first: str,
+    *others: str,
+    common: bool = False,
+    margin: float | None = None,
+    seed: int | None = None,
+    settings: Settings | None = None,
+    project: Project | None = None,
+    warn: Callable[[str], None] = lambda _: None,
 ) -> ComparisonResult:
-    """Return what changed from the first run to each of the others; `warn` is told what `load` tells.
+    """Return what changed from the first run to each of the others, and how sure that is.
+
+    Args:
+        first: Name of the baseline.
+        others: Names of the later runs.
+        common: Compare on the samples that all runs have, where they are not the same.
+        margin: How much lower a score may be and still be called no worse; default: 0.02.
+        seed: Of the resamples and exchanges; default: 0.
+        settings: All that decides a verdict; `margin` and `seed` go before it.
+        project: Default: the project around the current folder.
+        warn: Told what `load` tells.
 
     Raises:
-        DataError: Fewer than two runs, other label spaces, or no common samples.
+        DataError: Fewer than two runs, other label spaces, other samples, or no common ones.
+        UsageError: The margin is no share.
     """
     if not others:
         raise DataError(f"compare: must have at least two runs, got one ({first}).")
+    if margin is not None and not 0 < margin < 1:
+        raise UsageError(f"--margin: must be between 0 and 1, got {margin:g}.")
     where = project or find_project()
     runs = [load(name, where, warn).stored for name in (first, *others)]
-    return ComparisonResult(compare_runs(runs, where))
+    chosen = settings or Settings()
+    chosen = replace(
+        chosen, margin=chosen.margin if margin is None else margin, seed=chosen.seed if seed is None else seed
+    )
+    return ComparisonResult(compare_runs(runs, where, chosen, common=common))
 
 
-__all__ = ["ComparisonResult", "Run", "calibrate", "compare", "label", "load", "plan_run", "resume", "run", "score"]
+def import_predictions(
+    file: str | Path,
+    *,
+    dataset: str | Path,
+    name: str,
+    split: str | None = None,
+    threshold: float | None = None,
+    format: str | None = None,  # noqa: A002 - the option's word, as on the command line
+    column: str | None = None,
+    id: str | None = None,  # noqa: A002 - the column's word, as on the command line
+    model: str | None = None,
+    notes: str = "",
+    partial: bool = False,
+    warn: Callable[[str], None] = lambda _: None,
+    project: Project | None = None,
+) -> Imported:
+    """Make a run of a file of predictions from any tool; its `run` stands in every table by its name.
+
+    Args:
+        file: CSV, TSV, JSONL or Parquet: one row a sample, found by id.
+        dataset: The dataset's YAML file.
+        name: What the run is called; not the name of a prompt version.
+        split: Default: the dataset's default split.
+        threshold: From which probability on a label is present; default: 0.5, or what the file says in labels.
+        format: labels, vector, columns or scores; default: found out.
+        column: Where the labels, vectors or scores are; default: found out.
+        id: The column of ids; default: `id`, else ids that come from `text`.
+        model: Who made the predictions, for people.
+        notes: For people.
+        partial: Leave samples without a prediction out of the run; else they count as failures.
+        warn: Called with what a person should know.
+        project: Default: the project around the dataset's file.
+
+    Raises:
+        UsageError: The name, the threshold or the format cannot be.
+        DataError: The file or the dataset has problems; all of them are told.
+    """
+    from harness.importing import import_file
+    from harness.predictionlayout import SHAPES, Reading
+
+    if format is not None and format not in SHAPES:
+        raise unknown_word("format", format, SHAPES)
+    path = Path(dataset)
+    return import_file(
+        Path(file),
+        path,
+        project or find_project(path),
+        name=name,
+        split=split,
+        reading=Reading(cast("Shape | None", format), column, id, threshold),
+        model=model,
+        notes=notes,
+        partial=partial,
+        warn=warn,
+    )
+
+
+def baseline(
+    dataset: str | Path,
+    *,
+    split: str | None = None,
+    seed: int = 0,
+    folds: int = 5,
+    warn: Callable[[str], None] = lambda _: None,
+    project: Project | None = None,
+) -> tuple[Run, Run]:
+    """Make the runs `majority` and `tfidf`, which a prompt must beat, and return them.
+
+    Args:
+        dataset: The dataset's YAML file.
+        split: Default: the dataset's default split.
+        seed: Decides which sample is in which fold.
+        folds: Parts of the cross-validation.
+        warn: Called with what a person should know.
+        project: Default: the project around the dataset's file.
+
+    Raises:
+        UsageError: The folds or the seed cannot be, or a prompt has a baseline's name.
+        DataError: The dataset has problems, or too few samples with gold labels.
+    """
+    from harness.baselines import make_baselines
+
+    path = Path(dataset)
+    where = project or find_project(path)
+    majority, tfidf = make_baselines(path, where, split=split, seed=seed, folds=folds, warn=warn)
+    return Run(majority, where), Run(tfidf, where)
+
+
+__all__ = [
+    "ComparisonResult",
+    "Run",
+    "baseline",
+    "calibrate",
+    "compare",
+    "import_predictions",
+    "label",
+    "load",
+    "plan_run",
+    "resume",
+    "run",
+    "score",
+]

@@ -7,23 +7,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
-from typing import Any, Literal, NamedTuple, TypeAlias
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from harness import metrics
-from harness.confusion import set_confusion
+from harness.flips import FLIPS as FLIPS
+from harness.flips import ChangeKind as ChangeKind
+from harness.flips import MovedError as MovedError
+from harness.flips import SampleChange as SampleChange
+from harness.flips import errors_moved, flipped_cells, sample_changes
 from harness.labelspace import LabelSpace
 from harness.metrics import BoolMatrix, BoolVector, Counts, FloatVector
 from harness.noise import unstable_cells
 from harness.plainvalues import to_plain
 from harness.records import Prediction, Sample
 from harness.scoring import Aligned, Scores, align, mean_defined, score
-
-ChangeKind: TypeAlias = Literal["regressed", "fixed", "churned"]
-
-FLIPS = ("TP→FN", "FN→TP", "TN→FP", "FP→TN", "answer→failure", "failure→answer")
-"""The ways in which a cell can change between two runs."""
 
 
 class RunPredictions(NamedTuple):
@@ -56,33 +55,6 @@ class ComparedRun:
 
 
 @dataclass(frozen=True, slots=True)
-class SampleChange:
-    """A sample whose prediction changed in a way that matters.
-
-    Attributes:
-        sample: Its id.
-        before: The baseline's prediction, in repeat 0.
-        after: The later run's.
-        gold: The gold labels.
-        flips: How each label changed that did, one of `FLIPS`, in label-space order.
-        unstable: The changed labels that do not stay the same from repeat to repeat of one of the two runs either.
-    """
-
-    sample: str
-    before: Prediction
-    after: Prediction
-    gold: frozenset[str]
-    kind: ChangeKind
-    flips: Mapping[str, str]
-    unstable: frozenset[str] = frozenset()
-
-    @property
-    def is_unstable(self) -> bool:
-        """Whether nothing changed here but what changes by itself, when the same prompt is asked again."""
-        return len(self.unstable) == len(self.flips)
-
-
-@dataclass(frozen=True, slots=True)
 class LabelDiff:
     """One label in two runs.
 
@@ -107,23 +79,6 @@ class LabelDiff:
     fixed: int
     flips: Mapping[str, int]
     unstable: int
-
-
-@dataclass(frozen=True, slots=True)
-class MovedError:
-    """A confusion of two labels that became more or less frequent.
-
-    Attributes:
-        missed: The gold label that was missed; None where nothing was.
-        predicted: The label that was predicted though it is not gold; None where nothing was.
-        before: Samples with this confusion in the baseline, in repeat 0.
-        after: In the later run.
-    """
-
-    missed: str | None
-    predicted: str | None
-    before: int
-    after: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -286,9 +241,9 @@ def headline_delta(before: Scores, after: Scores) -> dict[str, float]:
 
 
 def _diff(space: LabelSpace, before: ComparedRun, after: ComparedRun) -> Diff:
-    flipped = _flipped(before.plain, after.plain)
+    flipped = flipped_cells(before.plain, after.plain)
     unstable = unstable_cells(before.repeats) | unstable_cells(after.repeats)
-    changes = _sample_changes(space, before.plain, after.plain, flipped, unstable)
+    changes = sample_changes(space, before.plain, after.plain, flipped, unstable)
     both: BoolVector = np.logical_and.reduce([rows.complete for rows in (*before.repeats, *after.repeats)])
     return Diff(
         before=before.name,
@@ -298,7 +253,7 @@ def _diff(space: LabelSpace, before: ComparedRun, after: ComparedRun) -> Diff:
         churned=tuple(change for change in changes if change.kind == "churned"),
         labels=_label_diffs(before, after, both, flipped, unstable),
         cells={name: int(np.count_nonzero(cells)) for name, cells in flipped.items()},
-        errors_moved=_errors_moved(space, before.plain, after.plain),
+        errors_moved=errors_moved(space, before.plain, after.plain),
         repeats=max(len(before.repeats), len(after.repeats)),
         headline=headline_delta(before.scores, after.scores),
         n_answered_by_both=int(np.count_nonzero(both)),
@@ -306,42 +261,6 @@ def _diff(space: LabelSpace, before: ComparedRun, after: ComparedRun) -> Diff:
         micro_f1=_f1_change(metrics.micro_f1, before, after, both),
         weighted_f1=_f1_change(metrics.weighted_f1, before, after, both),
     )
-
-
-def _flipped(before: Aligned, after: Aligned) -> dict[str, BoolMatrix]:
-    """Return the cells that changed, by how they did: for each of `FLIPS` an array of shape (n_samples, n_labels)."""
-    gold, answered = before.y_true, before.answered & after.answered
-    gained = answered & ~before.y_pred & after.y_pred
-    lost = answered & before.y_pred & ~after.y_pred
-    flipped = (
-        lost & gold,
-        gained & gold,
-        gained & ~gold,
-        lost & ~gold,
-        before.answered & ~after.answered,
-        after.answered & ~before.answered,
-    )
-    return dict(zip(FLIPS, flipped, strict=True))
-
-
-def _sample_changes(
-    space: LabelSpace, before: Aligned, after: Aligned, flipped: Mapping[str, BoolMatrix], unstable: BoolMatrix
-) -> list[SampleChange]:
-    right_before, right_after = before.exact, after.exact
-    flips: dict[int, dict[int, str]] = {}
-    for name, cells in flipped.items():
-        for row, label in np.argwhere(cells).tolist():
-            flips.setdefault(row, {})[label] = name
-    changes = []
-    for row in sorted(flips):
-        sample = before.samples[row]
-        kind: ChangeKind = "regressed" if right_before[row] else "fixed" if right_after[row] else "churned"
-        changed = {space.names[label]: flips[row][label] for label in sorted(flips[row])}
-        by_itself = frozenset(name for name in changed if unstable[row, space.index[name]])
-        gold = sample.labels or frozenset()
-        then, now = before.predictions[row], after.predictions[row]
-        changes.append(SampleChange(sample.id, then, now, gold, kind, changed, by_itself))
-    return changes
 
 
 def _label_diffs(
@@ -375,16 +294,6 @@ def _label_f1(run: ComparedRun, chosen: BoolVector) -> FloatVector:
     """Return the F1 of each label over the chosen samples, the mean over the repeats in which it is defined."""
     values = np.array([metrics.f1(_counts(rows, chosen)) for rows in run.repeats])
     return np.array([mean_defined(column) for column in values.T.tolist()], dtype=np.float64)
-
-
-def _errors_moved(space: LabelSpace, before: Aligned, after: Aligned) -> tuple[MovedError, ...]:
-    old, new = (set_confusion(rows.y_true, rows.y_pred, rows.answered) for rows in (before, after))
-    names: tuple[str | None, ...] = (*space.names, None)
-    moved = [
-        MovedError(names[missed], names[predicted], int(old[missed, predicted]), int(new[missed, predicted]))
-        for missed, predicted in np.argwhere(old != new).tolist()
-    ]
-    return tuple(sorted(moved, key=lambda each: each.before - each.after))
 
 
 def _f1_change(f1: Callable[[Counts], float], before: ComparedRun, after: ComparedRun, both: BoolVector) -> F1Change:

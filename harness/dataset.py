@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import get_args
@@ -72,7 +72,7 @@ def _space(top: Section, problems: Problems) -> LabelSpace:
         for member in members:
             if names and member not in names and section is not None:
                 section.problem(group, f"has '{member}', which is no label.{did_you_mean(member, names)}")
-    return LabelSpace(tuple(labels), tuple(_fields(top, set(names))))
+    return LabelSpace(tuple(labels), tuple(_fields(top, set(names))), *_rules(top, names, problems))
 
 
 def _groups(top: Section) -> tuple[dict[str, tuple[str, ...]], Section | None]:
@@ -147,6 +147,61 @@ def _check_spellings(labels: list[Label], top: Section, problems: Problems) -> N
 def _line_of_label(label: Label, at: int, labels: Node) -> int:
     node: Node = labels.value[at] if isinstance(labels.value, list) else labels.value[label.name]
     return node.told_line
+
+
+def _rules(
+    top: Section, names: Sequence[str], problems: Problems
+) -> tuple[tuple[tuple[str, ...], ...], tuple[tuple[str, str], ...]]:
+    """Read the rules that label sets keep: `LabelSpace.exclusive` and `LabelSpace.implies`."""
+    exclusive, section = _exclusive(top, names, problems), top.section("implies")
+    implied = {} if section is None else _implied(section, names)
+    for name in implied:
+        having = {name}
+        while more := {other for each in having for other in implied.get(each, ())} - having:
+            having |= more
+        for group in exclusive:
+            if section is not None and len(both := [each for each in group if each in having]) > 1:
+                why = f"it would bring '{both[0]}' and '{both[1]}' together, which are exclusive"
+                section.problem(name, f"means that '{name}' never applies: {why}. Change a rule.")
+    return exclusive, tuple((name, other) for name, others in implied.items() for other in others)
+
+
+def _exclusive(top: Section, names: Sequence[str], problems: Problems) -> tuple[tuple[str, ...], ...]:
+    """Read sets of labels of which a sample has one at most."""
+    node = top.take("exclusive")
+    if node is None:
+        return ()
+    items = node.value if isinstance(node.value, list) else [node]
+    if not all(isinstance(each.value, list) and all(word.source for word in each.value) for each in items):
+        top.problem("exclusive", "must be a list of lists of labels: exclusive: [[happy, mad]].")
+        return ()
+    sets = []
+    for each in items:
+        words = tuple(word.source for word in each.value)
+        for word in (word for word in each.value if names and word.source not in names):
+            problems.add(
+                f"'exclusive' has '{word.source}', which is no label.{did_you_mean(word.source, names)}", word.line
+            )
+        if len(set(words)) < max(2, len(words)):
+            problems.add("'exclusive' must hold sets of at least two different labels.", each.line)
+        sets.append(words)
+    return tuple(sets)
+
+
+def _implied(section: Section, names: Sequence[str]) -> dict[str, tuple[str, ...]]:
+    """Read what each label implies. Labels that imply each other are always together: that is no mistake."""
+    implied = {}
+    for name in section.keys():  # noqa: SIM118 - a Section is no dict
+        others = tuple(dict.fromkeys(section.texts(name) or ()))
+        if names and name not in names:
+            section.problem(name, f"is no label.{did_you_mean(name, names)}")
+        for other in others:
+            if other == name:
+                section.problem(name, "must imply other labels, got itself.")
+            elif names and other not in names:
+                section.problem(name, f"has '{other}', which is no label.{did_you_mean(other, names)}")
+        implied[name] = others
+    return implied
 
 
 def _fields(top: Section, label_names: set[str]) -> list[Field]:

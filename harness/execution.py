@@ -151,6 +151,9 @@ def resume(
     Raises:
         RunBusyError: Another process is writing it.
     """
+    if run.manifest.origin is not None:
+        again = "harness import" if run.manifest.origin.kind == "import" else "harness baseline"
+        raise DataError(f"run {run.manifest.id}: no prompt made it, so it has no calls to make. Type: {again}")
     for warning in run.log.warnings(run.path / "completions.jsonl"):
         warn(warning)
     clients = _clients(run.manifest.prompt, project)

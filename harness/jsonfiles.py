@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -21,20 +21,40 @@ def write_json(path: Path, value: Any) -> None:
 
 def write_bytes(path: Path, content: bytes) -> None:
     """Replace a file as a whole: a reader sees the old one or the new one, never a part."""
+    with _draft(path) as draft:
+        draft.write_bytes(content)
+
+
+def write_lines(path: Path, lines: Iterable[bytes]) -> None:
+    """Replace a file as a whole, one part after the other: what is written need not fit into memory at once."""
+    with _draft(path) as draft, draft.open("wb") as file:
+        file.writelines(lines)
+
+
+@contextmanager
+def _draft(path: Path) -> Iterator[Path]:
+    """Return where to write a file that takes the place of another one when it is whole."""
     draft = path.with_name(f".{path.name}.{os.getpid()}")
     with writing(path, "Make room or check permissions."):
         try:
-            draft.write_bytes(content)
+            yield draft
             draft.replace(path)
-        except OSError:
+        except BaseException:
             with suppress(OSError):
                 draft.unlink()
             raise
 
 
+_LINE = json.JSONEncoder(ensure_ascii=False, default=str)
+
+
 def json_line(row: Mapping[str, Any]) -> bytes:
     """Return one line of a JSONL file."""
-    return (encodable(json.dumps(row, ensure_ascii=False, default=str)) + "\n").encode("utf-8")
+    text = _LINE.encode(row) + "\n"
+    try:
+        return text.encode("utf-8")
+    except UnicodeEncodeError:
+        return encodable(text).encode("utf-8")
 
 
 def encodable(text: str) -> str:

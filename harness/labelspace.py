@@ -86,10 +86,19 @@ class Field:
 
 @dataclass(frozen=True)
 class LabelSpace:
-    """Labels in their fixed order, and the fields."""
+    """Labels in their fixed order, the fields, and the rules that label sets keep.
+
+    The rules say what gold and predictions should look like. They change neither what is asked nor how it is scored.
+
+    Attributes:
+        exclusive: Sets of labels of which a sample has one at most.
+        implies: Pairs of labels: a sample that has the first has the second too.
+    """
 
     labels: tuple[Label, ...]
     fields: tuple[Field, ...] = ()
+    exclusive: tuple[tuple[str, ...], ...] = ()
+    implies: tuple[tuple[str, str], ...] = ()
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -117,7 +126,7 @@ class LabelSpace:
         return {group: tuple(names) for group, names in grouped.items()}
 
     def only(self, names: Iterable[str]) -> LabelSpace:
-        """Return the label space of some of the labels, in the same order; the fields stay.
+        """Return the label space of some of the labels, in the same order; the fields stay, the rules do not.
 
         The same names give the same object: a pass that asks label by label needs it for every sample.
         """
@@ -155,23 +164,32 @@ class LabelSpace:
         """Return the label vectors of the given sets of label names: bool, shape (n_sets, n_labels)."""
         import numpy as np
 
-        rows = [[self.index[name] for name in names] for names in sets]
-        matrix = np.zeros((len(rows), len(self.labels)), dtype=np.bool_)
-        for row, columns in enumerate(rows):
-            matrix[row, columns] = True
-        return matrix
+        index, width = self.index, len(self.labels)
+        n_sets, present = 0, []
+        for names in sets:
+            if names:
+                start = n_sets * width
+                present += [start + index[name] for name in names]
+            n_sets += 1
+        matrix = np.zeros(n_sets * width, dtype=np.bool_)
+        matrix[present] = True
+        return matrix.reshape(n_sets, width)
 
     def to_json(self) -> dict[str, Any]:
         """Return the label space as plain values; `from_json` is the way back."""
         return {
             "labels": [asdict(label) for label in self.labels],
             "fields": [asdict(each) for each in self.fields],
+            **({"exclusive": [list(names) for names in self.exclusive]} if self.exclusive else {}),
+            **({"implies": [list(pair) for pair in self.implies]} if self.implies else {}),
         }
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> LabelSpace:
-        """Return the label space that `to_json` wrote."""
+        """Return the label space that `to_json` wrote; one without rules has none of them."""
         return cls(
             tuple(Label(**{**row, "aliases": tuple(row["aliases"])}) for row in data["labels"]),
             tuple(Field(**{**row, "values": tuple(row["values"])}) for row in data["fields"]),
+            tuple(tuple(names) for names in data.get("exclusive", ())),
+            tuple((name, other) for name, other in data.get("implies", ())),
         )

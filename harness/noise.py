@@ -196,8 +196,6 @@ def noise_of(
     Raises:
         ValueError: As `harness.scoring.align` does.
     """
-    if scores.n_repeats < 2:
-        return None
     scored = [replace(each, labels=gold.get(each.id, each.labels)) for each in samples]
     return noise(space, align(space, scored, predictions), scores)
 

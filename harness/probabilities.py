@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.metrics import NAN, BoolMatrix, BoolVector, FloatVector, IntVector
+from harness.records import Weights
 
 FloatMatrix = NDArray[np.float64]
 
@@ -199,7 +200,8 @@ def matrix(names: Sequence[str], rows: Sequence[Mapping[str, float]]) -> FloatMa
     values: FloatMatrix = np.full((len(rows), len(names)), NAN)
     for at, row in enumerate(rows):
         if row:
-            values[at] = [row.get(name, NAN) for name in names]
+            listed = row.vector(names) if isinstance(row, Weights) else None
+            values[at] = [row.get(name, NAN) for name in names] if listed is None else listed
     return values
 
 

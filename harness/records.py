@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from array import array
+from collections.abc import ItemsView, Iterable, Iterator, KeysView, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Literal, TypedDict
@@ -17,6 +18,71 @@ GoldField = FieldValue | tuple[str, ...]
 def first_right(gold: GoldField) -> FieldValue:
     """Return the value that a perfect answer gives: of several right ones the first."""
     return gold[0] if isinstance(gold, tuple) else gold
+
+
+class Weights(Mapping[str, float]):
+    """A number for each label, in an array: a mapping like any other, in an eighth of the room that a `dict` takes.
+
+    Args:
+        index: Position of each label, shared by all mappings with the same labels.
+        values: The numbers, in the order of the positions.
+    """
+
+    __slots__ = ("_index", "_values")
+
+    def __init__(self, index: Mapping[str, int], values: array[float]) -> None:
+        self._index = index
+        self._values = values
+
+    def __getitem__(self, name: str) -> float:
+        return self._values[self._index[name]]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._index)
+
+    def __len__(self) -> int:
+        return len(self._index)
+
+    def __repr__(self) -> str:
+        return repr(dict(self.items()))
+
+    def keys(self) -> KeysView[str]:
+        """Return the labels."""
+        return self._index.keys()
+
+    def items(self) -> ItemsView[str, float]:
+        """Return the labels with their numbers."""
+        return dict(zip(self._index, self._values, strict=True)).items()
+
+    def vector(self, names: Sequence[str]) -> Sequence[float] | None:
+        """Return the numbers in the order of all labels; None where the labels are others, or in another order."""
+        return self._values if tuple(self._index) == tuple(names) else None
+
+
+class Shared:
+    """What many rows of a file have in common, made once: label sets, and the names under which numbers stand."""
+
+    def __init__(self) -> None:
+        self._sets: dict[tuple[str, ...], frozenset[str]] = {}
+        self._indexes: dict[tuple[str, ...], dict[str, int]] = {}
+
+    def labels(self, names: Iterable[str]) -> frozenset[str]:
+        """Return the set of some names."""
+        written = tuple(names)
+        found = self._sets.get(written)
+        if found is None:
+            found = self._sets[written] = frozenset(written)
+        return found
+
+    def weights(self, given: Mapping[str, float]) -> Mapping[str, float]:
+        """Return numbers by label, in little room."""
+        if not given:
+            return given
+        names = tuple(given)
+        index = self._indexes.get(names)
+        if index is None:
+            index = self._indexes[names] = {name: at for at, name in enumerate(names)}
+        return Weights(index, array("d", given.values()))
 
 
 class FailureKind(StrEnum):
@@ -54,9 +120,9 @@ class Sample:
         return {"id": self.id, "inputs": dict(self.inputs), "labels": labels, "fields": fields, **shots}
 
     @classmethod
-    def from_json(cls, row: Mapping[str, Any]) -> Sample:
-        """Return the sample that `to_json` wrote."""
-        labels = None if row["labels"] is None else frozenset(row["labels"])
+    def from_json(cls, row: Mapping[str, Any], shared: Shared | None = None) -> Sample:
+        """Return the sample that `to_json` wrote; ``shared`` is that of the rows of its file."""
+        labels = None if row["labels"] is None else (shared or Shared()).labels(row["labels"])
         fields = {name: tuple(gold) if isinstance(gold, list) else gold for name, gold in row["fields"].items()}
         shots = {name: tuple(ids) for name, ids in row.get("shots", {}).items()}
         return cls(row["id"], row["inputs"], labels, fields, shots)
@@ -316,17 +382,18 @@ class Prediction:
             "fields": dict(self.fields),
             "asked_fields": list(self.asked_fields),
             "repaired": self.repaired,
-            **({"probabilities": dict(self.probabilities)} if self.probabilities else {}),
-            **({"mass": dict(self.mass)} if self.mass else {}),
+            **({"probabilities": dict(self.probabilities.items())} if self.probabilities else {}),
+            **({"mass": dict(self.mass.items())} if self.mass else {}),
         }
 
     @classmethod
-    def from_json(cls, row: Mapping[str, Any]) -> Prediction:
-        """Return the prediction that `to_json` wrote."""
+    def from_json(cls, row: Mapping[str, Any], shared: Shared | None = None) -> Prediction:
+        """Return the prediction that `to_json` wrote; ``shared`` is that of the rows of its file."""
+        shared = shared or Shared()
         return cls(
             sample=row["id"],
-            labels=frozenset(row["labels"]),
-            unanswered=frozenset(row["unanswered"]),
+            labels=shared.labels(row["labels"]),
+            unanswered=shared.labels(row["unanswered"]),
             failure=None if row["failure"] is None else FailureKind(row["failure"]),
             why=row["why"],
             off_list=tuple(row["off_list"]),
@@ -334,6 +401,6 @@ class Prediction:
             asked_fields=tuple(row["asked_fields"]),
             repaired=row["repaired"],
             repeat=row["repeat"],
-            probabilities=row.get("probabilities", {}),
-            mass=row.get("mass", {}),
+            probabilities=shared.weights(row.get("probabilities", {})),
+            mass=shared.weights(row.get("mass", {})),
         )

@@ -10,6 +10,7 @@ from harness.completionlog import Slot, StoredCompletion
 from harness.dataset import load_dataset
 from harness.errors import DataError, listing
 from harness.labelspace import LabelSpace
+from harness.outside import state_of
 from harness.predict import Asking, Reading, asks_by_label, predict
 from harness.project import Project
 from harness.prompt import Pass, Prompt, without_answer
@@ -56,6 +57,8 @@ def rescore(run: StoredRun, project: Project) -> Rescored:
     """
     from harness.scoring import score
 
+    if run.manifest.origin is not None:
+        return _rescore_outside(run, project)
     today = _todays(run, project)
     space, samples = today.reading.space, today.samples
     with open_run(run) as writer:
@@ -72,6 +75,22 @@ def rescore(run: StoredRun, project: Project) -> Rescored:
         )
         writer.update(state=_state(writer, missing))
     return Rescored(load_run(run.path), missing, changed, today.sources)
+
+
+def _rescore_outside(run: StoredRun, project: Project) -> Rescored:
+    """Score predictions again that no prompt made: they stand as they are, the gold is today's."""
+    from harness.scoring import score
+
+    today = _todays(run, project)
+    with open_run(run) as writer:
+        predictions = run.predictions
+        gold = {sample.id: sample.labels for sample in today.samples}
+        labelled = any(labels is not None for labels in gold.values())
+        scores = score(today.reading.space, today.samples, predictions).to_json() if labelled else {}
+        write_derived(run.path, today.reading.space, gold, predictions, scores)
+        writer.update(state=state_of(predictions))
+    sources = tuple(each for each in today.sources if each.startswith("gold"))
+    return Rescored(load_run(run.path), 0, 0, sources)
 
 
 def _stored_predictions(run: StoredRun) -> dict[tuple[str, int], Prediction]:

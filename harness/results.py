@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from harness.errors import DataError, UsageError, did_you_mean, listing
 from harness.failures import KINDS, SORTS, Failure, find_failures
@@ -18,6 +18,7 @@ from harness.versions import ComparedRuns, compare_runs
 if TYPE_CHECKING:
     import pandas as pd
 
+    from harness.comparison import ComparedRun, Comparison
     from harness.scoring import Scores
 
 
@@ -172,7 +173,7 @@ class Run:
 
 
 class ComparisonResult:
-    """Runs side by side, as tables.
+    """Runs side by side, as tables. The first is the baseline; "run" is each later one.
 
     Attributes:
         compared: The comparison as a value.
@@ -182,41 +183,110 @@ class ComparisonResult:
         self.compared = compared
 
     @property
+    def verdict(self) -> str:
+        """What can be said of each later run, a line each: better, worse, no worse or inconclusive, and why."""
+        from harness.report.judged import verdict_text
+
+        return "\n".join(verdict_text(self.compared, at) for at in range(len(self.compared.comparison.diffs)))
+
+    @property
     def headline(self) -> pd.DataFrame:
-        """One row a run: macro_f1, micro_f1, subset_accuracy, coverage, over the common samples."""
+        """One row a run: macro_f1, micro_f1, subset_accuracy, coverage, over the common samples; each with its interval.
+
+        The ends are called like the score, with _low and _high.
+        """
         import pandas as pd
 
-        rows = {run.name: run.scores.headline for run in self.compared.comparison.runs}
+        rows = {}
+        for run, judged in zip(self.compared.comparison.runs, self.compared.judgement.runs, strict=True):
+            rows[run.name] = dict(run.scores.headline)
+            for name in run.scores.headline:
+                rows[run.name] |= {f"{name}_{end}": getattr(judged.averages[name], end) for end in ("low", "high")}
         return pd.DataFrame.from_dict(rows, orient="index")
 
     @property
-    def labels(self) -> pd.DataFrame:
-        """One row a (later run, label): support, f1_before, f1_after, delta, and cells regressed and fixed."""
+    def differences(self) -> pd.DataFrame:
+        """One row a (later run, average): before, after, delta, and what is in `significance.Difference`."""
         import pandas as pd
 
+        first, *later = self.compared.comparison.runs
         rows = [
-            {"run": diff.after, **asdict(label)} for diff in self.compared.comparison.diffs for label in diff.labels
+            {
+                "run": run.name,
+                "score": name,
+                "before": _average(first, name),
+                "after": _average(run, name),
+                **asdict(difference),
+            }
+            for run, judged in zip(later, self.compared.judgement.diffs, strict=True)
+            for name, difference in judged.averages.items()
         ]
         return pd.DataFrame(rows)
 
     @property
-    def samples(self) -> pd.DataFrame:
-        """One row a sample that changed: run, sample, kind (regressed, fixed, churned), gold, before, after."""
+    def labels(self) -> pd.DataFrame:
+        """One row a (later run, label), as `label_rows` has them."""
         import pandas as pd
 
+        return pd.DataFrame(label_rows(self.compared, self.compared.comparison))
+
+    @property
+    def samples(self) -> pd.DataFrame:
+        """One row a sample that changed: run, sample, kind, gold, before, after, flips by label, unstable labels.
+
+        Kinds are regressed, fixed and churned; unstable labels change by themselves too, from repeat to repeat.
+        """
+        import pandas as pd
+
+        ordered = self.compared.comparison.space.ordered
         rows = [
             {
                 "run": diff.after,
                 "sample": each.sample,
                 "kind": each.kind,
-                "gold": self.compared.comparison.space.ordered(each.gold),
-                "before": self.compared.comparison.space.ordered(each.before.labels),
-                "after": self.compared.comparison.space.ordered(each.after.labels),
+                "gold": ordered(each.gold),
+                "before": ordered(each.before.labels),
+                "after": ordered(each.after.labels),
+                "flips": dict(each.flips),
+                "unstable": ordered(each.unstable),
             }
             for diff in self.compared.comparison.diffs
             for each in (*diff.regressed, *diff.fixed, *diff.churned)
         ]
-        return pd.DataFrame(rows, columns=["run", "sample", "kind", "gold", "before", "after"])
+        columns = ["run", "sample", "kind", "gold", "before", "after", "flips", "unstable"]
+        return pd.DataFrame(rows, columns=columns)
+
+    @property
+    def errors_moved(self) -> pd.DataFrame:
+        """One row a confusion whose number changed: run, missed, predicted (None where nothing was), before, after."""
+        import pandas as pd
+
+        rows = [
+            {"run": diff.after, **asdict(each)} for diff in self.compared.comparison.diffs for each in diff.errors_moved
+        ]
+        return pd.DataFrame(rows, columns=["run", "missed", "predicted", "before", "after"])
+
+
+def _average(run: ComparedRun, name: str) -> float:
+    return run.scores.coverage if name == "coverage" else float(getattr(run.scores.averages, name))
+
+
+def label_rows(compared: ComparedRuns, shown: Comparison) -> list[dict[str, Any]]:
+    """Return one row a (later run, label) with all its statistics as plain columns; NaN where one is not defined.
+
+    Args:
+        compared: The comparison, whole.
+        shown: What of it is looked at.
+    """
+    place = compared.comparison.space.index
+    rows = []
+    for diff, judged in zip(shown.diffs, compared.judgement.diffs, strict=True):
+        for label in diff.labels:
+            difference = judged.labels[place[label.label]]
+            row = {"run": diff.after, **asdict(label)} | asdict(difference)
+            flips = row.pop("flips")
+            rows.append(row | flips)
+    return rows
 
 
 def unknown_word(option: str, word: str, known: Sequence[str]) -> UsageError:

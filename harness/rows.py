@@ -6,7 +6,8 @@ import csv
 import io
 import itertools
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +17,24 @@ from harness.yamlfile import read_text
 
 EXTENSIONS = (".jsonl", ".ndjson", ".csv", ".tsv", ".parquet")
 
+_BATCH = 4096
+"""Rows of a Parquet file that become Python values at a time."""
+
 Row = tuple[int, dict[str, Any]]
 """A line number (of the file, from 1) and the row's values by column."""
 
 
 def read_rows(path: Path, space: LabelSpace | None, problems: Problems) -> list[Row]:
     """Return the rows of a sample file as they stand there, with their line numbers; bad rows become problems."""
+    return list(rows_of(path, space, problems))
+
+
+def rows_of(path: Path, space: LabelSpace | None, problems: Problems) -> Iterator[Row]:
+    """Return the rows as `read_rows` does, one after the other: with a column for each label they take much room.
+
+    Raises:
+        DataError: At once, where the file as a whole cannot be read.
+    """
     kind = path.suffix.lower()
     if kind not in EXTENSIONS:
         raise DataError(
@@ -31,8 +44,8 @@ def read_rows(path: Path, space: LabelSpace | None, problems: Problems) -> list[
         return _parquet_rows(path)
     text = read_text(path)
     if kind in (".csv", ".tsv"):
-        return list(_csv_rows(text, "," if kind == ".csv" else "\t", space, problems))
-    return list(_jsonl_rows(text, problems))
+        return _csv_rows(text, "," if kind == ".csv" else "\t", space, problems)
+    return _jsonl_rows(text, problems)
 
 
 def _jsonl_rows(text: str, problems: Problems) -> Iterator[Row]:
@@ -136,16 +149,31 @@ def _csv_records(text: str, delimiter: str, problems: Problems) -> Iterator[tupl
             yield line, cells
 
 
-def _parquet_rows(path: Path) -> list[Row]:
+def _parquet_rows(path: Path) -> Iterator[Row]:
     if not path.is_file():
         read_text(path)  # says what is wrong with it
     try:
-        import pyarrow
         from pyarrow import parquet
     except ImportError:
         raise DataError(f"{path}: reading Parquet needs pyarrow. Type: pip install 'harness[parquet]'") from None
+    with _reading_parquet(path):
+        batches = parquet.read_table(path, partitioning=None).to_batches(max_chunksize=_BATCH)
+    return enumerate(_values(path, batches), 1)
+
+
+def _values(path: Path, batches: Iterable[Any]) -> Iterator[dict[str, Any]]:
+    for batch in batches:
+        with _reading_parquet(path):
+            rows = batch.to_pylist()
+        yield from rows
+
+
+@contextmanager
+def _reading_parquet(path: Path) -> Iterator[None]:
+    import pyarrow
+
     try:
-        return list(enumerate(parquet.read_table(path, partitioning=None).to_pylist(), 1))
+        yield
     except (OSError, ValueError, pyarrow.ArrowException) as error:
         why = str(error).removeprefix(f"Could not open Parquet input source '{path}': ").partition(". ")[0]
         raise DataError(f"{path}: must be Parquet, but {shortened(why, 200).rstrip('.')}.") from None

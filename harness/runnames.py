@@ -65,7 +65,8 @@ def _newest_complete(name: str, runs: list[StoredRun]) -> StoredRun:
     if usual:
         return usual[0]
     newest = runs[0].manifest
+    resume = "" if newest.origin is not None else f", or type: harness run --resume {newest.id}"
     raise RunNameError(
         f"run '{name}': no complete run on the default split. Its newest is {newest.id} ({newest.state}, split "
-        f"{newest.split}). Name it by its id, or type: harness run --resume {newest.id}"
+        f"{newest.split}). Name it by its id{resume or '.'}"
     )

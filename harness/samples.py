@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
+from harness.bulk import many_values
 from harness.errors import DataError, Problems, did_you_mean, listing, shortened
 from harness.identity import canonical, text_id
 from harness.labelcells import alternatives, literal
 from harness.labelspace import NONE_WORD, Field, LabelSpace, normalize
-from harness.records import GoldField, Sample
+from harness.records import GoldField, Sample, Shared
 from harness.rows import Row, read_rows
 
 RESERVED = frozenset(
@@ -23,7 +25,11 @@ RESERVED = frozenset(
 """Names that templates and expressions give a meaning to; no input column may have one."""
 
 _SEPARATORS = re.compile(r"[,;|\n]")
-_YES, _NO = frozenset({"1", "true", "yes", "x", "1.0"}), frozenset({"0", "false", "no", "", "0.0"})
+YES, NO = frozenset({"1", "true", "yes", "x", "1.0"}), frozenset({"0", "false", "no", "", "0.0"})
+"""What stands in a cell that is 0 or 1, case folded."""
+
+_FLAGS: Mapping[Any, bool] = {"1": True, "0": False, 1: True, 0: False}
+"""The usual ones of these (`True` is equal to 1), which are looked up as they are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,11 +63,12 @@ def read_samples(path: Path, space: LabelSpace, columns: Columns | None = None) 
         DataError: The file is missing, of an unknown kind, empty, or has bad rows; all of them are told by line.
     """
     problems = Problems(path)
-    rows = read_rows(path, space, problems)
-    if not rows:
-        problems.raise_if_any()
-        raise DataError(f"{path}: must hold at least one sample, got none.")
-    return _Reader(path, space, columns or Columns(), problems).read(rows)
+    with many_values():
+        rows = read_rows(path, space, problems)
+        if not rows:
+            problems.raise_if_any()
+            raise DataError(f"{path}: must hold at least one sample, got none.")
+        return _Reader(path, space, columns or Columns(), problems).read(rows)
 
 
 class _Reader:
@@ -78,19 +85,19 @@ class _Reader:
         self.empty_cells = 0
         self.has_text = False
         self.unknown: dict[str, list[int]] = {}
+        self.found: dict[str, str | None] = {}
+        self.skipped: set[str] = set()
+        self.shared = Shared()
 
     def read(self, rows: list[Row]) -> SampleSet:
         """Return the samples, or raise everything that is wrong with them."""
         self.has_text = any(self.columns.text in row for _, row in rows)
         label_columns = self._label_columns(rows[0])
         self._check_columns(rows, label_columns)
+        self.skipped = {self.columns.labels, self.columns.id, *label_columns, *self.field_names}
         samples = [self._sample(line, row, label_columns) for line, row in rows]
         for name, lines in self.unknown.items():
-            self.problems.add(
-                f"label '{shortened(name)}' is not in the label space{_also(lines)}."
-                + (did_you_mean(name, self.space.names) or f" It has {listing(self.space.names)}."),
-                lines[0],
-            )
+            self.problems.add(unknown_label(name, lines, self.space), lines[0])
         self.problems.raise_if_any()
         return SampleSet(self.path, tuple(samples), tuple(self._warnings()))
 
@@ -115,9 +122,13 @@ class _Reader:
     def _check_columns(self, rows: list[Row], label_columns: Mapping[str, str]) -> None:
         """Check the names of columns: those of all rows, because JSONL rows may differ."""
         line_of: dict[str, int] = {}
+        before: tuple[str, ...] = ()
         for line, row in rows:
-            for column in row:
-                line_of.setdefault(column, line)
+            names = tuple(row)
+            if names != before:
+                for column in names:
+                    line_of.setdefault(column, line)
+            before = names
         own = {self.columns.text, self.columns.labels, self.columns.id, *label_columns}
         for column, line in line_of.items():
             if column in RESERVED and column not in own:
@@ -129,8 +140,11 @@ class _Reader:
             self.problems.add(f"column 'text' stands beside '{self.columns.text}'. Rename it.", line_of["text"])
 
     def _sample(self, line: int, row: Mapping[str, Any], label_columns: Mapping[str, str]) -> Sample:
-        skip = {self.columns.labels, self.columns.id, *label_columns, *self.field_names}
-        inputs = {("text" if key == self.columns.text else key): value for key, value in row.items() if key not in skip}
+        inputs = {
+            ("text" if key == self.columns.text else key): value
+            for key, value in row.items()
+            if key not in self.skipped
+        }
         self._check_inputs(line, inputs)
         labels = self._flags(line, row, label_columns) if label_columns else self._labels(line, row)
         gold = {
@@ -190,21 +204,34 @@ class _Reader:
 
     def _known(self, line: int, names: Iterable[str]) -> Iterator[str]:
         for name in names:
-            found = self.space.find(name)
+            if name not in self.found:
+                self.found[name] = self.space.find(name)
+            found = self.found[name]
             if found is None:
                 self.unknown.setdefault(name, []).append(line)
             else:
                 yield found
 
     def _flags(self, line: int, row: Mapping[str, Any], label_columns: Mapping[str, str]) -> frozenset[str] | None:
+        usual = self._usual_flags([row.get(column) for column in label_columns])
+        if usual is not None:
+            return self.shared.labels(itertools.compress(label_columns.values(), usual))
         flags = {column: str(row.get(column, "")).strip().casefold() for column in label_columns}
         if all(flag in ("", "none", "nan") for flag in flags.values()):
             self.empty_cells += 1
             return None
         for column, flag in flags.items():
-            if flag not in _YES and flag not in _NO:
+            if flag not in YES and flag not in NO:
                 self.problems.add(f"column '{column}' must be 0 or 1, got '{shortened(flag)}'.", line)
-        return frozenset(label_columns[column] for column, flag in flags.items() if flag in _YES)
+        return frozenset(label_columns[column] for column, flag in flags.items() if flag in YES)
+
+    def _usual_flags(self, cells: Iterable[Any]) -> list[bool] | None:
+        """Return the cells as flags, None where one of them takes a closer look: a wide file has millions of them."""
+        try:
+            flags = [_FLAGS.get(cell) for cell in cells]
+        except TypeError:  # a list
+            return None
+        return None if None in flags else cast("list[bool]", flags)
 
     def _field(self, line: int, field: Field, value: Any) -> GoldField:
         if value is None or value == "":
@@ -213,9 +240,9 @@ class _Reader:
             return several if len(several) > 1 else next(iter(several), None)
         if field.type == "bool":
             flag = str(value).strip().casefold()
-            if flag not in _YES and flag not in _NO:
+            if flag not in YES and flag not in NO:
                 self.problems.add(f"'{field.name}' must be true or false, got {_told(value)}.", line)
-            return flag in _YES
+            return flag in YES
         if not isinstance(value, str):
             wanted = "a text, or a list of texts that are right" if field.type == "text" else "a text"
             self.problems.add(f"'{field.name}' must be {wanted}, got {_told(value)}.", line)
@@ -271,6 +298,13 @@ def split_labels(cell: str, space: LabelSpace) -> list[str] | None:
     return names or None
 
 
+def unknown_label(name: str, lines: list[int], space: LabelSpace) -> str:
+    """Return what is wrong with a name that is no label, for the first of the lines in which it stands."""
+    return f"label '{shortened(name)}' is not in the label space{also_in(lines)}." + (
+        did_you_mean(name, space.names) or f" It has {listing(space.names)}."
+    )
+
+
 def _told(value: Any) -> str:
     """Return a value as a message shows it: JSON, short."""
     return shortened(json.dumps(value, default=str, ensure_ascii=False))
@@ -280,7 +314,7 @@ def _s(count: int) -> str:
     return "" if count == 1 else "s"
 
 
-def _also(lines: list[int]) -> str:
+def also_in(lines: list[int]) -> str:
     """Return where else something stands, for the end of a sentence; empty for a single line."""
     more = sorted(set(lines) - {lines[0]})
     return f" (also in line{_s(len(more))} {listing(map(str, more), 5)})" if more else ""

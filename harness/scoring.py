@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections import Counter
-from collections.abc import Container, Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -204,7 +204,7 @@ def align(space: LabelSpace, samples: Sequence[Sample], predictions: Sequence[Pr
     if len(labelled) < len(samples):
         raise ValueError(f"sample ids must be unique, got {len(samples)} samples with {len(labelled)} ids")
     for sample in samples:
-        _check_labels(space, sample.labels or (), f"gold of sample {sample.id!r}")
+        _check_labels(space, sample.labels or frozenset(), f"gold of sample {sample.id!r}")
     repeats: dict[int, dict[str, Prediction]] = {}
     asked: set[str] = set()
     for prediction in predictions:
@@ -255,7 +255,8 @@ def _check(space: LabelSpace, prediction: Prediction, known: Container[str]) -> 
     if prediction.sample not in known:
         raise ValueError(f"prediction of an unknown sample {prediction.sample!r}")
     where = f"prediction of sample {prediction.sample!r}"
-    _check_labels(space, prediction.labels | prediction.unanswered | prediction.probabilities.keys(), where)
+    for names in (prediction.labels, prediction.unanswered, prediction.probabilities.keys()):
+        _check_labels(space, names, where)
     for name in prediction.asked_fields:
         if space.field(name) is None:
             raise ValueError(f"{where}: {name!r} is not a field of the label space")
@@ -263,10 +264,10 @@ def _check(space: LabelSpace, prediction: Prediction, known: Container[str]) -> 
         raise ValueError(f"{where}: it has unanswered cells and no failure that says why")
 
 
-def _check_labels(space: LabelSpace, labels: Iterable[str], where: str) -> None:
-    for name in labels:
-        if name not in space.index:
-            raise ValueError(f"{where}: {name!r} is not a label of the label space")
+def _check_labels(space: LabelSpace, labels: Set[str], where: str) -> None:
+    if not labels <= space.index.keys():
+        name = next(name for name in labels if name not in space.index)
+        raise ValueError(f"{where}: {name!r} is not a label of the label space")
 
 
 # --- one repeat -------------------------------------------------------------------------------------------------------

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import itertools
 import math
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from functools import cache
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -14,35 +12,15 @@ import numpy as np
 from harness import stats
 from harness.comparison import ComparedRun, Comparison, Diff
 from harness.errors import listing
+from harness.evidence import Evidence, Pair, columns, corrected, values_of
+from harness.evidence import Settings as Settings
 from harness.metrics import NAN, BoolVector, FloatVector
 from harness.plainvalues import to_plain
-from harness.stats import Interval, Outcomes, PValues, Replicates, Verdict
+from harness.scoring import LabelScore
+from harness.stats import Interval, Outcomes, Replicates, Verdict
 
 JUDGED = ("macro_f1", "micro_f1", "subset_accuracy")
 """The headline scores that a verdict is given of, the most telling first."""
-
-
-@dataclass(frozen=True, slots=True)
-class Settings:
-    """What decides a verdict; saved with it.
-
-    Attributes:
-        margin: How much lower a score may be and still be called no worse.
-        least_support: Gold cells that a label needs before anything is said of it.
-        resamples: Of the bootstrap.
-        permutations: Random exchanges of the sign-swap test; more where more labels are tested.
-        seed: Of both.
-        level: Of the intervals.
-        alpha: Of the tests, after correction.
-    """
-
-    margin: float = stats.MARGIN
-    least_support: int = stats.LEAST_SUPPORT
-    resamples: int = stats.RESAMPLES
-    permutations: int = stats.PERMUTATIONS
-    seed: int = 0
-    level: float = stats.LEVEL
-    alpha: float = stats.ALPHA
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +32,9 @@ class Difference:
         low: Lower end of its interval.
         high: Upper end.
         standard_error: Of the paired difference.
-        detectable: The smallest true difference that these samples would have shown with 80 % power.
-        p: Two-sided; of subset accuracy McNemar's exact test where both runs have one repeat, else of the sign-swap.
+        detectable: The smallest true difference that these samples would have shown with 80 % power; NaN where nothing
+            varies.
+        p: Two-sided, of the sign-swap test; of subset accuracy with one repeat that is McNemar's exact test.
         p_corrected: By Holm: of a label over all judged labels of all versions, of an average over the versions. NaN for
             labels with too few gold cells.
         withheld: The verdict would be "better", but what rose comes from failures, not from better answers.
@@ -75,6 +54,9 @@ class Difference:
 @dataclass(frozen=True, slots=True)
 class RunIntervals:
     """Where the scores of one run may lie.
+
+    Where no resample differs (everything right, or nothing), an interval without width would claim too much: a share of
+    samples and the F1 of a label then have the bound of `stats.unvarying`, and other averages have none (NaN).
 
     Attributes:
         averages: By name, all of `stats.AVERAGES`.
@@ -107,7 +89,8 @@ class JudgedDiff:
         averages: By name, all of `stats.AVERAGES`.
         labels: In label-space order.
         mcnemar: None where a run has several repeats: then no sample is simply right or wrong.
-        exact: Whether the sign-swap test made all exchanges, because few samples differ.
+        exact: Whether the sign-swap test made all exchanges, because few samples differ. With one repeat the p-values
+            of labels, subset accuracy and coverage are exact anyway.
     """
 
     before: str
@@ -126,7 +109,8 @@ class Judgement:
         settings: What decided it.
         runs: In the order of the comparison.
         diffs: In the order of the comparison.
-        best: By average, the run that is really better than every other; None where no run is.
+        best: By average, the run that is really better than every other; None where no run is. Never against a verdict:
+            where it is a later run, that one is "better"; where it is the baseline, all others are "worse".
         best_labels: The same for each label, in label-space order.
         cautions: Why the numbers here are rough, for people; empty where they are not.
     """
@@ -147,209 +131,149 @@ class Judgement:
 def judge(comparison: Comparison, settings: Settings | None = None) -> Judgement:
     """Return how real the changes of a comparison are; of a single run, its intervals."""
     chosen = settings or Settings()
-    runs = [_outcomes(run) for run in comparison.runs]
-    replicates = stats.bootstrap(runs, chosen.resamples, chosen.seed)
     support = np.array([each.support for each in comparison.runs[0].scores.labels])
-    judged = support >= chosen.least_support
-    permutations = _permutations(chosen, int(judged.sum()) * len(comparison.diffs))
-
-    @cache
-    def p_values(first: int, second: int) -> PValues:
-        return stats.sign_swap(runs[first], runs[second], permutations, chosen.seed)
-
-    raw = [
-        _Raw.of(diff, replicates[0], replicates[at], p_values(0, at), runs[0], runs[at])
-        for at, diff in enumerate(comparison.diffs, start=1)
-    ]
-    best = _best(comparison, replicates, judged, chosen, p_values)
+    evidence = Evidence.of(comparison, chosen, support >= chosen.least_support)
+    diffs = _judged(evidence, comparison, support)
+    best = _best(evidence, comparison.runs, diffs)
     n = len(stats.AVERAGES)
     return Judgement(
-        settings=replace(chosen, permutations=permutations),
-        runs=tuple(_run_intervals(each, chosen) for each in replicates),
-        diffs=_judged(raw, comparison.diffs, judged, support, comparison.n_common, chosen),
+        settings=evidence.settings,
+        runs=tuple(map(_run_intervals, comparison.runs, evidence.replicates, [chosen.level] * len(comparison.runs))),
+        diffs=diffs,
         best=dict(zip(stats.AVERAGES, best[:n], strict=True)),
         best_labels=tuple(best[n:]),
         cautions=_cautions(comparison, chosen),
     )
 
 
-def _outcomes(run: ComparedRun) -> Outcomes:
-    return stats.outcomes(run.plain.y_true, [stats.Repeat(rows.y_pred, rows.answered) for rows in run.repeats])
+# --- intervals of a run -----------------------------------------------------------------------------------------------
 
 
-def _permutations(settings: Settings, tests: int) -> int:
-    """Return how many exchanges it takes that the smallest possible p-value can survive its correction."""
-    return max(settings.permutations, math.ceil(2 * tests / settings.alpha))
+def _run_intervals(run: ComparedRun, replicates: Replicates, level: float) -> RunIntervals:
+    low, high = stats.intervals(columns(replicates), level)
+    ends = [Interval(*each) for each in zip(low.tolist(), high.tolist(), strict=True)]
+    values, n = values_of(run), len(stats.AVERAGES)
+    for at, (value, each) in enumerate(zip(values, ends, strict=True)):
+        if each.high - each.low < stats.TOLERANCE:
+            label = run.scores.labels[at - n] if at >= n else None
+            ends[at] = _label_bound(label, level) if label else _average_bound(stats.AVERAGES[at], value, run, level)
+    return RunIntervals(dict(zip(stats.AVERAGES, ends[:n], strict=True)), tuple(ends[n:]))
 
 
-def _run_intervals(replicates: Replicates, settings: Settings) -> RunIntervals:
-    low, high = stats.intervals(replicates.labels, settings.level)
-    return RunIntervals(
-        {name: stats.interval(values, settings.level) for name, values in replicates.averages.items()},
-        tuple(Interval(*ends) for ends in zip(low.tolist(), high.tolist(), strict=True)),
-    )
+def _average_bound(name: str, value: float, run: ComparedRun, level: float) -> Interval:
+    """Return how far a mean over samples that are all 1, or all 0, may be from that; of other averages nothing."""
+    if name in stats.F1_AVERAGES or value not in (0.0, 1.0):
+        return Interval(NAN, NAN)
+    return stats.unvarying(value, run.scores.n_samples, level)
+
+
+def _label_bound(label: LabelScore, level: float) -> Interval:
+    """Return how far an F1 of 0 or 1 may be from that: of TP + FP + FN cells none, or all, are hits.
+
+    F1 is ``2 J / (1 + J)`` for the share J of hits among them, the Jaccard index.
+    """
+    if label.f1 not in (0.0, 1.0):
+        return Interval(NAN, NAN)
+    bound = stats.unvarying(label.f1, label.tp + label.fp + label.fn, level)
+    return Interval(*(2 * share / (1 + share) for share in bound))
 
 
 # --- differences ------------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class _Raw:
-    """The differences of one pair of runs before they are corrected for their number.
+def _judged(evidence: Evidence, comparison: Comparison, support: FloatVector) -> tuple[JudgedDiff, ...]:
+    n = len(stats.AVERAGES)
+    sizes = np.concatenate([np.full(n, float(comparison.n_common)), support])
+    pairs = [evidence.pair(0, at) for at in range(1, len(evidence.runs))]
+    if not pairs:
+        return ()
+    found = []
+    for at, p in enumerate(corrected(np.stack([pair.p for pair in pairs]), evidence.told), start=1):
+        pair, diff = pairs[at - 1], comparison.diffs[at - 1]
+        rows = _differences(evidence, at, pair, p, _by_answers(diff), sizes)
+        averages = dict(zip(stats.AVERAGES, rows[:n], strict=True))
+        mcnemar = _mcnemar(evidence.runs[0], evidence.runs[at])
+        found.append(JudgedDiff(diff.before, diff.after, averages, tuple(rows[n:]), mcnemar, pair.exact))
+    return tuple(found)
 
-    Arrays run over `stats.AVERAGES`, then over the labels.
+
+def _differences(
+    evidence: Evidence, at: int, pair: Pair, p_corrected: FloatVector, by_answers: FloatVector, sizes: FloatVector
+) -> list[Difference]:
+    """Return every score of a later run against the baseline, with its verdict."""
+    settings, found = evidence.settings, []
+    deltas = evidence.values[at] - evidence.values[0]
+    numbers = np.column_stack([deltas, pair.low, pair.high, pair.errors, pair.p, p_corrected]).tolist()
+    for row, by_answer, size, told in zip(numbers, by_answers, sizes, evidence.told, strict=True):
+        delta, low, high, error, p, p_holm = row
+        word = stats.verdict(low, high, p_holm, size=size, margin=settings.margin, alpha=settings.alpha)
+        withheld = word == "better" and not by_answer > 0
+        if not told:
+            word = "too few to tell"
+        elif withheld:
+            word = "inconclusive"
+        found.append(Difference(delta, low, high, error, stats.detectable(error), p, p_holm, word, withheld))
+    return found
+
+
+def _by_answers(diff: Diff) -> FloatVector:
+    """Return the part of each change that comes from samples answered by both runs; of an F1, for failures raise it too.
+
+    Infinite for means over samples, which no failure raises.
     """
-
-    deltas: FloatVector
-    replicates: stats.FloatMatrix
-    p: FloatVector
-    answered_by_both: FloatVector
-    mcnemar: McNemar | None
-    exact: bool
-
-    @classmethod
-    def of(
-        cls, diff: Diff, old: Replicates, new: Replicates, p: PValues, before: Outcomes, after: Outcomes
-    ) -> _Raw:
-        """Return the differences of a pair."""
-        mcnemar = _mcnemar(before, after)
-        tests = dict(p.averages) | ({} if mcnemar is None else {"subset_accuracy": mcnemar.p})
-        means = {name: float(np.mean(after.per_sample[name] - before.per_sample[name])) for name in after.per_sample}
-        splits = {"macro_f1": diff.macro_f1, "micro_f1": diff.micro_f1, "weighted_f1": diff.weighted_f1}
-        deltas = means | {name: split.total for name, split in splits.items()}
-        both = {name: split.answered_by_both for name, split in splits.items()}
-        return cls(
-            deltas=np.array([*(deltas[name] for name in stats.AVERAGES), *(row.delta for row in diff.labels)]),
-            replicates=_columns(new) - _columns(old),
-            p=np.array([*(tests[name] for name in stats.AVERAGES), *p.labels]),
-            answered_by_both=np.array(
-                [*(both.get(name, math.inf) for name in stats.AVERAGES), *(row.answered_by_both for row in diff.labels)]
-            ),
-            mcnemar=mcnemar,
-            exact=p.exact,
-        )
+    splits = {"macro_f1": diff.macro_f1, "micro_f1": diff.micro_f1, "weighted_f1": diff.weighted_f1}
+    averages = [splits[name].answered_by_both if name in splits else math.inf for name in stats.AVERAGES]
+    return np.array([*averages, *(row.answered_by_both for row in diff.labels)])
 
 
 def _mcnemar(before: Outcomes, after: Outcomes) -> McNemar | None:
-    if len(before.exact) > 1 or len(after.exact) > 1:
+    if before.n_repeats > 1 or after.n_repeats > 1:
         return None
     lost = int(np.count_nonzero(before.exact[0] & ~after.exact[0]))
     won = int(np.count_nonzero(~before.exact[0] & after.exact[0]))
     return McNemar(lost, won, stats.mcnemar(lost, won))
 
 
-def _judged(
-    pairs: Sequence[_Raw],
-    diffs: Sequence[Diff],
-    judged: BoolVector,
-    support: FloatVector,
-    n_samples: int,
-    settings: Settings,
-) -> tuple[JudgedDiff, ...]:
-    if not pairs:
-        return ()
-    n = len(stats.AVERAGES)
-    p = np.stack([each.p for each in pairs])
-    p[:, n:][:, ~judged] = NAN
-    corrected = np.hstack(
-        [
-            np.stack([stats.holm(column) for column in p[:, :n].T], axis=1),
-            stats.holm(p[:, n:].ravel()).reshape(len(pairs), -1),
-        ]
-    )
-    sizes = np.concatenate([np.full(n, float(n_samples)), support])
-    found = []
-    for raw, diff, mine in zip(pairs, diffs, corrected, strict=True):
-        rows = _differences(raw, mine, sizes, settings)
-        labels = [
-            row if told else replace(row, verdict="too few to tell", withheld=False)
-            for row, told in zip(rows[n:], judged.tolist(), strict=True)
-        ]
-        averages = dict(zip(stats.AVERAGES, rows[:n], strict=True))
-        found.append(JudgedDiff(diff.before, diff.after, averages, tuple(labels), raw.mcnemar, raw.exact))
-    return tuple(found)
-
-
-def _differences(raw: _Raw, corrected: FloatVector, sizes: FloatVector, settings: Settings) -> list[Difference]:
-    low, high = stats.intervals(raw.replicates, settings.level)
-    errors = stats.standard_errors(raw.replicates)
-    columns = (raw.deltas, low, high, errors, raw.p, corrected, raw.answered_by_both, sizes)
-    found = []
-    for delta, lower, upper, error, p, p_corrected, both, size in zip(*(each.tolist() for each in columns), strict=True):
-        word = stats.verdict(lower, upper, p_corrected, size=size, margin=settings.margin, alpha=settings.alpha)
-        withheld = word == "better" and not both > 0
-        found.append(
-            Difference(
-                delta,
-                lower,
-                upper,
-                standard_error=error,
-                detectable=stats.detectable(error),
-                p=p,
-                p_corrected=p_corrected,
-                verdict="inconclusive" if withheld else word,
-                withheld=withheld,
-            )
-        )
-    return found
-
-
 # --- the best of several ----------------------------------------------------------------------------------------------
 
 
-def _best(
-    comparison: Comparison,
-    replicates: Sequence[Replicates],
-    judged: BoolVector,
-    settings: Settings,
-    p_values: Callable[[int, int], PValues],
-) -> list[str | None]:
-    """Return which run is really better than every other: for each of `stats.AVERAGES`, then for each label.
+def _best(evidence: Evidence, runs: Sequence[ComparedRun], diffs: Sequence[JudgedDiff]) -> list[str | None]:
+    """Return which run is really better than every other, for each score.
 
-    The highest is compared with each of the others, and corrected for their number (a label also for the number of
-    labels). It must not have left more unanswered than one of them, for F1 rises with failures too.
+    It has the highest score. The baseline is best where every other run is worse; another run where it is better than
+    the baseline, and ahead of each rival: the other later runs. Rivals are tested as the baseline is, and a winner must
+    not have left more unanswered than they, for F1 rises with failures too.
     """
-    runs, n = comparison.runs, len(stats.AVERAGES)
-    values = np.array([[*(_average(run, name) for name in stats.AVERAGES), *_label_f1(run)] for run in runs])
-    winners = [_argmax(column) for column in values.T.tolist()]
-    told = [True] * n + judged.tolist()
-    if len(runs) < 2:
-        return [None] * len(told)
-    p = np.full((len(told), len(runs)), NAN)
-    ahead = np.ones(len(told), np.bool_)
-    for first, second in itertools.combinations(range(len(runs)), 2):
-        tests, gap = p_values(first, second), _columns(replicates[second]) - _columns(replicates[first])
-        low, high = stats.intervals(gap, settings.level)
-        columns = [*(tests.averages[name] for name in stats.AVERAGES), *tests.labels.tolist()]
-        for at, winner in enumerate(winners):
-            if winner in (first, second) and told[at]:
-                p[at, second if winner == first else first] = columns[at]
-                ahead[at] &= high[at] < 0 if winner == first else low[at] > 0
-    corrected = np.vstack([*(stats.holm(row) for row in p[:n]), stats.holm(p[n:].ravel()).reshape(-1, len(runs))])
-    most = max(run.scores.coverage for run in runs)
-    return [
-        runs[winner].name
-        if winner is not None
-        and told[at]
-        and ahead[at]
-        and np.nanmax(corrected[at], initial=0.0) <= settings.alpha
-        and runs[winner].scores.coverage >= most
-        else None
-        for at, winner in enumerate(winners)
-    ]
+    winners = [_argmax(column) for column in evidence.values.T.tolist()]
+    verdicts = [[row.verdict for row in (*diff.averages.values(), *diff.labels)] for diff in diffs]
+    found: list[str | None] = [None] * len(winners)
+    candidates: dict[int, list[int]] = {}
+    for at, winner in enumerate(winners):
+        if winner == 0 and diffs and all(words[at] == "worse" for words in verdicts):
+            found[at] = runs[0].name
+        elif winner and verdicts[winner - 1][at] == "better":
+            candidates.setdefault(winner, []).append(at)
+    for winner, scores in candidates.items():
+        ahead = _ahead(evidence, runs, winner, scores)
+        for at in scores:
+            found[at] = runs[winner].name if ahead[at] else None
+    return found
 
 
-def _columns(replicates: Replicates) -> stats.FloatMatrix:
-    """Return the replicates of all scores: `stats.AVERAGES`, then the labels, shape (n_resamples, n_scores)."""
-    return np.column_stack([*(replicates.averages[name] for name in stats.AVERAGES), replicates.labels])
-
-
-def _average(run: ComparedRun, name: str) -> float:
-    return run.scores.coverage if name == "coverage" else float(getattr(run.scores.averages, name))
-
-
-def _label_f1(run: ComparedRun) -> list[float]:
-    return [row.f1 for row in run.scores.labels]
+def _ahead(evidence: Evidence, runs: Sequence[ComparedRun], winner: int, scores: Sequence[int]) -> BoolVector:
+    """Return of which of these scores a run is ahead of every other later run; labels are corrected for all of them."""
+    rivals = [at for at in range(1, len(runs)) if at != winner]
+    ahead = np.ones(evidence.values.shape[1], np.bool_)
+    if not rivals:
+        return ahead
+    pairs = [evidence.pair(rival, winner) for rival in rivals]
+    p = np.ones((len(rivals), len(ahead)))  # scores of which another run is the highest count as tests
+    p[:, scores] = np.stack([pair.p for pair in pairs])[:, scores]
+    holm = corrected(p, evidence.told)
+    for rival, pair, mine in zip(rivals, pairs, holm, strict=True):
+        as_answered = runs[winner].scores.coverage >= runs[rival].scores.coverage
+        ahead &= (mine <= evidence.settings.alpha) & (pair.low > 0) & as_answered
+    return ahead
 
 
 def _argmax(values: Sequence[float]) -> int | None:
@@ -366,16 +290,37 @@ def _argmax(values: Sequence[float]) -> int | None:
 FEW_SAMPLES = 100
 """Samples below which the percentiles of the bootstrap are too narrow: see docs/statistics.md."""
 
+FEW_CASES = 5
+"""Samples that must be right, and that must be wrong, for the interval of a share of them to hold."""
+
 
 def _cautions(comparison: Comparison, settings: Settings) -> tuple[str, ...]:
     n, labels = comparison.n_common, comparison.runs[0].scores.labels
     rare = [row.label for row in labels if 0 < row.support < settings.least_support]
     found = []
     if n < FEW_SAMPLES:
-        found.append(f"{n} samples are few: the intervals are narrower than they should be")
+        few = "1 sample is" if n == 1 else f"{n} samples are"
+        found.append(f"{few} few: intervals are narrower than they should be, and only large differences can be seen")
     if rare:
         found.append(
-            f"macro F1 rests on labels with fewer than {settings.least_support} gold cells ({listing(rare, 4)}): "
-            "its interval is rough"
+            f"macro F1 counts every label alike, those with fewer than {settings.least_support} gold cells too "
+            f"({listing(rare, 4)}): its interval is rough"
         )
+    found += [told for run in comparison.runs if n and (told := _extreme(run, n))]
     return tuple(found)
+
+
+def _extreme(run: ComparedRun, n: int) -> str | None:
+    """Return what must be known of a run in which nearly all samples are exactly right, or nearly none."""
+    right = run.scores.averages.subset_accuracy * n
+    wrong = n - right
+    if right < stats.TOLERANCE:
+        return f"{run.name}: no sample is exactly right: subset accuracy has a bound from their number as its interval"
+    if wrong < stats.TOLERANCE:
+        return f"{run.name}: every sample is exactly right: instead of intervals there are bounds from their number, or none"
+    if min(right, wrong) < FEW_CASES:
+        what = "exactly right" if right < wrong else "not exactly right"
+        return (
+            f"{run.name}: fewer than {FEW_CASES} samples are {what}: the interval of its subset accuracy is too narrow"
+        )
+    return None

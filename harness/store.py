@@ -10,18 +10,19 @@ import json
 import shutil
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 from typing import IO, Any, Literal
 
+from harness.bulk import many_values
 from harness.completionlog import CompletionLog, Slot, StoredCompletion, read_completions
 from harness.errors import DataError, RunBusyError
-from harness.jsonfiles import json_line, json_rows, reading, write_bytes, write_json, writing
+from harness.jsonfiles import json_line, json_rows, reading, write_json, write_lines, writing
 from harness.labelspace import LabelSpace
 from harness.prompt import Prompt
-from harness.records import Call, Completion, Prediction, Sample
+from harness.records import Call, Completion, Prediction, Sample, Shared
 
 FORMAT = 1
 """Version of the files of a run; a reader refuses what is newer."""
@@ -39,6 +40,25 @@ InForce = Mapping[str, "str | Mapping[str, str]"]
 
 
 @dataclass(frozen=True, slots=True)
+class Origin:
+    """Where the predictions of a run come from that no prompt made: it has no passes, no calls and no completions.
+
+    Attributes:
+        kind: "import" (a file of predictions) or "baseline" (trained here on the labels).
+        model: Who made them, for people; it stands where a prompt's run has the name of its model.
+        file: Name of the file, for "import".
+        sha256: Of its content.
+        settings: What else decided the predictions, as plain values.
+    """
+
+    kind: Literal["import", "baseline"]
+    model: str
+    file: str | None = None
+    sha256: str | None = None
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class Manifest:
     """What a run is: everything that is needed to resume it, to score it again and to know where its numbers come from.
 
@@ -52,6 +72,7 @@ class Manifest:
         served: Model names as the servers gave them.
         seeds: Seed of every random draw, by what it decides.
         constrained: What constrained the answers of the passes that wanted it and were asked.
+        origin: Where the predictions come from when no prompt made them; else None.
     """
 
     id: str
@@ -79,10 +100,13 @@ class Manifest:
     seconds: float = 0.0
     cost_usd: float | None = None
     constrained: InForce = field(default_factory=dict)
+    origin: Origin | None = None
 
     @property
     def models(self) -> tuple[str, ...]:
-        """Names of the models as they were asked for."""
+        """Names of the models as they were asked for; of predictions that no prompt made, who made them."""
+        if self.origin is not None:
+            return (self.origin.model,)
         return tuple(model.name for model in self.prompt.models)
 
     @property
@@ -92,8 +116,9 @@ class Manifest:
 
     def to_json(self) -> dict[str, Any]:
         """Return the manifest as plain values; `from_json` is the way back."""
-        row = {name: getattr(self, name) for name in self.__dataclass_fields__}
-        return {"v": FORMAT, **row, "prompt": self.prompt.to_json(), "space": self.space.to_json()}
+        row = {name: getattr(self, name) for name in self.__dataclass_fields__ if name != "origin"}
+        origin = {} if self.origin is None else {"origin": asdict(self.origin)}
+        return {"v": FORMAT, **row, "prompt": self.prompt.to_json(), "space": self.space.to_json(), **origin}
 
     @classmethod
     def from_json(cls, row: Mapping[str, Any]) -> Manifest:
@@ -106,6 +131,7 @@ class Manifest:
                 "space": LabelSpace.from_json(row["space"]),
                 "served": tuple(row["served"]),
                 "redrawn": tuple(row["redrawn"]),
+                "origin": Origin(**row["origin"]) if "origin" in row else None,
             }
         )
 
@@ -121,8 +147,9 @@ class StoredRun:
     def samples(self) -> tuple[Sample, ...]:
         """The samples as they were, in order."""
         path = self.path / "samples.jsonl"
-        with reading(path, "Restore it from a copy, or start a new run."):
-            return tuple(Sample.from_json(row) for row in json_rows(path))
+        with reading(path, "Restore it from a copy, or start a new run."), many_values():
+            shared = Shared()
+            return tuple(Sample.from_json(row, shared) for row in json_rows(path))
 
     @cached_property
     def log(self) -> CompletionLog:
@@ -136,25 +163,30 @@ class StoredRun:
         Raises:
             DataError: There are none yet; the message says how to derive them.
         """
-        with self._reading_derived("predictions.jsonl"):
-            return tuple(Prediction.from_json(row) for row in self._derived)
+        return self._derived[0]
 
     @cached_property
     def gold(self) -> Mapping[str, frozenset[str] | None]:
         """The gold labels by sample id against which the predictions were last scored."""
-        with self._reading_derived("predictions.jsonl"):
-            return {row["id"]: None if row["gold"] is None else frozenset(row["gold"]) for row in self._derived}
+        return self._derived[1]
 
     @cached_property
-    def _derived(self) -> tuple[dict[str, Any], ...]:
+    def _derived(self) -> tuple[tuple[Prediction, ...], dict[str, frozenset[str] | None]]:
+        """Predictions and gold, read together: the file is large and its rows are many times that."""
         path = self.path / "predictions.jsonl"
         if not path.is_file():
             raise DataError(
                 f"run {self.manifest.id}: has no predictions yet ({self.manifest.state}). "
                 f"Type: harness run --resume {self.manifest.id}"
             )
-        with self._reading_derived(path.name):
-            return tuple(json_rows(path))
+        predictions: list[Prediction] = []
+        gold: dict[str, frozenset[str] | None] = {}
+        shared = Shared()
+        with self._reading_derived(path.name), many_values():
+            for row in json_rows(path):
+                predictions.append(Prediction.from_json(row, shared))
+                gold[row["id"]] = None if row["gold"] is None else shared.labels(row["gold"])
+        return tuple(predictions), gold
 
     @cached_property
     def scores(self) -> Mapping[str, Any]:
@@ -242,14 +274,16 @@ def write_derived(
     scores: Mapping[str, Any],
 ) -> None:
     """Write `predictions.jsonl` and `scores.json` of a run."""
-    lines = [json_line(each.to_json(space.index, gold.get(each.sample))) for each in predictions]
-    write_bytes(path / "predictions.jsonl", b"".join(lines))
+    lines = (json_line(each.to_json(space.index, gold.get(each.sample))) for each in predictions)
+    write_lines(path / "predictions.jsonl", lines)
     write_json(path / "scores.json", scores)
 
 
 @contextmanager
 def create_run(runs: Path, manifest: Manifest, samples: Iterable[Sample]) -> Iterator[RunWriter]:
     """Make a run's folder and hold it. The manifest's id is made unique when the folder exists.
+
+    A run that breaks off before a call was answered is removed; so is one of outside predictions that breaks off at all.
 
     Raises:
         DataError: The disk refuses.
@@ -259,12 +293,12 @@ def create_run(runs: Path, manifest: Manifest, samples: Iterable[Sample]) -> Ite
     keep = False
     try:
         with _held(path):
-            write_bytes(path / "samples.jsonl", b"".join(json_line(sample.to_json()) for sample in kept))
+            write_lines(path / "samples.jsonl", (json_line(sample.to_json()) for sample in kept))
             writer = RunWriter(path, replace(manifest, id=path.name), kept, CompletionLog({}))
             try:
                 writer.update(state="running")
                 yield writer
-                keep = bool(writer.latest)
+                keep = bool(writer.latest) or manifest.origin is not None
             finally:
                 writer.close()
                 keep = keep or bool(writer.n_answered)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+import statistics
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 from harness.comparison import Comparison, RunPredictions, compare
@@ -15,6 +17,7 @@ from harness.labelspace import LabelSpace
 from harness.parsing import Output
 from harness.project import Project
 from harness.prompt import Pass
+from harness.promptdiff import PromptDiff, prompt_diff
 from harness.promptfile import load_task
 from harness.records import Sample
 from harness.runnames import find_run, list_runs
@@ -43,6 +46,35 @@ class ComparedRuns:
     def judgement(self) -> Judgement:
         """How real the changes are; computed when it is asked for."""
         return judge(self.comparison, self.settings)
+
+    @property
+    def same_samples(self) -> bool:
+        """Whether the runs are about the same samples; where not, `harness compare` asks for ``--common``."""
+        return _same_samples(self.runs, self.comparison.n_common)
+
+    @cached_property
+    def latencies(self) -> tuple[float, ...]:
+        """The median latency of each run's calls in seconds; NaN for one without calls that were answered."""
+        return tuple(_median_latency(run) for run in self.runs)
+
+    @cached_property
+    def prompt_diffs(self) -> tuple[PromptDiff | None, ...]:
+        """What changed in the prompt from the first run to each other; None where one of the two has none."""
+        first, *later = (run.manifest for run in self.runs)
+        return tuple(
+            None if first.origin is not None or each.origin is not None else prompt_diff(first.prompt, each.prompt)
+            for each in later
+        )
+
+    @cached_property
+    def samples(self) -> Mapping[str, Sample]:
+        """The samples of all runs by id, as the last of them had it."""
+        return {sample.id: sample for run in self.runs for sample in run.samples}
+
+
+def _median_latency(run: StoredRun) -> float:
+    answered = [each.completion.latency_s for each in run.log.latest.values() if each.completion.status != "error"]
+    return statistics.median(answered) if answered else math.nan
 
 
 def find_baseline(run: StoredRun, project: Project, named: str | None = None) -> StoredRun | None:
@@ -130,20 +162,27 @@ def compare_runs(
     if not common:
         _refuse_others(runs, names, comparison.n_common)
     left_out = _left_out(runs, comparison, differing)
-    told = (*_differences(runs, names), *notes, *left_out)
-    return ComparedRuns(tuple(runs), names, comparison, told, settings or Settings())
+    compared = ComparedRuns(tuple(runs), names, comparison, (), settings or Settings())
+    told = (*_only_parsers(compared), *_differences(runs, names), *notes, *left_out)
+    return replace(compared, notes=told)
 
 
 def _refuse_others(runs: Sequence[StoredRun], names: Sequence[str], n_common: int) -> None:
     """Refuse runs whose samples are not the same: a difference of scores would be one of samples too."""
-    if len({run.manifest.hashes["inputs"] for run in runs}) > 1 and any(
-        n_common < sum(sample.labels is not None for sample in run.samples) for run in runs
-    ):
+    if not _same_samples(runs, n_common):
         sizes = ", ".join(f"{name} {run.manifest.n_samples}" for name, run in zip(names, runs, strict=True))
         raise DataError(
             f"{listing(names)}: must have the same samples to be compared, but differ ({sizes}; {n_common} in common). "
             f"Compare on those alone: harness compare {' '.join(names)} --common"
         )
+
+
+def _same_samples(runs: Sequence[StoredRun], n_common: int) -> bool:
+    """Return whether runs are about the same samples; what gold no longer has is missing in all of them."""
+    inputs = [run.manifest.hashes.get("inputs") for run in runs]
+    if inputs.count(inputs[0]) == len(inputs) and inputs[0] is not None:
+        return True
+    return all(n_common >= sum(sample.labels is not None for sample in run.samples) for run in runs)
 
 
 def _names(runs: Sequence[StoredRun]) -> tuple[str, ...]:
@@ -155,6 +194,11 @@ def _space(runs: Sequence[StoredRun]) -> LabelSpace:
     """Return the first run's label space with the fields of all: a field may be newer than a run."""
     fields = {each.name: each for run in reversed(runs) for each in run.manifest.space.fields}
     return replace(runs[0].manifest.space, fields=tuple(fields.values()))
+
+
+def gold_of(runs: Sequence[StoredRun], project: Project) -> tuple[list[Sample], list[str]]:
+    """Return the samples with the gold that runs are scored against, as `compare_runs` has it, and notes about it."""
+    return _gold(runs, project)
 
 
 def _gold(runs: Sequence[StoredRun], project: Project) -> tuple[list[Sample], list[str]]:
@@ -223,25 +267,71 @@ def _differing(runs: Sequence[StoredRun]) -> set[str]:
 
 def _differences(runs: Sequence[StoredRun], names: Sequence[str]) -> list[str]:
     """Say what differs between the runs beside the prompt's words."""
+    every = [(name, run.manifest) for name, run in zip(names, runs, strict=True)]
+    prompted = [(name, each) for name, each in every if each.origin is None]  # the others were asked nothing
 
-    def of(what: str, value: Any) -> str | None:
-        values = [value(run.manifest) for run in runs]
-        if len(set(map(str, values))) == 1:
+    def of(what: str, value: Any, told: Sequence[tuple[str, Manifest]] = prompted) -> str | None:
+        values = [value(manifest) for _, manifest in told]
+        if len(set(map(str, values))) <= 1:
             return None
-        return f"{what}: " + ", ".join(f"{name} {each}" for name, each in zip(names, values, strict=True))
+        return f"{what}: " + ", ".join(f"{name} {each}" for (name, _), each in zip(told, values, strict=True))
+
+    def alike(what: str) -> bool:
+        return len({getattr(manifest, what) for _, manifest in prompted}) == 1
 
     found = [
-        of("model", lambda manifest: " + ".join(manifest.models)),
+        of("model", lambda manifest: " + ".join(manifest.models), every),
         of("params", _params),
-        of("split", lambda manifest: manifest.split),
-        of("output format", lambda manifest: " + ".join(each.output.format for each in manifest.prompt.passes)),
+        *(of(name.replace("_", " "), partial(_of_server, name)) for name in _server_settings(runs)),
+        of("served model", lambda manifest: " + ".join(manifest.served)) if alike("models") else None,
+        of("dataset", lambda manifest: manifest.dataset, every),
+        of("split", lambda manifest: manifest.split, every),
+        of("shots", lambda manifest: " + ".join(map(_shots, manifest.prompt.passes))),
+        of("output format", lambda manifest: " + ".join(_written(each.output) for each in manifest.prompt.passes)),
         of("asked", lambda manifest: " + ".join(map(_asked, manifest.prompt.passes))),
         of("threshold", lambda manifest: " + ".join(_threshold(each.output) for each in manifest.prompt.passes)),
         of("constrained", _constrained),
-        of("repeats", lambda manifest: manifest.repeats),
+        of("repeats", lambda manifest: manifest.repeats, every),
         of("answers drawn again", lambda manifest: " + ".join(manifest.redrawn) or "none"),
     ]
+    if len({manifest.hashes["labels"] for _, manifest in prompted if "labels" in manifest.hashes}) > 1:
+        found.append("labels: their descriptions, aliases, groups or order differ between the runs")
     return [each for each in found if each is not None]
+
+
+def _only_parsers(compared: ComparedRuns) -> list[str]:
+    """Say of which runs the prompt says the same words, and only their answers are written and read otherwise."""
+    first, *later = compared.names
+    return [
+        f"only the output format differs from {first} to {name}: the words of the prompt are the same"
+        for name, diff in zip(later, compared.prompt_diffs, strict=True)
+        if diff is not None and diff.only_output
+    ]
+
+
+def _server_settings(runs: Sequence[StoredRun]) -> list[str]:
+    """Return which settings of servers and engines the runs have."""
+    names = (name for run in runs for endpoint in run.manifest.endpoints.values() for name in endpoint)
+    return list(dict.fromkeys(names))
+
+
+def _of_server(name: str, manifest: Manifest) -> str:
+    """Return a setting of the servers that a run asked, of a hash its beginning."""
+    values = [str(endpoint[name])[:64] for endpoint in manifest.endpoints.values() if name in endpoint]
+    return " + ".join(dict.fromkeys(value[:12] if len(value) == 64 else value for value in values)) or "none"
+
+
+def _shots(each: Pass) -> str:
+    if each.shots is None:
+        return "none"
+    return f"the nearest {each.shots.nearest.k}" if each.shots.nearest else str(len(each.shots.samples))
+
+
+def _written(output: Output) -> str:
+    """Return how a pass wants its answer written: format, options and fields."""
+    said = [f"{name} {value if isinstance(value, str) else canonical(value)}" for name, value in output.options.items()]
+    said += [f"with {listing(output.fields)}"] if output.fields else []
+    return f"{output.format} ({', '.join(said)})" if said else output.format
 
 
 def _asked(each: Pass) -> str:
@@ -313,6 +403,11 @@ def doubts(name: str, run: StoredRun, project: Project) -> list[str]:
     if _has_changed(run, project):
         found.append(f"the prompt {manifest.prompt.path} has changed since {manifest.id}. Run it again to score it.")
     return found
+
+
+def file_has_changed(run: StoredRun, project: Project) -> bool:
+    """Return whether the prompt file says something else than what was run; one that is gone or broken says nothing."""
+    return _has_changed(run, project)
 
 
 def _has_changed(run: StoredRun, project: Project) -> bool:

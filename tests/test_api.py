@@ -14,9 +14,12 @@ from scripted_server import ScriptedServer, error
 
 import harness
 from harness import api
+from harness.comparison import FLIPS
 from harness.errors import DataError, HarnessError, RunNameError, UsageError
 from harness.runner import Progress
 from harness.selection import Selection
+from harness.significance import Settings
+from harness.stats import AVERAGES
 
 
 @pytest.fixture
@@ -281,14 +284,20 @@ def compared(folder: Folder, switch: Switch, server: ScriptedServer) -> api.Comp
 def test_headlines_have_one_row_a_run(compared: api.ComparisonResult) -> None:
     """`headline` is indexed by the runs' names."""
     assert list(compared.headline.index) == ["v1", "v2"]
-    assert list(compared.headline.columns) == ["macro_f1", "micro_f1", "subset_accuracy", "coverage"]
+    names = ["macro_f1", "micro_f1", "subset_accuracy", "coverage"]
+    assert list(compared.headline.columns) == [*names, *(f"{name}_{end}" for name in names for end in ("low", "high"))]
+    assert (compared.headline["macro_f1_low"] <= compared.headline["macro_f1"]).all()
     assert compared.headline.loc["v1", "subset_accuracy"] == pytest.approx(4 / 6)
 
 
 def test_labels_have_one_row_a_later_run_and_label(compared: api.ComparisonResult) -> None:
     """`labels` tells the change of each label."""
     table = compared.labels
-    assert list(table.columns) == ["run", "label", "support", "f1_before", "f1_after", "delta", "regressed", "fixed"]
+    assert list(table.columns) == [
+        "run", "label", "support", "f1_before", "f1_after", "delta", "answered_by_both", "regressed", "fixed", "unstable",
+        "low", "high", "standard_error", "detectable", "p", "p_corrected", "verdict", "withheld", *FLIPS,
+    ]  # fmt: skip
+    assert set(table["verdict"]) == {"too few to tell"}
     assert table[["run", "label"]].values.tolist() == [["v2", "shipping"], ["v2", "quality"], ["v2", "price"]]
     price = table.set_index("label").loc["price"]
     assert (price["regressed"], price["fixed"]) == (2, 0)
@@ -305,8 +314,19 @@ def test_samples_have_one_row_a_change(compared: api.ComparisonResult) -> None:
             "gold": ["shipping"],
             "before": ["shipping"],
             "after": ["shipping", "price"],
+            "flips": {"price": "TN→FP"},
+            "unstable": [],
         },
-        {"run": "v2", "sample": "s2", "kind": "fixed", "gold": ["quality"], "before": [], "after": ["quality"]},
+        {
+            "run": "v2",
+            "sample": "s2",
+            "kind": "fixed",
+            "gold": ["quality"],
+            "before": [],
+            "after": ["quality"],
+            "flips": {"quality": "FN→TP"},
+            "unstable": [],
+        },
         {
             "run": "v2",
             "sample": "s3",
@@ -314,8 +334,52 @@ def test_samples_have_one_row_a_change(compared: api.ComparisonResult) -> None:
             "gold": ["quality", "price"],
             "before": ["price"],
             "after": ["shipping"],
+            "flips": {"shipping": "TN→FP", "price": "TP→FN"},
+            "unstable": [],
         },
     ]
+
+
+def test_differences_have_one_row_a_later_run_and_average(compared: api.ComparisonResult) -> None:
+    """`differences` has every average before and after, with its uncertainty and verdict."""
+    table = compared.differences
+    assert table["run"].tolist() == ["v2"] * 6
+    assert table["score"].tolist() == list(AVERAGES)
+    assert (table["after"] - table["before"]).tolist() == pytest.approx(table["delta"].tolist())
+    assert set(table["verdict"]) == {"inconclusive"}
+
+
+def test_errors_moved_have_one_row_a_confusion(compared: api.ComparisonResult) -> None:
+    """`errors_moved` tells which confusions became more or less frequent."""
+    assert compared.errors_moved.to_dict("records")[0] == {
+        "run": "v2",
+        "missed": "quality",
+        "predicted": "shipping",
+        "before": 0,
+        "after": 1,
+    }
+
+
+def test_the_verdict_is_a_text(compared: api.ComparisonResult) -> None:
+    """`verdict` says a line of each later run."""
+    assert compared.verdict.startswith("v2 against v1: inconclusive: macro F1 ")
+    assert "\n" not in compared.verdict
+
+
+def test_settings_reach_the_judgement(compared: api.ComparisonResult, folder: Folder) -> None:
+    """`margin` and `seed` go before `settings`; a margin that is no share is refused."""
+    again = api.compare("v1", "v2", margin=0.5, settings=Settings(seed=4, margin=0.1), project=folder.project)
+    assert (again.compared.settings.margin, again.compared.settings.seed) == (0.5, 4)
+    with pytest.raises(UsageError, match=r"^--margin: must be between 0 and 1, got 2\.$"):
+        api.compare("v1", "v2", margin=2, project=folder.project)
+
+
+def test_other_samples_are_compared_when_asked_for(folder: Folder, server: ScriptedServer) -> None:
+    """`common` compares runs of other samples on those that both have."""
+    one, two = run(folder, server), run(folder, server, limit=4)
+    with pytest.raises(DataError, match="must have the same samples to be compared"):
+        api.compare(one.id, two.id, project=folder.project)
+    assert api.compare(one.id, two.id, common=True, project=folder.project).compared.comparison.n_common == 4
 
 
 def test_no_change_is_an_empty_table(folder: Folder, server: ScriptedServer) -> None:
@@ -324,7 +388,7 @@ def test_no_change_is_an_empty_table(folder: Folder, server: ScriptedServer) -> 
     result = api.compare(one.id, two.id, project=folder.project)
     assert isinstance(result.samples, pd.DataFrame)
     assert (list(result.samples.columns), len(result.samples)) == (
-        ["run", "sample", "kind", "gold", "before", "after"],
+        ["run", "sample", "kind", "gold", "before", "after", "flips", "unstable"],
         0,
     )
 

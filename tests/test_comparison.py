@@ -12,7 +12,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from strategies_labels import cases, runs_of, space_of, unhurried
 
-from harness.comparison import FLIPS, Diff, F1Change, LabelDiff, RunPredictions, compare, headline_delta
+from harness.comparison import (
+    FLIPS,
+    Comparison,
+    Diff,
+    F1Change,
+    RunPredictions,
+    SampleChange,
+    compare,
+    headline_delta,
+)
 from harness.labelspace import LabelSpace
 from harness.records import FailureKind, Prediction, Sample
 from harness.scoring import score
@@ -91,13 +100,19 @@ def test_samples_regress_get_fixed_or_churn() -> None:
 
 def test_labels_tell_which_of_their_cells_flipped() -> None:
     """Each label has F1 of both runs, its change, and the cells that went wrong and right; unanswered is wrong."""
-    expected = (
-        LabelDiff("a", support=2, f1_before=1 / 2, f1_after=1 / 2, delta=0, regressed=3, fixed=2),
-        LabelDiff("b", support=2, f1_before=0, f1_after=2 / 3, delta=2 / 3, regressed=1, fixed=2),
-        LabelDiff("c", support=1, f1_before=0, f1_after=0, delta=0, regressed=1, fixed=1),
+    a, b, c = DIFF.labels
+    expected = (  # on the samples answered by both, 1, 2 and 4, a is found and falsely said before, only that after
+        ("a", 2, 1 / 2, 1 / 2, 0, -2 / 3, 3, 2),
+        ("b", 2, 0, 2 / 3, 2 / 3, 1, 1, 2),
+        ("c", 1, 0, 0, 0, 0, 1, 1),
     )
-    for found, label in zip(DIFF.labels, expected, strict=True):
-        assert asdict(found) == pytest.approx(asdict(label))
+    for found, (label, *numbers) in zip(DIFF.labels, expected, strict=True):
+        assert (found.label, found.unstable) == (label, 0)
+        told = (found.support, found.f1_before, found.f1_after, found.delta, found.answered_by_both)
+        assert [*told, found.regressed, found.fixed] == pytest.approx(numbers)
+    assert dict(a.flips) == flips(lost=1, alarm=1, mended=1, failed=1, answered=1)
+    assert dict(b.flips) == flips(found=1, mended=1, failed=1, answered=1)
+    assert dict(c.flips) == flips(failed=1, answered=1)
 
 
 def test_cells_flip_in_six_ways() -> None:
@@ -126,6 +141,37 @@ def test_headline_scores_have_a_change() -> None:
     expected = {"macro_f1": 2 / 9, "micro_f1": 1 / 4, "subset_accuracy": -1 / 5, "coverage": 0}
     assert DIFF.headline == pytest.approx(expected)
     assert headline_delta(COMPARISON.runs[0].scores, COMPARISON.runs[1].scores) == DIFF.headline
+
+
+def flips(
+    lost: int = 0, found: int = 0, alarm: int = 0, mended: int = 0, failed: int = 0, answered: int = 0
+) -> dict[str, int]:
+    """Return numbers of cells by how they changed."""
+    return dict(zip(FLIPS, (lost, found, alarm, mended, failed, answered), strict=True))
+
+
+def test_samples_tell_which_of_their_cells_flipped() -> None:
+    """A changed sample has its flips by label, in label-space order."""
+    failure, answer = dict.fromkeys("abc", "answer→failure"), dict.fromkeys("abc", "failure→answer")
+    assert [dict(each.flips) for each in (*DIFF.regressed, *DIFF.fixed, *DIFF.churned)] == [
+        {"a": "TP→FN"},
+        failure,
+        {"a": "FP→TN", "b": "FN→TP"},
+        {"a": "TN→FP", "b": "FP→TN"},
+        answer,
+    ]
+    assert list(DIFF.fixed[0].flips) == ["a", "b"]
+
+
+def test_errors_move_from_one_confusion_to_another() -> None:
+    """Confusions that changed, the most gained first, the most lost last; a failure is none."""
+    assert [(each.missed, each.predicted, each.before, each.after) for each in DIFF.errors_moved] == [
+        ("a", None, 0, 1),
+        ("b", None, 0, 1),
+        ("c", "a", 0, 1),
+        ("b", "a", 1, 0),
+        ("c", "b", 1, 0),
+    ]
 
 
 # --- rules ------------------------------------------------------------------------------------------------------------
@@ -204,6 +250,38 @@ def test_flips_are_of_repeat_0_and_f1_is_the_mean_over_repeats() -> None:
     assert diff.macro_f1 == F1Change(before=0.75, after=0.75, total=0, answered_by_both=-0.5, failures=0.5)
 
 
+def test_what_changes_by_itself_is_told_apart() -> None:
+    """A flip is unstable where a repeat of either run has the cell in another state; a sample, where all its flips are."""
+    gold = [sample("1", "a"), sample("2", "a"), sample("3", "")]
+    before = [*answers("a", "ab", ""), *answers("", "ab", "", repeat=1)]
+    after = [*answers("", "c", "b"), *answers("", "", "b", repeat=1)]
+    diff = one_diff(gold, before, after)
+    assert diff.repeats == 2
+    assert [(each.sample, sorted(each.flips), sorted(each.unstable), each.is_unstable) for each in changes(diff)] == [
+        ("1", ["a"], ["a"], True),
+        ("3", ["b"], [], False),
+        ("2", ["a", "b", "c"], ["c"], False),
+    ]
+    assert diff.n_unstable == 1
+    assert [(label.unstable, sum(label.flips.values())) for label in diff.labels] == [(1, 2), (0, 2), (1, 1)]
+
+
+def test_with_one_repeat_nothing_is_known_to_be_unstable() -> None:
+    """Without repeats no flip is called unstable."""
+    assert (DIFF.repeats, DIFF.n_unstable) == (1, 0)
+    assert all(not each.unstable for each in changes(DIFF))
+
+
+def answers(*labels: str, repeat: int = 0) -> list[Prediction]:
+    """Return the answers to samples 1, 2 and so on."""
+    return [said(str(row), each, repeat) for row, each in enumerate(labels, start=1)]
+
+
+def changes(diff: Diff) -> list[SampleChange]:
+    """Return the changed samples, by kind."""
+    return [*diff.regressed, *diff.fixed, *diff.churned]
+
+
 def test_one_run_has_scores_and_no_diff() -> None:
     """A comparison of one run is that run; of none is an error."""
     comparison = compare(ABC, GOLD, [RunPredictions("v1", BEFORE)])
@@ -236,6 +314,10 @@ def test_a_comparison_is_plain_json() -> None:
     assert (churned["before"]["failure"], churned["before"]["unanswered"]) == ("truncated", ["c", "b", "a"])
     assert (churned["after"]["failure"], churned["after"]["labels"]) == (None, ["a"])
     assert [len(diff[kind]) for kind in ("regressed", "fixed", "churned")] == [2, 1, 2]
+    assert list(diff["fixed"][0]["flips"].items()) == [("b", "FN→TP"), ("a", "FP→TN")]
+    assert diff["fixed"][0]["unstable"] == []
+    assert diff["errors_moved"][-1] == {"missed": "b", "predicted": "a", "before": 1, "after": 0}
+    assert diff["labels"][2]["flips"] == DIFF.labels[0].flips
 
 
 # --- properties -------------------------------------------------------------------------------------------------------
@@ -288,6 +370,10 @@ def test_the_way_back_undoes_every_change(pair: Pair) -> None:
     assert ids(back.churned) == ids(there.churned)
     mirrored = {name: "→".join(reversed(name.split("→"))) for name in FLIPS}
     assert {mirrored[name]: n for name, n in back.cells.items()} == there.cells
+    assert {(each.missed, each.predicted, each.after, each.before) for each in back.errors_moved} == {
+        (each.missed, each.predicted, each.before, each.after) for each in there.errors_moved
+    }
+    assert back.n_unstable == there.n_unstable
     for old, new in zip(there.labels, back.labels, strict=True):
         assert (old.regressed, old.fixed) == (new.fixed, new.regressed)
         assert old.delta == pytest.approx(-new.delta, nan_ok=True)
@@ -307,10 +393,42 @@ def test_flips_add_up_to_the_change_of_the_scores(pair: Pair) -> None:
     wrong = cells["TP→FN"] + cells["TN→FP"]
     regressed = sum(label.regressed for label in diff.labels)
     assert wrong <= regressed <= wrong + cells["answer→failure"]
+    for label in diff.labels:
+        assert label.fixed - label.regressed == pytest.approx(balance(comparison, label.label))
     for change, name in ((diff.macro_f1, "macro_f1"), (diff.micro_f1, "micro_f1")):
         assert change.total == pytest.approx(diff.headline[name], nan_ok=True)
         parts = change.answered_by_both + change.failures
         assert math.isnan(parts) or parts == pytest.approx(change.total)
+
+
+def balance(comparison: Comparison, label: str) -> float:
+    """Return how many more cells of a label are right in the later run; an unanswered cell is not."""
+    before, after = (
+        next(row for row in run.scores.labels if row.label == label) for run in (comparison.runs[0], comparison.runs[1])
+    )
+    at = comparison.space.index[label]
+    unanswered = [int((~run.plain.answered & ~run.plain.y_true)[:, at].sum()) for run in comparison.runs]
+    return (before.fp + before.fn + unanswered[0]) - (after.fp + after.fn + unanswered[1])
+
+
+@unhurried
+@given(pairs())
+def test_the_ledger_adds_up(pair: Pair) -> None:
+    """Flips by cell type, by label and by sample are the same flips; each changed sample is in one list, in order."""
+    diff = one_diff(pair.gold, pair.before, pair.after, pair.space)
+    for name in FLIPS:
+        by_sample = sum(flip == name for change in changes(diff) for flip in change.flips.values())
+        assert diff.cells[name] == sum(label.flips[name] for label in diff.labels) == by_sample
+    told = ids(changes(diff))
+    assert len(set(told)) == len(told)
+    order = [each.id for each in pair.gold]
+    for kind in (diff.regressed, diff.fixed, diff.churned):
+        assert ids(kind) == sorted(ids(kind), key=order.index)
+    assert sum(label.unstable for label in diff.labels) == sum(len(change.unstable) for change in changes(diff))
+    assert diff.repeats > 1 or diff.n_unstable == 0
+    gained = [each.after - each.before for each in diff.errors_moved]
+    assert gained == sorted(gained, reverse=True)
+    assert 0 not in gained
 
 
 @unhurried
@@ -324,6 +442,7 @@ def test_order_of_predictions_and_labels_changes_nothing(pair: Pair, random: Any
     shuffled = one_diff(pair.gold, before, pair.after, LabelSpace(tuple(labels)))
     by_name = {label.label: label for label in shuffled.labels}
     assert repr([by_name[label.label] for label in plain.labels]) == repr(list(plain.labels))
+    assert set(shuffled.errors_moved) == set(plain.errors_moved)
     assert (shuffled.cells, ids(shuffled.churned)) == (plain.cells, ids(plain.churned))
 
 

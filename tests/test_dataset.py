@@ -240,6 +240,83 @@ def test_fields_that_are_no_mapping_are_told(folder: Path) -> None:
     assert refusal(folder, f"{SPLITS}labels: [a]\nfields: mood\n") == ["3: 'fields' must be a mapping, got a text."]
 
 
+# --- rules of label sets ----------------------------------------------------------------------------------------------
+
+RULED = f"{SPLITS}labels: [mad, happy, refund, billing]\n"
+
+
+def test_rules_are_read_in_the_order_of_the_file(folder: Path) -> None:
+    """`exclusive` holds sets of labels, `implies` maps a label to what it brings with it: one label or several."""
+    text = "exclusive: [[happy, mad], [refund, happy]]\nimplies: {refund: [billing, mad], mad: billing}\n"
+    space = load(folder, RULED + text).space
+    assert space.exclusive == (("happy", "mad"), ("refund", "happy"))
+    assert space.implies == (("refund", "billing"), ("refund", "mad"), ("mad", "billing"))
+
+
+def test_a_dataset_without_rules_has_none(folder: Path) -> None:
+    """Rules are optional, and may be empty."""
+    assert load(folder, RULED).space == load(folder, f"{RULED}exclusive: []\nimplies: {{}}\n").space
+    assert (load(folder, RULED).space.exclusive, load(folder, RULED).space.implies) == ((), ())
+
+
+def test_labels_that_imply_each_other_are_always_together(folder: Path) -> None:
+    """A cycle is no mistake: it says that labels are there together or not at all."""
+    space = load(folder, f"{RULED}implies: {{refund: billing, billing: refund}}\n").space
+    assert space.implies == (("refund", "billing"), ("billing", "refund"))
+
+
+@pytest.mark.parametrize(
+    ("rules", "messages"),
+    [
+        ("exclusive: [happy, mad]", ["3: 'exclusive' must be a list of lists of labels: exclusive: [[happy, mad]]."]),
+        ("exclusive: happy", ["3: 'exclusive' must be a list of lists of labels: exclusive: [[happy, mad]]."]),
+        (
+            "exclusive: [[mad, {a: b}]]",
+            ["3: 'exclusive' must be a list of lists of labels: exclusive: [[happy, mad]]."],
+        ),
+        ("exclusive:\n- [happy]", ["4: 'exclusive' must hold sets of at least two different labels."]),
+        ("exclusive:\n- [mad, mad]", ["4: 'exclusive' must hold sets of at least two different labels."]),
+        (
+            "exclusive:\n- [happy, mad]\n- [happy,\n   madd, x]",
+            [
+                "6: 'exclusive' has 'madd', which is no label. Did you mean 'mad'?",
+                "6: 'exclusive' has 'x', which is no label.",
+            ],
+        ),
+        ("implies: [refund, billing]", ["3: 'implies' must be a mapping, got a list."]),
+        ("implies: {refund: {billing: mad}}", ["3: 'implies.refund' must be a list of texts, got a mapping in it."]),
+        ("implies:\n  refnd: mad", ["4: 'implies.refnd' is no label. Did you mean 'refund'?"]),
+        (
+            "implies:\n  refund: [mad, biling]",
+            ["4: 'implies.refund' has 'biling', which is no label. Did you mean 'billing'?"],
+        ),
+        ("implies:\n  mad: [mad]", ["4: 'implies.mad' must imply other labels, got itself."]),
+    ],
+)
+def test_rules_that_are_wrong_are_told_with_their_lines(folder: Path, rules: str, messages: list[str]) -> None:
+    """A rule is about labels of the dataset, two different ones at least."""
+    assert refusal(folder, f"{RULED}{rules}\n") == messages
+
+
+def test_rules_that_contradict_each_other_are_refused(folder: Path) -> None:
+    """A label that brings labels together of which only one may be there could never apply, however far it reaches."""
+    text = "exclusive: [[mad, happy]]\nimplies:\n  happy: mad\n  refund: billing\n  billing: [mad, happy]\n"
+    why = "it would bring 'mad' and 'happy' together, which are exclusive. Change a rule."
+    assert refusal(folder, RULED + text) == [
+        f"5: 'implies.happy' means that 'happy' never applies: {why}",
+        f"6: 'implies.refund' means that 'refund' never applies: {why}",
+        f"7: 'implies.billing' means that 'billing' never applies: {why}",
+    ]
+
+
+def test_without_labels_rules_are_not_held_against_them(folder: Path) -> None:
+    """Where the labels are missing that alone is told."""
+    rules = "exclusive: [[a, b]]\nimplies: {c: d}\n"
+    assert refusal(folder, SPLITS + rules) == [
+        "1: 'labels' must name at least one label. Add: labels: {name: description, …}."
+    ]
+
+
 # --- splits -----------------------------------------------------------------------------------------------------------
 
 

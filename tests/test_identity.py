@@ -119,6 +119,12 @@ def test_any_change_of_the_label_space_changes_its_hash(changed: LabelSpace) -> 
     assert space_hash(changed) != space_hash(LabelSpace((Label("x"), Label("y"))))
 
 
+def test_the_rules_of_a_label_space_are_not_in_its_hash() -> None:
+    """`exclusive` and `implies` change nothing that is asked, so a rule that is added makes no other label space."""
+    plain = LabelSpace((Label("x"), Label("y")))
+    assert space_hash(replace(plain, exclusive=(("x", "y"),), implies=(("x", "y"),))) == space_hash(plain)
+
+
 CALL: dict[str, Any] = {
     "endpoint": {"base_url": "http://localhost/v1", "api": "chat"},
     "body": {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import unicodedata
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -39,7 +40,13 @@ fields = st.builds(
     st.sampled_from(["exact", "normalized"]),
     st.text(),
 )
-spaces = st.builds(LabelSpace, st.lists(labels, max_size=5).map(tuple), st.lists(fields, max_size=3).map(tuple))
+spaces = st.builds(
+    LabelSpace,
+    st.lists(labels, max_size=5).map(tuple),
+    st.lists(fields, max_size=3).map(tuple),
+    st.lists(st.lists(st.text(), max_size=3).map(tuple), max_size=2).map(tuple),
+    st.lists(st.tuples(st.text(), st.text()), max_size=2).map(tuple),
+)
 
 
 def test_label_and_field_print_as_their_names() -> None:
@@ -135,3 +142,19 @@ def test_vectors_follow_their_label_space(order: list[Label], sets: list[frozens
 def test_a_label_space_goes_to_json_and_back(space: LabelSpace) -> None:
     """`from_json` gives back what `to_json` gave, through JSON text, whatever the names are."""
     assert LabelSpace.from_json(json.loads(json.dumps(space.to_json()))) == space
+
+
+def test_a_label_space_that_was_written_without_rules_has_none() -> None:
+    """Runs from before there were rules are read; and without rules nothing more is written than then."""
+    written = SPACE.to_json()
+    assert list(written) == ["labels", "fields"]
+    space = LabelSpace.from_json(written)
+    assert (space.exclusive, space.implies) == ((), ())
+
+
+def test_a_part_of_a_label_space_keeps_no_rules() -> None:
+    """Rules are about whole label sets; a pass that asks for some labels knows nothing of them."""
+    ruled = replace(SPACE, exclusive=(("shipping", "price"),), implies=(("packaging", "price"),))
+    part = ruled.only(["shipping", "price"])
+    assert (part.exclusive, part.implies, part.fields) == ((), (), SPACE.fields)
+    assert ruled.only(ruled.names) is ruled

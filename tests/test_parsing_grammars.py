@@ -197,7 +197,7 @@ def test_a_text_is_bounded() -> None:
 
 VALUES: Mapping[str, st.SearchStrategy[FieldValue]] = {
     "mood": st.sampled_from((*FIELDS[0].values, None)),
-    "item": st.none() | st.text(max_size=20).map(lambda text: text.encode("utf-8", "replace").decode()),
+    "item": st.none() | st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x7f"), max_size=20),
     "urgent": st.sampled_from((True, False, None)),
 }
 
@@ -205,7 +205,7 @@ VALUES: Mapping[str, st.SearchStrategy[FieldValue]] = {
 @unhurried
 @given(spaces(), st.lists(st.sampled_from(list(VALUES)), unique=True), st.data())
 def test_a_rendered_object_keeps_to_its_grammar(space: LabelSpace, names: list[str], data: st.DataObject) -> None:
-    """Whatever labels and fields a perfect model writes, the grammar lets it."""
+    """Whatever labels and fields a perfect model writes, the grammar lets it; DEL alone it keeps out, as llama.cpp does."""
     output = Output("json", fields=tuple(names))
     assume(sound(space, output))
     fields = {name: data.draw(VALUES[name]) for name in names}

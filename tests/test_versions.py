@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator
 from typing import Any
 
@@ -14,8 +15,9 @@ from harness import execution
 from harness.errors import DataError, RunNameError
 from harness.jsonfiles import write_json
 from harness.records import FailureKind
+from harness.significance import Settings
 from harness.store import StoredRun, load_run
-from harness.versions import ComparedRuns, compare_runs, doubts, find_baseline
+from harness.versions import ComparedRuns, compare_runs, doubts, file_has_changed, find_baseline
 
 
 @pytest.fixture
@@ -218,6 +220,68 @@ def test_a_field_that_is_newer_than_a_run_does_not_matter(runs: Runs, switch: Sw
     assert runs.compare(two, one).comparison.n_common == 6
 
 
+def test_other_samples_are_refused_unless_the_common_ones_are_asked_for(runs: Runs) -> None:
+    """Runs of other samples are compared only on those that both have, and only when that was asked for."""
+    one, two = runs.make("v1"), runs.make("v2", "x", limit=4)
+    with pytest.raises(DataError) as caught:
+        compare_runs([load_run(run.path) for run in (one, two)], runs.folder.project, common=False)
+    assert str(caught.value) == (
+        "v1, v2: must have the same samples to be compared, but differ (v1 6, v2 4; 4 in common). "
+        "Compare on those alone: harness compare v1 v2 --common"
+    )
+    assert not runs.compare(one, two).same_samples
+    assert runs.compare(one, runs.make("v2", "y")).same_samples
+
+
+def test_the_same_samples_are_never_refused(runs: Runs) -> None:
+    """A new column, or a sample that gold has lost since, makes no other samples."""
+    one = runs.make("v1")
+    runs.folder.write("datasets/reviews.dev.jsonl", jsonl(DEV, language="en"))
+    two = runs.make("v2", "x")
+    pair = [load_run(run.path) for run in (one, two)]
+    assert compare_runs(pair, runs.folder.project, common=False).comparison.n_common == 6
+    runs.folder.write("datasets/reviews.dev.jsonl", jsonl({key: DEV[key] for key in DEV if key != "s2"}, language="en"))
+    three = load_run(runs.make("v1", "y").path)
+    with pytest.raises(DataError, match=r"v1-.* 6, v2 6, v1-.* 5; 5 in common"):
+        compare_runs([*pair, three], runs.folder.project, common=False)
+
+
+def test_settings_decide_the_judgement(runs: Runs, switch: Switch) -> None:
+    """What decides a verdict is handed on, and saved with it."""
+    one = runs.make("v1")
+    switch.to(right_but(s1="price"))
+    pair = [one, runs.make("v2", "x")]
+    compared = compare_runs(pair, runs.folder.project, Settings(margin=0.5, seed=3, resamples=50))
+    assert (compared.judgement.settings.margin, compared.judgement.settings.seed) == (0.5, 3)
+    assert compared.judgement is compared.judgement
+
+
+def test_the_median_latency_is_that_of_answered_calls(runs: Runs, switch: Switch) -> None:
+    """Failed calls have no latency that says anything; a run without completions has none at all."""
+    one = runs.make("v1")
+    (two := runs.make("v2", "x")).path.joinpath("completions.jsonl").unlink()
+    first, second = runs.compare(one, two).latencies
+    assert first > 0
+    assert math.isnan(second)
+
+
+def test_prompt_diffs_are_between_prompts(runs: Runs) -> None:
+    """Each later prompt is compared with the first; predictions that no prompt made have no diff."""
+    one, two, three = runs.make("v1"), runs.make("v2", "x"), runs.make("v3", "y")
+    changed(three, origin={"kind": "import", "model": "last year's"})
+    diff, none = runs.compare(one, two, three).prompt_diffs
+    assert diff is not None
+    assert [section.title for section in diff.sections] == ["user message"]
+    assert none is None
+    assert runs.compare(three, one).prompt_diffs == (None,)
+
+
+def test_samples_by_id(runs: Runs) -> None:
+    """All samples of the compared runs are found by their ids."""
+    one, two = runs.make("v1"), runs.make("v2", "x")
+    assert sorted(runs.compare(one, two).samples) == sorted(DEV)
+
+
 # --- gold -------------------------------------------------------------------------------------------------------------
 
 
@@ -335,6 +399,7 @@ def test_another_way_to_ask_is_told(runs: Runs) -> None:
     one, two = runs.make("v1"), runs.make("v2", text=PROMPT + asked)
     three = runs.make("v3", text=PROMPT + "output: {format: list, constrain: grammar}\n")
     assert runs.compare(one, two, three).notes == (
+        "only the output format differs from v1 to v3: the words of the prompt are the same",
         "asked: v1 per sample, v2 per group, 2 votes, mean, v3 per sample",
         "threshold: v1 none, v2 0.4 price 0.9, v3 none",
         "constrained: v1 no, v2 no, v3 grammar",
@@ -348,6 +413,50 @@ def test_forms_that_differ_by_group_are_told_once_each(runs: Runs) -> None:
     manifest["constrained"] = {"main": {"a": "grammar", "b": "off", "c": "grammar"}}
     (two.path / "run.json").write_text(json.dumps(manifest))
     assert runs.compare(one, load_run(two.path)).notes == ("constrained: v1 no, v2 grammar or off",)
+
+
+def test_how_answers_are_written_is_told_whole(runs: Runs) -> None:
+    """Options and fields of the output belong to how an answer is read."""
+    one = runs.make("v1", text=PROMPT + "output: {format: list, separator: ;, none: nothing}\n")
+    two = runs.make("v2", text=PROMPT + "output: {format: json, fields: [mood]}\n")
+    assert runs.compare(one, two).notes == (
+        "only the output format differs from v1 to v2: the words of the prompt are the same",
+        "output format: v1 list (separator ;, none nothing), v2 json (with mood)",
+    )
+
+
+def test_shots_are_told_by_their_number(runs: Runs) -> None:
+    """How many worked examples a prompt shows stands above the tables."""
+    shots = "shots: {{from: ../datasets/shots.jsonl, k: 2{more}}}\n"
+    one, two = runs.make("v1"), runs.make("v2", text=PROMPT + shots.format(more=""))
+    three = runs.make("v3", text=PROMPT + shots.format(more=", select: similar"))
+    assert runs.compare(one, two, three).notes == ("shots: v1 none, v2 2, v3 the nearest 2",)
+
+
+def test_another_server_is_told(runs: Runs) -> None:
+    """Another base URL, engine or dataset is named, and what the server calls its model where that alone changed."""
+    one, two = runs.make("v1"), runs.make("v2", "x")
+    changed(one, endpoints={"answer": {"base_url": "http://a/v1", "api": "chat"}}, served=["scripted-1"])
+    changed(two, endpoints={"answer": {"gguf": "ab" * 32, "api": "chat"}}, served=["scripted-2"], dataset="other")
+    assert runs.compare(one, two).notes == (
+        "base url: v1 http://a/v1, v2 none",
+        "gguf: v1 none, v2 abababababab",
+        "served model: v1 scripted-1, v2 scripted-2",
+        "dataset: v1 reviews, v2 other",
+    )
+
+
+def changed(run: StoredRun, **manifest: Any) -> None:
+    """Change what a run on disk says of itself."""
+    write_json(run.path / "run.json", {**run.manifest.to_json(), **manifest})
+
+
+def test_other_descriptions_of_labels_are_told(runs: Runs) -> None:
+    """Labels of the same names can be described in other words: that is a change beside the prompt."""
+    one = runs.make("v1")
+    runs.folder.write("datasets/reviews.yaml", DATASET.replace("Too dear", "It costs too much"))
+    told = "labels: their descriptions, aliases, groups or order differ between the runs"
+    assert told in runs.compare(one, runs.make("v2", "x")).notes
 
 
 def test_answers_that_were_drawn_again_are_told(runs: Runs, switch: Switch) -> None:
@@ -469,3 +578,13 @@ def test_params_that_all_passes_share_are_told_once(runs: Runs) -> None:
     """A prompt of two passes with the params of one differs from it in no params."""
     one, two = runs.make("v1"), runs.make("v2", text=TWO_PASSES)
     assert not any(note.startswith("params") for note in runs.compare(one, two).notes)
+
+
+def test_whether_a_prompt_file_has_changed_since_a_run(runs: Runs) -> None:
+    """A file that says something else than what was run has changed; one that is gone says nothing."""
+    run = runs.make("v1", "one")
+    assert not file_has_changed(run, runs.folder.project)
+    runs.folder.prompt("v1", PROMPT)
+    assert file_has_changed(run, runs.folder.project)
+    runs.folder.path("v1").unlink()
+    assert not file_has_changed(run, runs.folder.project)

@@ -19,13 +19,20 @@ COMMANDS = {
     "check": "harness.cli.check",
     "run": "harness.cli.run",
     "compare": "harness.cli.compare",
+    "history": "harness.cli.history",
     "failures": "harness.cli.failures",
+    "labels": "harness.cli.labels",
+    "report": "harness.cli.report",
     "show": "harness.cli.show",
     "runs": "harness.cli.runs",
     "score": "harness.cli.score",
     "calibrate": "harness.cli.calibrate",
+    "bless": "harness.cli.bless",
+    "gate": "harness.cli.gate",
     "parse": "harness.cli.parse",
     "label": "harness.cli.label",
+    "import": "harness.cli.import_",
+    "baseline": "harness.cli.baseline",
     "completion": "harness.cli.completion",
 }
 """In the order of the loop, which is the order of the help."""
@@ -89,7 +96,7 @@ def _result() -> int:
     """Run the command, with all its output written, and return the exit code."""
     out = sys.stdout
     try:
-        code = group(standalone_mode=False)
+        code = group(standalone_mode=False, prog_name="harness")  # however it was started
         sys.stdout.flush()
     except click.exceptions.NoArgsIsHelpError as error:
         error.show()

@@ -3,15 +3,24 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from harness.cli.common import json_option, say, show, show_json, variables_of
-from harness.errors import EXIT_ERROR, EXIT_OK, DataError
+from harness.errors import EXIT_ERROR, EXIT_OK, DataError, listing
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from harness.dataset import Dataset
+    from harness.records import Sample
 
 NOT_TOLD = ("preview", "prompt")
 """What a row has for the other functions here, and is no part of the result."""
+
+MOST_IDS = 5
+"""Samples that are named of those whose gold breaks a rule."""
 
 
 @click.command("check")
@@ -80,7 +89,8 @@ def _check(path: Path, split: str | None, variables: dict[str, str], n_shown: in
         look = preview(prompt, space, samples, project, n_shown)
     except DataError as error:
         return {"path": str(path), "ok": False, "problems": str(error).splitlines()}
-    warnings = [*near_leaks(prompt, samples), *vain_votes(prompt), *(f"{path}: {warning}" for warning in look.warnings)]
+    warnings = [*_broken_rules(task.dataset, samples), *near_leaks(prompt, samples), *vain_votes(prompt)]
+    warnings += [f"{path}: {warning}" for warning in look.warnings]
     if n_shown and unknown:
         warnings.append(
             f"{path}: the nearest shots need embeddings, which are asked for in a run; the first ones stand in."
@@ -102,6 +112,18 @@ def _check(path: Path, split: str | None, variables: dict[str, str], n_shown: in
         "preview": look,
         "prompt": prompt,
     }
+
+
+def _broken_rules(dataset: Dataset, samples: Sequence[Sample]) -> list[str]:
+    """Return what is to be said of gold that breaks the label rules of its own dataset."""
+    from harness.labelanalysis import broken_by_gold
+    from harness.report.numbers import plural
+
+    gold = [(sample.id, sample.labels) for sample in samples if sample.labels is not None]
+    return [
+        f"{dataset.path}: gold breaks the rule '{rule}' in {plural(len(ids), 'sample')}: {listing(ids, MOST_IDS)}."
+        for rule, ids in broken_by_gold(dataset.space, gold)
+    ]
 
 
 def _print(rows: list[dict[str, Any]]) -> None:

@@ -26,6 +26,7 @@ from harness.errors import EXIT_INCOMPLETE, EXIT_OK
 
 if TYPE_CHECKING:
     from harness.api import Run
+    from harness.noise import Noise
     from harness.planning import Plan
     from harness.project import Project
     from harness.store import StoredRun
@@ -236,6 +237,7 @@ def _finish(runs: list[Run], baseline: str | None, output: Path | None, as_json:
         "run": stored.manifest.to_json(),
         "scores": last.result.to_json(),
         "comparison": compared.comparison.to_json() if compared else None,
+        "judgement": compared.judgement.to_json() if compared else None,
     }
     if as_json:
         show_json(value)
@@ -251,21 +253,38 @@ def _finish(runs: list[Run], baseline: str | None, output: Path | None, as_json:
 def _tell(runs: list[Run], compared: ComparedRuns | None) -> None:
     """Show the last run's scores, what changed from its baseline, and what to type next."""
     from harness.execution import run_spent
-    from harness.report import changes, terminal
+    from harness.outside import stronger_baseline
+    from harness.report import changes, listing, terminal
+    from harness.report.judged import verdict_line
 
     last = runs[-1]
     stored, space = last.stored, last.stored.manifest.space
     spent = run_spent(stored, last.project.settings.prices)
     if compared is None:
-        show(terminal.run_report(stored.manifest, last.result, spent, None, None))
+        show(terminal.run_report(stored.manifest, last.result, spent, None, None, _noise(last)))
     else:
         diff, n_common = compared.comparison.diffs[0], compared.comparison.n_common
-        show(terminal.run_report(stored.manifest, last.result, spent, diff, n_common))
-        samples = {sample.id: sample for run in compared.runs for sample in run.samples}
+        show(terminal.run_report(stored.manifest, last.result, spent, diff, n_common, _noise(last)))
         notes = [changes.note(each) for each in compared.notes]
-        show("", *notes, *changes.diff_report(diff, space, samples, CHANGES_SHOWN, "harness compare lists them"))
+        verdict = verdict_line(compared, 0)
+        changed = changes.diff_report(
+            diff, space, compared.samples, CHANGES_SHOWN, "harness compare lists them", verdict
+        )
+        show("", *notes, *changed)
+    if stronger := stronger_baseline(stored, last.result, last.project):
+        show("", listing.baseline_line(stronger, _typed(stored, last.project)))
     if commands := _next(runs, compared):
         show(terminal.next_steps(commands))
+
+
+def _noise(run: Run) -> Noise | None:
+    """Return how much the repeats of a run differ; None where there is only one."""
+    from harness.noise import noise_of
+
+    stored = run.stored
+    if run.result.n_repeats < 2:
+        return None
+    return noise_of(stored.manifest.space, stored.samples, stored.gold, stored.predictions, run.result)
 
 
 def _next(runs: list[Run], compared: ComparedRuns | None) -> list[str]:
@@ -279,7 +298,8 @@ def _next(runs: list[Run], compared: ComparedRuns | None) -> list[str]:
     if compared is not None:
         before = _typed(compared.runs[0], last.project)
         several = [_typed(each.stored, last.project) for each in runs] if len(runs) > 2 else [before, name]
-        commands.append(f"harness compare {' '.join(several)}")
+        common = "" if compared.same_samples and len({run.stored.manifest.n_samples for run in runs}) == 1 else " --common"
+        commands.append(f"harness compare {' '.join(several)}{common}")
         if compared.comparison.diffs[0].regressed:
             commands.append(f"harness failures {name} --regressed-from {before}")
     weakest = min(

@@ -30,15 +30,21 @@ def command(run: str, sample: str | None, repeat: int, as_json: bool) -> int:
     loaded = api.load(run)
     if sample is not None:
         return _show_sample(loaded, sample, repeat, as_json)
+    from harness.noise import noise_of
+    from harness.plainvalues import to_plain
+
     stored, result = loaded.stored, loaded.result
+    several = result.n_repeats > 1
+    space = stored.manifest.space
+    noise = noise_of(space, stored.samples, stored.gold, stored.predictions, result) if several else None
     if as_json:
-        show_json({"run": stored.manifest.to_json(), "scores": result.to_json()})
+        show_json({"run": stored.manifest.to_json(), "scores": result.to_json(), "noise": to_plain(noise)})
         return EXIT_OK
     from harness.execution import run_spent
     from harness.report.terminal import run_report
 
     spent = run_spent(stored, loaded.project.settings.prices)
-    show(run_report(stored.manifest, result, spent, None, None))
+    show(run_report(stored.manifest, result, spent, None, None, noise))
     return EXIT_OK
 
 
@@ -66,10 +72,15 @@ def _show_sample(loaded: Any, identity: str, repeat: int, as_json: bool) -> int:
 
 
 def _requests(stored: Any, sample: Any, repeat: int) -> list[dict[str, Any]]:
-    """Return what was sent for a sample and what came back, pass by pass, rendered again from what the run froze."""
+    """Return what was sent for a sample and what came back, pass by pass, rendered again from what the run froze.
+
+    Nothing was sent for predictions that no prompt made.
+    """
     from harness.predict import predict
 
     manifest = stored.manifest
+    if manifest.origin is not None:
+        return []
     models = {each.name: each.model.name for each in manifest.prompt.passes}
     asking = predict(manifest.prompt, manifest.space, sample, repeat)
     requests = []

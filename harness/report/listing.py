@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from harness.failures import Failure
+from harness.outside import Stronger
 from harness.records import GoldField
 from harness.report import numbers
 from harness.report.changes import label_list, said, text_of
@@ -45,6 +46,16 @@ def runs_table(rows: Sequence[Mapping[str, Any]]) -> Table:
             style=QUIET if row["state"] != "complete" else "",
         )
     return made
+
+
+def baseline_line(found: Stronger, name: str) -> Text:
+    """Return what is said of a baseline that beats a prompt; ``name`` is what to type for the prompt's run."""
+    what = {
+        "tfidf": "trained on these labels (cross-validated)",
+        "majority": "the most frequent labels for every sample",
+    }
+    told = f"{found.name}, {what[found.name]}, has macro F1 {numbers.score(found.macro_f1)} on these samples"
+    return Text(f"{told}: harness compare {found.name} {name}", style=QUIET, no_wrap=True, overflow="ignore")
 
 
 def outlook_table(rows: Sequence[Mapping[str, Any]]) -> Table:
@@ -179,7 +190,10 @@ def sample_report(
     """Return one sample in full: inputs, gold, prediction, and for each call what was sent and what came back."""
     prediction, sample = failure.prediction, failure.sample
     repeat = f", repeat {prediction.repeat}" if run.manifest.repeats > 1 else ""
-    parts: list[RenderableType] = [Text.assemble(named(sample.id, "bold"), (f"  in {run.manifest.id}{repeat}", QUIET))]
+    origin = run.manifest.origin
+    made = "" if origin is None else f", {one_line(origin.model, 60)}"
+    about = (f"  in {run.manifest.id}{repeat}{made}", QUIET)
+    parts: list[RenderableType] = [Text.assemble(named(sample.id, "bold"), about)]
     for name, value in sample.inputs.items():
         parts += _input(one_line(name, 60), value if isinstance(value, str) else json_text(value))
     parts += [Text(""), _fact("gold", "(unlabelled)" if gold is None else label_list(failure.gold), GOOD)]

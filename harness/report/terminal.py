@@ -9,7 +9,7 @@ import os
 import re
 import sys
 from collections.abc import Iterable, Iterator, Sequence
-from typing import IO, Literal
+from typing import IO, TYPE_CHECKING, Literal
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
@@ -28,6 +28,9 @@ from harness.report.files import FIELD_COLUMNS, field_cells
 from harness.report.text import one_line, visible
 from harness.scoring import Scores
 from harness.store import InForce, Manifest
+
+if TYPE_CHECKING:
+    from harness.noise import Noise
 
 BAR = 16
 """Characters of the F1 bar at 1.0."""
@@ -123,9 +126,17 @@ def bar(value: float, width: int = BAR) -> Text:
 
 
 def run_report(
-    manifest: Manifest, scores: Scores, spent: Spent, diff: Diff | None, n_common: int | None
+    manifest: Manifest,
+    scores: Scores,
+    spent: Spent,
+    diff: Diff | None,
+    n_common: int | None,
+    noise: Noise | None = None,
 ) -> RenderableType:
-    """Return what a person sees of a run: who answered what, how well, what went wrong, what it cost."""
+    """Return what a person sees of a run: who answered what, how well, what went wrong, what it cost.
+
+    With ``noise``, which a run with several repeats has, also how much it disagrees with itself.
+    """
     parts: list[RenderableType] = [
         _title(manifest, scores),
         Text(""),
@@ -135,7 +146,7 @@ def run_report(
         *_probabilities(scores, diff),
     ]
     parts += [Text(""), field_table(scores)] if scores.fields else []
-    parts += [Text(""), *failure_lines(scores, manifest)]
+    parts += [Text(""), *failure_lines(scores, manifest), *_noise(noise)]
     parts += [_cost(manifest, scores, spent)]
     return Group(*parts)
 
@@ -287,6 +298,13 @@ def _probabilities(scores: Scores, diff: Diff | None) -> list[RenderableType]:
     if not _ranks_fit(scores, diff):
         parts += [Text(""), label_probabilities(scores.probabilities)]
     return [*parts, Text(""), reliability_table(scores.probabilities.bins)]
+
+
+def _noise(noise: Noise | None) -> list[RenderableType]:
+    """Return what is said of a run's noise floor; nothing where it was not measured."""
+    from harness.report.noise import noise_block
+
+    return [] if noise is None else [noise_block(noise)]
 
 
 def field_table(scores: Scores) -> Table:
