@@ -158,6 +158,11 @@ def _calibrated_pass(run: StoredRun) -> Pass:
     Raises:
         DataError: There are none, or no pass covers them all.
     """
+    if run.manifest.origin is not None:
+        raise DataError(
+            f"run {run.manifest.id}: no prompt made it, so there is no file to put thresholds in. Import it again with "
+            "--threshold."
+        )
     names = run.manifest.space.names
     labels = {name for each in run.predictions for name in each.probabilities}
     giving = [each for each in run.manifest.prompt.passes if each.gives_probabilities]

@@ -247,10 +247,14 @@ def _todays_samples(manifest: Manifest, project: Project) -> tuple[Sample, ...] 
 
 def has_inputs_of(sent: Sample, other: Sample) -> bool:
     """Return whether a sample has all the inputs that were sent; columns that are new since do not matter."""
-    return all(
-        name in other.inputs and canonical(other.inputs[name]) == canonical(value)
-        for name, value in sent.inputs.items()
-    )
+    return all(name in other.inputs and _is_same(value, other.inputs[name]) for name, value in sent.inputs.items())
+
+
+def _is_same(sent: Any, other: Any) -> bool:
+    """Return whether two input values are one; of texts, which most are, that is seen at once."""
+    if type(sent) is type(other) is str:
+        return bool(sent == other)
+    return canonical(sent) == canonical(other)
 
 
 def _differing(runs: Sequence[StoredRun]) -> set[str]:

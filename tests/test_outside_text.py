@@ -212,7 +212,9 @@ def test_markdown_has_no_markup_of_somebody_else(project: Path, cli: Cli, strang
     for name in ("run.md", "failures.md", "compare.md"):
         text = Path(name).read_text(encoding="utf-8")
         assert_harmless(text)
-        text = re.sub(r"^(`{3,})diff\n.*?^\1$", "", text, flags=re.MULTILINE | re.DOTALL)  # a fence longer than any in it
+        text = re.sub(
+            r"^(`{3,})diff\n.*?^\1$", "", text, flags=re.MULTILINE | re.DOTALL
+        )  # a fence longer than any in it
         bare = text.replace("\\\\", "").replace("\\<", "").replace("\\`", "").replace("\\[", "").replace("\\|", "")
         assert "<" not in bare
         assert "`" not in bare

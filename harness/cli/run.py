@@ -298,7 +298,9 @@ def _next(runs: list[Run], compared: ComparedRuns | None) -> list[str]:
     if compared is not None:
         before = _typed(compared.runs[0], last.project)
         several = [_typed(each.stored, last.project) for each in runs] if len(runs) > 2 else [before, name]
-        common = "" if compared.same_samples and len({run.stored.manifest.n_samples for run in runs}) == 1 else " --common"
+        common = (
+            "" if compared.same_samples and len({run.stored.manifest.n_samples for run in runs}) == 1 else " --common"
+        )
         commands.append(f"harness compare {' '.join(several)}{common}")
         if compared.comparison.diffs[0].regressed:
             commands.append(f"harness failures {name} --regressed-from {before}")

@@ -371,6 +371,8 @@ def near_misses(space: LabelSpace, off_list: Iterable[str], most: int = 3) -> li
 
 
 def _cost(manifest: Manifest, scores: Scores, spent: Spent) -> Text:
+    if manifest.origin is not None:
+        return Text(f"no prompt made it: no calls · {numbers.seconds(manifest.seconds)}", style=QUIET)
     tokens = numbers.short_count(spent.prompt_tokens + spent.completion_tokens)
     calls = f"{numbers.plural(spent.calls, 'call')} made" if spent.calls else "no call made: every completion was there"
     if not spent.calls and scores.failures[FailureKind.CALL_ERROR]:
