@@ -219,11 +219,19 @@ def _differences(
 def _by_answers(diff: Diff) -> FloatVector:
     """Return the part of each change that comes from samples answered by both runs; of an F1, for failures raise it too.
 
-    Infinite for means over samples, which no failure raises.
+    Infinite where no failure can have raised it: for means over samples, and where no answer became a failure, so that
+    the rest of the change is answers that were not there before. (Of several repeats the flips are those of the plain
+    run alone, so there failures are never ruled out.)
     """
+
+    def part(answered_by_both: float, flips: Mapping[str, int]) -> float:
+        return math.inf if diff.repeats == 1 and not flips["answer→failure"] else answered_by_both
+
     splits = {"macro_f1": diff.macro_f1, "micro_f1": diff.micro_f1, "weighted_f1": diff.weighted_f1}
-    averages = [splits[name].answered_by_both if name in splits else math.inf for name in stats.AVERAGES]
-    return np.array([*averages, *(row.answered_by_both for row in diff.labels)])
+    averages = [
+        part(splits[name].answered_by_both, diff.cells) if name in splits else math.inf for name in stats.AVERAGES
+    ]
+    return np.array([*averages, *(part(row.answered_by_both, row.flips) for row in diff.labels)])
 
 
 def _mcnemar(before: Outcomes, after: Outcomes) -> McNemar | None:

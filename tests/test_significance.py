@@ -300,9 +300,22 @@ def test_better_is_withheld_where_only_failures_changed() -> None:
     assert judgement.best == dict.fromkeys(AVERAGES) | {"coverage": "v1"}
 
 
-def test_runs_that_answer_nothing_in_common_have_no_better() -> None:
-    """Where no sample was answered by both, every better F1 comes from failures."""
+def test_better_stands_where_failures_only_went() -> None:
+    """Where no answer became a failure, what rose are answers that were not there before: that is better."""
     comparison = compared(("a",), 200, lambda _: {"a"}, v1=lambda _: None, v2=lambda _: {"a"})
+    judgement = judge(comparison)
+    assert (judgement.diffs[0].labels[0].verdict, judgement.diffs[0].labels[0].withheld) == ("better", False)
+
+
+def test_runs_that_answer_nothing_in_common_have_no_better() -> None:
+    """Where no sample was answered by both and answers were lost too, a better F1 may come from failures."""
+    comparison = compared(
+        ("a",),
+        200,
+        lambda _: {"a"},
+        v1=lambda row: None if row else set(),
+        v2=lambda row: {"a"} if row else None,
+    )
     judgement = judge(comparison)
     assert (judgement.diffs[0].labels[0].verdict, judgement.diffs[0].labels[0].withheld) == ("inconclusive", True)
     assert judgement.diffs[0].averages["coverage"].verdict == "better"

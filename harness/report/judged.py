@@ -144,7 +144,7 @@ def how_made(compared: ComparedRuns) -> str:
     judgement = compared.judgement
     settings = judgement.settings
     exact = all(diff.exact for diff in judgement.diffs)
-    exchanges = "all exchanges" if exact else f"{numbers.count(settings.permutations)} exchanges"
+    exchanges = "exact tests" if exact else f"{numbers.count(settings.permutations)} exchanges of averages"
     return (
         f"{numbers.count(settings.resamples)} resamples, {exchanges}, seed {settings.seed}; "
         f"no worse: less than {settings.margin:g} is lost"
