@@ -35,6 +35,7 @@ __all__ = [
     "baseline",
     "calibrate",
     "compare",
+    "gate",
     "import_predictions",
     "label",
     "load",

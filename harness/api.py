@@ -27,6 +27,7 @@ from harness.versions import compare_runs, doubts
 
 if TYPE_CHECKING:
     from harness.calibrating import Calibrated
+    from harness.gating import Gated
     from harness.importing import Imported
     from harness.labelling import Labelled
     from harness.predictionlayout import Shape
@@ -332,6 +333,39 @@ def compare(
     return ComparisonResult(compare_runs(runs, where, chosen, common=common))
 
 
+def gate(
+    name: str,
+    *rules: str,
+    file: str | Path | None = None,
+    against: str | None = None,
+    margin: float | None = None,
+    seed: int = 0,
+    project: Project | None = None,
+    warn: Callable[[str], None] = lambda _: None,
+) -> Gated:
+    """Hold a run against rules and the blessed baseline; `.result.passed` says how it went, `.result.cases` why.
+
+    Args:
+        name: What the run is called.
+        rules: Such as ``macro_f1 >= 0.8`` or ``no significant drop``.
+        file: A YAML file of further rules.
+        against: A baseline's name or file, or a run; default: the baseline of the run's dataset and split.
+        margin: How much lower a score may be and still be called no worse; default: 0.02.
+        seed: Of the resampling.
+        project: Default: the project around the current folder.
+        warn: Told what `load` tells.
+
+    Raises:
+        UsageError: A rule is none, or needs a baseline where there is none.
+        DataError: A file cannot be used.
+    """
+    from harness.gating import gate_run
+
+    loaded = load(name, project, warn)
+    path = None if file is None else Path(file)
+    return gate_run(loaded.stored, loaded.project, rules, path, against=against, margin=margin, seed=seed)
+
+
 def import_predictions(
     file: str | Path,
     *,
@@ -426,6 +460,7 @@ __all__ = [
     "baseline",
     "calibrate",
     "compare",
+    "gate",
     "import_predictions",
     "label",
     "load",

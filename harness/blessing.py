@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.errors import DataError, RunNameError, UsageError, did_you_mean, listing
-from harness.gate import partial
+from harness.gatecheck import partial
 from harness.identity import digest
 from harness.jsonfiles import encodable, json_line, reading, write_lines, writing
 from harness.plainvalues import to_plain
@@ -291,7 +291,7 @@ def find_blessed(project: Project, run: StoredRun, named: str | None = None) -> 
 
     Raises:
         DataError: The baseline cannot be read, or the run that was named is no baseline.
-        RunNameError: There is nothing of that name.
+        RunNameError: There is nothing of that name, or it is the run itself.
     """
     manifest = run.manifest
     path = path_of(project, default_name(manifest.dataset, manifest.split) if named is None else named)
@@ -305,6 +305,8 @@ def find_blessed(project: Project, run: StoredRun, named: str | None = None) -> 
         other = find_run(project.runs, named)
     except RunNameError as error:
         raise _nothing_named(project, named, str(error)) from None
+    if other.manifest.id == manifest.id:
+        raise RunNameError(f"--against {named}: must be another run, got {manifest.id} itself. See: harness runs")
     return Found(baseline_of(other), f"run {other.manifest.id}")
 
 

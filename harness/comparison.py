@@ -22,7 +22,7 @@ from harness.metrics import BoolMatrix, BoolVector, Counts, FloatVector
 from harness.noise import unstable_cells
 from harness.plainvalues import to_plain
 from harness.records import Prediction, Sample
-from harness.scoring import Aligned, Scores, align, mean_defined, score
+from harness.scoring import Aligned, Scores, align, mean_defined, score_aligned
 
 
 class RunPredictions(NamedTuple):
@@ -214,14 +214,10 @@ def compare(space: LabelSpace, gold: Sequence[Sample], runs: Sequence[RunPredict
     common = {sample.id for sample in samples}
     unlabelled = {sample.id for sample in gold if sample.labels is None}
     kept = [[each for each in run.predictions if each.sample in common] for run in runs]
+    aligned = [align(space, samples, predictions) for predictions in kept]
     compared = tuple(
-        ComparedRun(
-            run.name,
-            len(ids - common - unlabelled),
-            score(space, samples, predictions),
-            align(space, samples, predictions),
-        )
-        for run, ids, predictions in zip(runs, predicted, kept, strict=True)
+        ComparedRun(run.name, len(ids - common - unlabelled), score_aligned(space, repeats), repeats)
+        for run, ids, repeats in zip(runs, predicted, aligned, strict=True)
     )
     baseline, *later = compared
     return Comparison(

@@ -92,20 +92,29 @@ def sample_changes(
         flipped: From `flipped_cells`.
         unstable: The cells that change by themselves, shape (n_samples, n_labels).
     """
-    right_before, right_after = before.exact, after.exact
-    flips: dict[int, dict[int, str]] = {}
-    for name, cells in flipped.items():
-        for row, label in np.argwhere(cells).tolist():
-            flips.setdefault(row, {})[label] = name
+    right_before, right_after = before.exact.tolist(), after.exact.tolist()
+    kinds = np.zeros(unstable.shape, np.int8)
+    for at, name in enumerate(FLIPS, 1):
+        kinds[flipped[name]] = at
+    rows, places = np.nonzero(kinds)
+    flips: dict[int, dict[str, str]] = {}
+    by_themselves: dict[int, list[str]] = {}
+    cells = zip(
+        rows.tolist(), places.tolist(), kinds[rows, places].tolist(), unstable[rows, places].tolist(), strict=True
+    )
+    for row, place, at, by_itself in cells:
+        label = space.names[place]
+        flips.setdefault(row, {})[label] = FLIPS[at - 1]
+        if by_itself:
+            by_themselves.setdefault(row, []).append(label)
     changes = []
-    for row in sorted(flips):
+    for row, changed in flips.items():
         sample = before.samples[row]
         kind: ChangeKind = "regressed" if right_before[row] else "fixed" if right_after[row] else "churned"
-        changed = {space.names[label]: flips[row][label] for label in sorted(flips[row])}
-        by_itself = frozenset(name for name in changed if unstable[row, space.index[name]])
         gold = sample.labels or frozenset()
         then, now = before.predictions[row], after.predictions[row]
-        changes.append(SampleChange(sample.id, then, now, gold, kind, changed, by_itself))
+        alone = frozenset(by_themselves.get(row, ()))
+        changes.append(SampleChange(sample.id, then, now, gold, kind, changed, alone))
     return changes
 
 
@@ -113,8 +122,10 @@ def errors_moved(space: LabelSpace, before: Aligned, after: Aligned) -> tuple[Mo
     """Return the confusions that became more or less frequent, the most gained first, the most lost last."""
     old, new = (set_confusion(rows.y_true, rows.y_pred, rows.answered) for rows in (before, after))
     names: tuple[str | None, ...] = (*space.names, None)
-    moved = [
-        MovedError(names[missed], names[predicted], int(old[missed, predicted]), int(new[missed, predicted]))
-        for missed, predicted in np.argwhere(old != new).tolist()
-    ]
-    return tuple(sorted(moved, key=lambda each: each.before - each.after))
+    missed, predicted = np.nonzero(old != new)
+    counts = old[missed, predicted], new[missed, predicted]
+    order = np.argsort(counts[0] - counts[1], kind="stable")
+    columns = (each[order].tolist() for each in (missed, predicted, *counts))
+    return tuple(
+        MovedError(names[row], names[place], then, now) for row, place, then, now in zip(*columns, strict=True)
+    )

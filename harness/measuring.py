@@ -9,7 +9,7 @@ from pathlib import Path
 from harness.blessing import Baseline, Found, inputs_hash, load_blessed
 from harness.comparison import ComparedRun, Comparison, RunPredictions, compare
 from harness.errors import DataError, listing
-from harness.gate import Evidence, partial
+from harness.gatecheck import Evidence, partial
 from harness.labelspace import LabelSpace
 from harness.project import Project
 from harness.records import Prediction, Sample

@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections import Counter
-from collections.abc import Container, Iterable, Mapping, Sequence, Set
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -183,7 +183,11 @@ def score(space: LabelSpace, samples: Sequence[Sample], predictions: Sequence[Pr
     Raises:
         ValueError: As `align` does.
     """
-    repeats = align(space, samples, predictions)
+    return score_aligned(space, align(space, samples, predictions))
+
+
+def score_aligned(space: LabelSpace, repeats: Sequence[Aligned]) -> Scores:
+    """Return the scores of predictions that stand beside their samples already: what `align` returned."""
     asked = {name for rows in repeats for prediction in rows.predictions for name in prediction.asked_fields}
     fields = [each for each in space.fields if each.name in asked]
     weighed = any(row.probabilities for rows in repeats for row in rows.predictions)
@@ -203,12 +207,14 @@ def align(space: LabelSpace, samples: Sequence[Sample], predictions: Sequence[Pr
     labelled = {sample.id: sample.labels is not None for sample in samples}
     if len(labelled) < len(samples):
         raise ValueError(f"sample ids must be unique, got {len(samples)} samples with {len(labelled)} ids")
+    names = frozenset(space.names)
     for sample in samples:
-        _check_labels(space, sample.labels or frozenset(), f"gold of sample {sample.id!r}")
+        if sample.labels and not sample.labels <= names:
+            raise _unknown_label(sample.labels, names, f"gold of sample {sample.id!r}")
     repeats: dict[int, dict[str, Prediction]] = {}
     asked: set[str] = set()
     for prediction in predictions:
-        _check(space, prediction, labelled)
+        _check(space, names, prediction, labelled)
         found = repeats.setdefault(prediction.repeat, {})
         if prediction.sample in found:
             raise ValueError(f"sample {prediction.sample!r} has two predictions in repeat {prediction.repeat}")
@@ -251,23 +257,25 @@ def _missing(space: LabelSpace, sample: str, repeat: int, asked_fields: tuple[st
     )
 
 
-def _check(space: LabelSpace, prediction: Prediction, known: Container[str]) -> None:
+def _check(space: LabelSpace, names: frozenset[str], prediction: Prediction, known: Container[str]) -> None:
+    """Refuse a prediction that does not fit; ``names`` are those of the labels. It is asked 120,000 times in a row."""
     if prediction.sample not in known:
         raise ValueError(f"prediction of an unknown sample {prediction.sample!r}")
-    where = f"prediction of sample {prediction.sample!r}"
-    for names in (prediction.labels, prediction.unanswered, prediction.probabilities.keys()):
-        _check_labels(space, names, where)
+    for said in (prediction.labels, prediction.unanswered, prediction.probabilities):
+        if said and not names.issuperset(said):
+            raise _unknown_label(said, names, f"prediction of sample {prediction.sample!r}")
     for name in prediction.asked_fields:
         if space.field(name) is None:
+            where = f"prediction of sample {prediction.sample!r}"
             raise ValueError(f"{where}: {name!r} is not a field of the label space")
-    if prediction.failed and prediction.failure is None:
+    if prediction.unanswered and prediction.failure is None:
+        where = f"prediction of sample {prediction.sample!r}"
         raise ValueError(f"{where}: it has unanswered cells and no failure that says why")
 
 
-def _check_labels(space: LabelSpace, labels: Set[str], where: str) -> None:
-    if not labels <= space.index.keys():
-        name = next(name for name in labels if name not in space.index)
-        raise ValueError(f"{where}: {name!r} is not a label of the label space")
+def _unknown_label(said: Iterable[str], names: frozenset[str], where: str) -> ValueError:
+    name = next(name for name in said if name not in names)
+    return ValueError(f"{where}: {name!r} is not a label of the label space")
 
 
 # --- one repeat -------------------------------------------------------------------------------------------------------

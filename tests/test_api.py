@@ -431,3 +431,17 @@ async def test_a_run_works_inside_a_running_event_loop(folder: Folder) -> None:
     folder.prompt("v1", PROMPT)
     with ScriptedServer("shipping") as server:
         assert folder.run_on(server, "v1").state == "complete"
+
+
+# --- gate -------------------------------------------------------------------------------------------------------------
+
+
+def test_a_gate_returns_what_became_of_every_rule(folder: Folder, switch: Switch, server: ScriptedServer) -> None:
+    """`gate` holds a run against rules and another run, and says of every rule how it went."""
+    first = run(folder, server)
+    switch.to(right_but(s1="price"))
+    later = run(folder, server, cache=False)
+    gated = harness.gate(later.id, "macro_f1 >= 0.5", "regressed <= 0", against=first.id, project=folder.project)
+    assert not gated.result.passed
+    status = {case.name: case.status for case in gated.result.cases if case.name != "complete"}
+    assert status == {"macro_f1 >= 0.5": "passed", "regressed <= 0": "failed"}

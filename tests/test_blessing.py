@@ -24,7 +24,7 @@ from harness.blessing import (
     write_baseline,
 )
 from harness.errors import DataError, RunNameError, UsageError
-from harness.gate import partial
+from harness.gatecheck import partial
 from harness.identity import digest
 from harness.measuring import Measured, measure, replaced_by
 from harness.project import Project, find_project
@@ -457,3 +457,11 @@ def test_what_a_baseline_replaces(project: Path) -> None:
     assert found.evidence.diff is not None
     write(path, "{}")
     assert replaced_by(run, path, where) == f"{where.show(path)}: cannot be read (KeyError: 'v'). {AGAIN}"
+
+
+def test_a_run_is_no_baseline_of_its_own(project: Path) -> None:
+    """A run named as its own baseline is refused: it would pass every rule about changes."""
+    run = stored_run(project, "v1")
+    with pytest.raises(RunNameError) as told:
+        find_blessed(find_project(project), run, "v1")
+    assert str(told.value) == f"--against v1: must be another run, got {run.manifest.id} itself. See: harness runs"

@@ -15,7 +15,7 @@ from rich.cells import cell_len
 from syrupy.assertion import SnapshotAssertion
 
 from harness.blessing import Found, baseline_of
-from harness.gate import GateResult, evaluate
+from harness.gatecheck import GateResult, evaluate
 from harness.gaterules import parse_rule
 from harness.measuring import Measured, measure
 from harness.project import find_project

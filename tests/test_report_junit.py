@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.blessing import Found, baseline_of
-from harness.gate import evaluate
+from harness.gatecheck import evaluate
 from harness.gaterules import Protected, Rule, parse_rule
 from harness.measuring import measure
 from harness.project import find_project

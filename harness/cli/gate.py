@@ -11,11 +11,8 @@ from harness.cli.common import json_option, note_written, run_argument, say, sho
 from harness.errors import EXIT_GATE, EXIT_OK
 
 if TYPE_CHECKING:
-    from harness.gate import GateResult
-    from harness.gaterules import Rule, Rules
-    from harness.labelspace import LabelSpace
+    from harness.gatecheck import GateResult
     from harness.measuring import Measured
-    from harness.project import Project
 
 OUTPUTS = (".xml", ".md", ".json")
 
@@ -66,66 +63,14 @@ def command(
       harness gate latest --rules gate.yaml -o junit.xml -o report.md
       harness gate v3 --against v2 --rule "macro_f1 >= 0.8" --rule "regressed <= 3"
     """
-    from harness.blessing import find_blessed
-    from harness.gate import evaluate
-    from harness.gaterules import with_defaults
-    from harness.measuring import measure
-    from harness.project import find_project
+    from harness import api
     from harness.report import files
-    from harness.runnames import find_run
-    from harness.significance import Settings
-    from harness.stats import MARGIN
-    from harness.versions import doubts
 
     for output in outputs:
         files.check_output(output, OUTPUTS)
-    project = find_project()
-    found = find_run(project.runs, run)
-    for doubt in doubts(run, found, project):
-        say(doubt)
-    space = found.manifest.space
-    said = _rules(expressions, file, space, project)
-    blessed = find_blessed(project, found, against or said.against)
-    rules = with_defaults(said.rules, space, has_baseline=blessed is not None)
-    if blessed is None:
-        _refuse(rules, found.manifest.dataset, found.manifest.split)
-    settings = Settings(margin=margin or said.margin or MARGIN, seed=seed)
-    measured = measure(found, blessed, project, settings)
-    result = evaluate(rules, measured.evidence)
-    _tell(measured, result, outputs, as_json)
-    return EXIT_OK if result.passed else EXIT_GATE
-
-
-def _rules(expressions: tuple[str, ...], file: Path | None, space: LabelSpace, project: Project) -> Rules:
-    """Return what the command line and the file of rules say; what is wrong in both is told at once."""
-    from dataclasses import replace
-
-    from harness.errors import DataError, UsageError
-    from harness.gaterules import Rules, parse_rules, read_rules
-
-    given, wrong = parse_rules(expressions, space)
-    said = Rules()
-    if file is not None:
-        try:
-            said = read_rules(file, space, project)
-        except DataError as error:
-            raise DataError("\n".join([str(error), *wrong])) from None
-    if wrong:
-        raise UsageError("\n".join(wrong))
-    return replace(said, rules=(*given, *said.rules))
-
-
-def _refuse(rules: tuple[Rule, ...], dataset: str, split: str) -> None:
-    """Refuse rules that nothing can be said of without a baseline."""
-    from harness.blessing import FOLDER, default_name
-    from harness.errors import UsageError, listing
-
-    if needing := [f"'{rule.text}'" for rule in rules if rule.needs_baseline]:
-        path = f"{FOLDER}/{default_name(dataset, split)}.json"
-        raise UsageError(
-            f"{path}: there is no baseline of {dataset} {split}, and {listing(needing, 4)} must have one. "
-            "Bless a run and commit the file: harness bless RUN. Or name one: --against RUN"
-        )
+    gated = api.gate(run, *expressions, file=file, against=against, margin=margin, seed=seed, warn=say)
+    _tell(gated.measured, gated.result, outputs, as_json)
+    return EXIT_OK if gated.result.passed else EXIT_GATE
 
 
 def _tell(measured: Measured, result: GateResult, outputs: tuple[Path, ...], as_json: bool) -> None:

@@ -12,7 +12,7 @@ from rich.text import Text
 
 from harness.blessing import Baseline
 from harness.comparison import Diff, SampleChange
-from harness.gate import Case, GateResult, Judged
+from harness.gatecheck import Case, GateResult, Judged
 from harness.measuring import Measured
 from harness.report import numbers
 from harness.report.changedsamples import label_list, said, text_of

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from xml.etree import ElementTree as ET
 
 from harness.comparison import SampleChange
-from harness.gate import Case, GateResult
+from harness.gatecheck import Case, GateResult
 from harness.gaterules import CHANGES
 from harness.measuring import Measured
 from harness.report import numbers

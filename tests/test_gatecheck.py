@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from strategies_labels import space_of, unhurried
 
 from harness.comparison import ComparedRun, RunPredictions, compare
-from harness.gate import Case, Evidence, GateResult, evaluate, partial
+from harness.gatecheck import Case, Evidence, GateResult, evaluate, partial
 from harness.gaterules import parse_rule
 from harness.records import FailureKind, Prediction, Sample
 from harness.scoring import align, score
