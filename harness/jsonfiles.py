@@ -1,4 +1,9 @@
-"""JSON and JSONL on disk: whole files or none, any text kept, and messages that say the next step."""
+"""JSON and JSONL on disk: whole files or none, any text kept, and messages that say the next step.
+
+`orjson` reads and writes the lines that are made of numbers, ten times as fast as `json`: with a probability for each label
+those of a large run are gigabytes. All else is `json`'s, which takes any value, keeps integers of any size and writes
+what people read with spaces.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +14,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
+
+import orjson
 
 from harness.errors import DataError
 
@@ -57,6 +64,14 @@ def json_line(row: Mapping[str, Any]) -> bytes:
         return encodable(text).encode("utf-8")
 
 
+def packed_line(row: Mapping[str, Any]) -> bytes:
+    """Return one line of a JSONL file, without spaces: for rows with many numbers."""
+    try:
+        return orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE)
+    except TypeError:  # a lone surrogate, or a value that only `json` can write
+        return json_line(row)
+
+
 def encodable(text: str) -> str:
     """Return JSON text with lone surrogates, which UTF-8 cannot hold, in JSON's own escape for them."""
     return re.sub("[\ud800-\udfff]", lambda match: f"\\u{ord(match.group()):04x}", text)
@@ -67,6 +82,16 @@ def json_rows(path: Path) -> Iterator[dict[str, Any]]:
     with path.open(encoding="utf-8", newline="\n") as file:
         for line in file:
             yield json.loads(line)
+
+
+def packed_rows(path: Path) -> Iterator[dict[str, Any]]:
+    """Return the objects of a JSONL file as `json_rows` does, sooner; integers beyond 64 bits become floats."""
+    with path.open("rb") as file:
+        for line in file:
+            try:
+                yield orjson.loads(line)
+            except ValueError:  # a lone surrogate, or NaN, which `json` can read; else it says what is wrong
+                yield json.loads(line.decode("utf-8"))
 
 
 @contextmanager

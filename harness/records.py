@@ -52,11 +52,19 @@ class Weights(Mapping[str, float]):
 
     def items(self) -> ItemsView[str, float]:
         """Return the labels with their numbers."""
-        return dict(zip(self._index, self._values, strict=True)).items()
+        return self.plain().items()
+
+    def plain(self) -> dict[str, float]:
+        """Return the labels with their numbers as a `dict`."""
+        return dict(zip(self._index, self._values, strict=True))
 
     def vector(self, names: Sequence[str]) -> Sequence[float] | None:
         """Return the numbers in the order of all labels; None where the labels are others, or in another order."""
         return self._values if tuple(self._index) == tuple(names) else None
+
+
+def _plain(weights: Mapping[str, float]) -> dict[str, float]:
+    return weights.plain() if isinstance(weights, Weights) else dict(weights)
 
 
 class Shared:
@@ -382,8 +390,8 @@ class Prediction:
             "fields": dict(self.fields),
             "asked_fields": list(self.asked_fields),
             "repaired": self.repaired,
-            **({"probabilities": dict(self.probabilities.items())} if self.probabilities else {}),
-            **({"mass": dict(self.mass.items())} if self.mass else {}),
+            **({"probabilities": _plain(self.probabilities)} if self.probabilities else {}),
+            **({"mass": _plain(self.mass)} if self.mass else {}),
         }
 
     @classmethod

@@ -19,7 +19,7 @@ from typing import IO, Any, Literal
 from harness.bulk import many_values
 from harness.completionlog import CompletionLog, Slot, StoredCompletion, read_completions
 from harness.errors import DataError, RunBusyError
-from harness.jsonfiles import json_line, json_rows, reading, write_json, write_lines, writing
+from harness.jsonfiles import json_line, json_rows, packed_line, packed_rows, reading, write_json, write_lines, writing
 from harness.labelspace import LabelSpace
 from harness.prompt import Prompt
 from harness.records import Call, Completion, Prediction, Sample, Shared
@@ -183,7 +183,7 @@ class StoredRun:
         gold: dict[str, frozenset[str] | None] = {}
         shared = Shared()
         with self._reading_derived(path.name), many_values():
-            for row in json_rows(path):
+            for row in packed_rows(path):
                 predictions.append(Prediction.from_json(row, shared))
                 gold[row["id"]] = None if row["gold"] is None else shared.labels(row["gold"])
         return tuple(predictions), gold
@@ -274,8 +274,13 @@ def write_derived(
     scores: Mapping[str, Any],
 ) -> None:
     """Write `predictions.jsonl` and `scores.json` of a run."""
-    lines = (json_line(each.to_json(space.index, gold.get(each.sample))) for each in predictions)
-    write_lines(path / "predictions.jsonl", lines)
+    write_lines(
+        path / "predictions.jsonl",
+        (
+            (packed_line if each.probabilities else json_line)(each.to_json(space.index, gold.get(each.sample)))
+            for each in predictions
+        ),
+    )
     write_json(path / "scores.json", scores)
 
 
