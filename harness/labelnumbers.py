@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 from array import array
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
+
 from harness.labelspace import LabelSpace
+from harness.metrics import BoolVector, FloatVector
+from harness.parsing.deciding import rounded
 from harness.records import Shared, Weights
 from harness.samples import NO, YES
 
@@ -18,8 +21,14 @@ _NONE = math.nan
 _BLANK = -1.0
 """Stands for a blank cell of a sheet, which is a 0 among flags, as in sample files, and none among probabilities."""
 
-_SHORT = 8
-"""Characters of a number below 1 that has six digits at most: it needs no rounding."""
+_DIGITS = 6
+"""Significant digits of a probability, as `harness.parsing.deciding.rounded` keeps them."""
+
+_POWERS = np.array([float(f"1e{power}") for power in range(23)])
+"""The powers of ten that a float has exactly."""
+
+_DOUBT = 1e-6
+"""How near to the middle between two whole numbers one is that arithmetic may round to the wrong side."""
 
 
 class LabelNumbers:
@@ -42,19 +51,18 @@ class LabelNumbers:
         A probability is rounded as `harness.parsing.deciding.rounded` does it.
         """
         try:
-            values = list(map(float, cells))
-            usual = min(values) >= 0 and max(values) <= 1 and not math.isnan(sum(values))
+            values = np.array(list(map(float, cells)))
+            usual = bool(values.min() >= 0 and values.max() <= 1)  # of NaN neither is true
         except (TypeError, ValueError):
             usual = False
         if not usual:
-            values = [self._number(line, cell, column) for cell, column in zip(cells, columns, strict=True)]
-        if values.count(0.0) + values.count(1.0) < len(values):
+            values = np.array([self._number(line, cell, column) for cell, column in zip(cells, columns, strict=True)])
+        between = (values > 0) & (values < 1)
+        if between.any():
             if self.fraction is None:
-                odd = (column for value, column in zip(values, columns, strict=True) if 0 < value < 1)
-                self.fraction = next(((line, column) for column in odd), None)
-            if not _are_short(cells):
-                values = list(map(float, ("%.6g " * len(values) % tuple(values)).split()))
-        return array("d", values)
+                self.fraction = line, columns[int(between.argmax())]
+            values[between] = rounded_all(values[between])
+        return array("d", values.tobytes())
 
     def _number(self, line: int, cell: Any, column: str) -> float:
         told = str(cell).strip().casefold()
@@ -84,31 +92,43 @@ class LabelNumbers:
             None in the place of the labels where no label has a number.
         """
         least = 1.0 if threshold is None else threshold
-        present = self.shared.labels(itertools.compress(self.space.names, map(float(least).__le__, values)))
-        if _is_whole(values):
+        numbers = np.frombuffer(values)
+        present = self._named(numbers >= least)
+        if _is_whole(numbers):
             return present, self.shared.labels(())
-        if not any(value >= 0 for value in values):
+        if not (numbers >= 0).any():
             return None, frozenset(self.space.names)
         enough = _BLANK if threshold is None else 0.0
-        named = zip(self.space.names, values, strict=True)
-        return present, self.shared.labels(name for name, value in named if not value >= enough)
+        return present, self._named(~(numbers >= enough))
+
+    def _named(self, chosen: BoolVector) -> frozenset[str]:
+        """Return the labels at the chosen places."""
+        return self.shared.labels(self.space.names[at] for at in np.flatnonzero(chosen).tolist())
 
     def probabilities(self, values: array[float], unanswered: frozenset[str]) -> Mapping[str, float]:
         """Return P(label) of the answered labels that have one."""
-        if not unanswered and _is_whole(values):
+        if not unanswered and _is_whole(np.frombuffer(values)):
             return Weights(self.space.index, values)
         named = zip(self.space.names, values, strict=True)
         return {name: value for name, value in named if value >= 0 and name not in unanswered}
 
 
-def _are_short(cells: Sequence[Any]) -> bool:
-    """Return whether all cells are text of few characters."""
-    try:
-        return max(map(len, cells)) <= _SHORT
-    except TypeError:  # numbers
-        return False
+def rounded_all(values: FloatVector) -> FloatVector:
+    """Return probabilities above 0 and below 1 as `harness.parsing.deciding.rounded` rounds them, to the last bit.
+
+    A whole number of six digits over a power of ten is the float that the same digits in a text would be, as long as both
+    are exact. What is too small for that, or lies in the middle between two such numbers, is rounded as text.
+    """
+    powers = _DIGITS - 1 - np.floor(np.log10(values)).astype(np.intp)
+    exact = powers < len(_POWERS)
+    scale = _POWERS[np.where(exact, powers, 0)]
+    scaled = values * scale
+    found: FloatVector = np.rint(scaled) / scale
+    for at in np.flatnonzero(~exact | (np.abs(scaled - np.floor(scaled) - 0.5) < _DOUBT)).tolist():
+        found[at] = rounded(float(values[at]))
+    return found
 
 
-def _is_whole(values: array[float]) -> bool:
+def _is_whole(numbers: FloatVector) -> bool:
     """Return whether every label has a number."""
-    return min(values) >= 0 and not math.isnan(sum(values))
+    return bool(numbers.min() >= 0)  # of NaN it is not true
