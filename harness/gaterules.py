@@ -153,6 +153,7 @@ _BRACKETS = rf"\[\s*(?P<inner>{_INNER})\s*\]"
 _MEASURE = re.compile(rf"(?P<name>[^\s\[\]]+)\s*(?:{_BRACKETS})?")
 _COMPARED = re.compile(rf"(?P<left>(?:\[\s*(?:{_INNER})\s*\]|[^<>=!≥≤\[])*)(?P<op>[<>=!≥≤]+)(?P<right>.*)")
 _PROTECTED = re.compile(rf"protected\s*{_BRACKETS}")
+_COMMENT = re.compile(r"(?:^|\s)#.*")  # an id may have a "#" in it, but not behind a space
 _NUMBER = re.compile(r"(?P<number>[-+]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][-+]?\d+)?)\s*(?P<percent>%)?")
 _OPERATORS: dict[str, Operator] = {">=": ">=", "<=": "<=", ">": ">", "<": "<", "==": "==", "≥": ">=", "≤": "<="}
 _EXAMPLE = "a rule such as 'macro_f1 >= 0.8', 'regressed <= 3' or 'no significant drop'"
@@ -315,7 +316,7 @@ def _protected(top: Section, path: Path, project: Project) -> list[str]:
     except DataError as error:
         top.problem("protected", f"must be a list of ids, or a file of them: {error} Put a single id in [ ].")
         return []
-    return [each for line in lines if (each := line.strip()) and not each.startswith("#")]
+    return [each for line in lines if (each := _COMMENT.sub("", line).strip())]
 
 
 def _against(top: Section, path: Path, project: Project) -> str | None:

@@ -13,7 +13,7 @@ from harness.gatecheck import Evidence, partial
 from harness.labelspace import LabelSpace
 from harness.project import Project
 from harness.records import Prediction, Sample
-from harness.scoring import align, score
+from harness.scoring import align, score_aligned
 from harness.significance import Settings, judge
 from harness.store import StoredRun
 from harness.versions import gold_of
@@ -121,7 +121,8 @@ def _alone(
     samples = [sample for sample in gold if sample.id in asked and sample.labels is not None]
     scored = {sample.id for sample in samples}
     kept = [each for each in predictions if each.sample in scored]
-    return ComparedRun(name, 0, score(space, samples, kept), align(space, samples, kept))
+    repeats = align(space, samples, kept)
+    return ComparedRun(name, 0, score_aligned(space, repeats), repeats)
 
 
 def _changed(run: StoredRun, baseline: Baseline) -> frozenset[str]:

@@ -40,7 +40,7 @@ class Curve:
 def curve(y_true: BoolVector, probabilities: FloatVector) -> Curve:
     """Return the curve of cells in any order; equal probabilities are one step of it."""
     rising = np.sort(probabilities)  # much sooner done than the order that sorts them
-    first = np.flatnonzero(np.diff(rising, prepend=NAN) != 0)
+    first = np.flatnonzero(np.append(np.full(min(len(rising), 1), True), rising[1:] != rising[:-1]))
     distinct = rising[first]
     gold = np.bincount(np.searchsorted(distinct, probabilities[y_true]), minlength=len(distinct))
     tp = np.cumsum(gold[::-1], dtype=np.int64)
@@ -223,10 +223,12 @@ def score_probabilities(names: Sequence[str], y_true: BoolMatrix, probabilities:
     if y_true.shape != probabilities.shape or y_true.shape[1:] != (len(names),):
         raise ValueError(f"must be of one shape (n_samples, {len(names)}), got {y_true.shape}, {probabilities.shape}")
     has = ~np.isnan(probabilities)
-    pooled_true, pooled = y_true[has], probabilities[has]
+    whole_table = bool(has.all())
+    pooled_true, pooled = (y_true.ravel(), probabilities.ravel()) if whole_table else (y_true[has], probabilities[has])
     if len(pooled) and not (pooled.min() >= 0 and pooled.max() <= 1):
         raise ValueError(f"probabilities must be in [0, 1], got {pooled.min():g} to {pooled.max():g}")
-    labels = tuple(_label(name, y_true[has[:, at], at], probabilities[has[:, at], at]) for at, name in enumerate(names))
+    columns = zip(names, *(np.ascontiguousarray(each.T) for each in (y_true, probabilities, has)), strict=True)
+    labels = tuple(_label(name, gold[given], said[given]) for name, gold, said, given in columns)
     both = [each for each in labels if 0 < each.support < each.n]
     whole = curve(pooled_true, pooled)
     bins = reliability(pooled_true, pooled)

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any, Generic, TypeVar
 
 from harness.labelspace import Group, LabelSpace
 from harness.parsing import FORMATS
 from harness.prompt import MessageTemplate, Pass, Per, QuestionTemplates, Unit
 from harness.records import Call, Message, Prediction, Question, Sample, first_right
-from harness.template import NO_FILES, TemplateError, expression, render
+from harness.template import ENVIRONMENT, NO_FILES, TemplateError, expression, render
 from harness.templatenames import names_used
 
 TASK_NAMES = frozenset({"labels", "groups"})
@@ -28,6 +28,39 @@ UNIT_NAMES: Mapping[Per, frozenset[str]] = {
     "group": frozenset({"group"}),
 }
 """Names of what a call is about, by the pass's `per`; in a template that names labels `label` has them already."""
+
+
+_Made = TypeVar("_Made")
+
+MOST_KEPT = 1024
+"""Texts that are kept at a time; a pass over labels has some for each of them."""
+
+
+class _Kept(Generic[_Made]):
+    """What came of the very same objects once, made once: worked examples and instructions are one text for all samples.
+
+    Objects are the same by identity, and kept as long as what came of them, so that no other can take their place.
+    """
+
+    def __init__(self) -> None:
+        self._kept: dict[tuple[tuple[str, ...], tuple[int, ...]], tuple[tuple[object, ...], _Made]] = {}
+
+    def of(self, names: tuple[str, ...], objects: tuple[object, ...], make: Callable[[], _Made]) -> _Made:
+        """Return what ``make`` makes of the objects under these names; what it raises is not kept."""
+        key = names, tuple(map(id, objects))
+        found = self._kept.get(key)
+        if found is None:
+            made = make()
+            if len(self._kept) >= MOST_KEPT:
+                self._kept.clear()
+            found = self._kept[key] = objects, made
+        return found[1]
+
+
+_ANSWERS = _Kept[tuple[str, ...]]()
+_QUESTIONS = _Kept[tuple[str, ...]]()
+_INSTRUCTIONS = _Kept[str]()
+_ABSENT = object()
 
 
 def known_names(
@@ -115,7 +148,7 @@ def render_call(
     """
     context = {**context, **unit_context(each, unit)}
     shots = _shots_of(each, sample, unit)
-    answers = [shot_answer(shot, each, unit) for shot in shots]
+    answers = _shot_answers(each, shots, unit)
     if each.shots is not None:
         placed = [{**shot.inputs, "answer": answer} for shot, answer in zip(shots, answers, strict=True)]
         context = {**context, "shots": placed}
@@ -126,10 +159,11 @@ def render_call(
     messages: list[Message] = []
     for message in each.messages:
         if message is turn:
-            for shot, answer in zip(shots, answers, strict=True):
-                messages.append({"role": "user", "content": _render(message, {**bare, **shot.inputs}, files)})
+            asked = _shot_questions(message, shots, unit, bare, files)
+            for question, answer in zip(asked, answers, strict=True):
+                messages.append({"role": "user", "content": question})
                 messages.append({"role": "assistant", "content": answer})
-        messages.append({"role": message.role, "content": _render(message, context, files)})
+        messages.append({"role": message.role, "content": _instructions(message, context, sample, files)})
     questions = () if each.questions is None else tuple(_questions(each, each.questions, unit, space, context, files))
     labels = () if len(unit.space) == len(space) else unit.space.names
     return Call(sample.id, each.name, unit.name, repeat, tuple(messages), repeat * each.draws, labels, questions)
@@ -199,6 +233,41 @@ def shot_answer(shot: Sample, each: Pass, unit: Unit) -> str:
     fields = {name: first_right(shot.fields.get(name)) for name in each.output.fields}
     labels = frozenset(name for name in shot.labels or () if name in unit.space.index)
     return FORMATS[each.output.format].render(labels, fields, unit.space, each.output)
+
+
+def _shot_answers(each: Pass, shots: tuple[Sample, ...], unit: Unit) -> tuple[str, ...]:
+    """Return the answers of shots, in their order."""
+
+    def answers() -> tuple[str, ...]:
+        return tuple(shot_answer(shot, each, unit) for shot in shots)
+
+    return _ANSWERS.of((), (each, unit.space, *shots), answers) if shots else ()
+
+
+def _shot_questions(
+    message: MessageTemplate, shots: tuple[Sample, ...], unit: Unit, bare: Mapping[str, Any], files: Mapping[str, str]
+) -> tuple[str, ...]:
+    """Return the questions of shots, in their order: a template that does not use `shots` in these names and theirs."""
+
+    def questions() -> tuple[str, ...]:
+        return tuple(_render(message, {**bare, **shot.inputs}, files) for shot in shots)
+
+    names = tuple(name for name in bare if name not in ("group", "shots"))  # a group is made anew, of its unit's labels
+    objects = (message, unit.space, files, *shots, *(bare[name] for name in names))
+    return _QUESTIONS.of((unit.name, *names), objects, questions) if shots else ()
+
+
+def _instructions(
+    message: MessageTemplate, context: Mapping[str, Any], sample: Sample, files: Mapping[str, str]
+) -> str:
+    """Return a message; one that takes nothing from the sample or the answer so far is the same for all samples."""
+    used = names_used(message.source, files)
+    changing = ANSWER_NAMES | WEIGHED_NAMES | sample.inputs.keys() | {"group", "shots"}
+    # `names_used` leaves out what Jinja itself defines, so a column of such a name would go unnoticed.
+    if not changing.isdisjoint(used) or not ENVIRONMENT.globals.keys().isdisjoint(context):
+        return _render(message, context, files)
+    objects = (files, *(context.get(name, _ABSENT) for name in used))
+    return _INSTRUCTIONS.of((message.source, *used), objects, lambda: _render(message, context, files))
 
 
 def _render(message: MessageTemplate, context: Mapping[str, Any], files: Mapping[str, str]) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from harness.errors import DataError, RunNameError, did_you_mean, listing
 from harness.store import StoredRun, load_run
@@ -55,9 +55,8 @@ def find_run(runs: Path, name: str, *, any_state: bool = False) -> StoredRun:
         ids = listing((run.manifest.id for run in begun), 6)
         raise RunNameError(f"run '{name}': must mean one run, but {len(begun)} begin so: {ids}. Type more of the id.")
     known = list(dict.fromkeys(run.manifest.version for run in every))
-    raise RunNameError(
-        f"run '{name}': no such run. There are {listing(known)}, or any id of 'harness runs'.{did_you_mean(name, known)}"
-    )
+    near = did_you_mean(PurePath(name).stem if name.endswith((".yaml", ".yml")) else name, known)
+    raise RunNameError(f"run '{name}': no such run. There are {listing(known)}, or any id of 'harness runs'.{near}")
 
 
 def _newest_complete(name: str, runs: list[StoredRun]) -> StoredRun:

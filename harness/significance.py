@@ -12,7 +12,7 @@ import numpy as np
 from harness import stats
 from harness.comparison import ComparedRun, Comparison, Diff
 from harness.errors import listing
-from harness.evidence import Evidence, Pair, columns, corrected, values_of
+from harness.evidence import Evidence, Pair, around, columns, corrected, values_of
 from harness.evidence import Settings as Settings
 from harness.metrics import NAN, BoolVector, FloatVector
 from harness.plainvalues import to_plain
@@ -150,9 +150,9 @@ def judge(comparison: Comparison, settings: Settings | None = None) -> Judgement
 
 
 def _run_intervals(run: ComparedRun, replicates: Replicates, level: float) -> RunIntervals:
-    low, high = stats.intervals(columns(replicates), level)
-    ends = [Interval(*each) for each in zip(low.tolist(), high.tolist(), strict=True)]
     values, n = values_of(run), len(stats.AVERAGES)
+    low, high = around(np.array(values), *stats.intervals(columns(replicates), level))
+    ends = [Interval(*each) for each in zip(low.tolist(), high.tolist(), strict=True)]
     for at, (value, each) in enumerate(zip(values, ends, strict=True)):
         if each.high - each.low < stats.TOLERANCE:
             label = run.scores.labels[at - n] if at >= n else None

@@ -145,7 +145,7 @@ def compare_runs(
             others = sorted(set(run.manifest.space.names) ^ set(first.space.names))
             raise DataError(
                 f"{first.id} and {run.manifest.id}: must have the same labels to be compared, but differ in "
-                f"{listing(others)}. Run the older prompt again."
+                f"{listing(others)}. Run or import the older one again, with the labels of the newer."
             )
     names = _names(runs)
     gold, notes = _gold(runs, project)
@@ -173,7 +173,7 @@ def _refuse_others(runs: Sequence[StoredRun], names: Sequence[str], n_common: in
         sizes = ", ".join(f"{name} {run.manifest.n_samples}" for name, run in zip(names, runs, strict=True))
         raise DataError(
             f"{listing(names)}: must have the same samples to be compared, but differ ({sizes}; {n_common} in common). "
-            f"Compare on those alone: harness compare {' '.join(names)} --common"
+            f"Compare on those alone: harness compare {' '.join(run.manifest.id for run in runs)} --common"
         )
 
 

@@ -189,6 +189,8 @@ def test_pure_stages_touch_no_edge(name: str) -> None:
         ("xllamacpp", {"harness.clients.embedded"}),
         ("sqlite3", {"harness.cache"}),
         ("genai_prices", {"harness.pricing"}),
+        ("orjson", {"harness.jsonfiles"}),
+        ("scipy", {"harness.outcomes", "harness.pairedtests", "harness.resampling", "harness.baselines"}),
         ("json_repair", {"harness.parsing.json", "harness.parsing.jsonscan", "harness.parsing.jsonanswer"}),
         ("yaml", {"harness.yamlfile", "harness.starting", "harness.scaffold", "harness.promptedit"}),
         ("jinja2", {"harness.template", "harness.templatenames"}),

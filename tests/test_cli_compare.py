@@ -132,15 +132,42 @@ def test_an_unknown_label_is_refused(runs: Path, cli: Cli) -> None:
     )
 
 
+def test_what_was_asked_for_and_is_not_there_is_said(runs: Path, cli: Cli) -> None:
+    """--only without such a sample says so; what is unstable cannot be known without repeats."""
+    stored_run(runs, "v2", ANSWERS["v1"])
+    stored_run(runs, "v3", ANSWERS["v1"], repeats=2)
+
+    def last(version: str, only: str) -> str:
+        return cli("compare", "v1", version, "--only", only).out.splitlines()[-1]
+
+    assert [last("v2", only) for only in ("regressed", "fixed", "churned")] == [
+        "no sample regressed",
+        "no sample was fixed",
+        "no sample churned",
+    ]
+    assert last("v2", "unstable") == "no run has repeats, so it is not known which samples are unstable"
+    assert last("v3", "unstable") == "no sample is unstable"
+
+
+def test_a_second_file_is_refused(runs: Path, cli: Cli) -> None:
+    """One file is written; a second -o would be written and the first dropped unsaid, so it is refused."""
+    told = cli("compare", "v1", "v2", "-o", "a.md", "-o", "b.csv")
+    assert (told.code, told.err) == (
+        2,
+        "error: -o: must be given once, got a.md, b.csv. Run it again for another file.\n",
+    )
+    assert not (runs / "b.csv").exists()
+
+
 def test_other_samples_are_refused(project: Path, cli: Cli) -> None:
     """Runs of other samples are compared on the common ones only after --common, and it says how many those are."""
-    stored_run(project, "v1", {key: ANSWERS["v1"][key] for key in ("r01", "r02", "r03")})
-    stored_run(project, "v2")
+    one = stored_run(project, "v1", {key: ANSWERS["v1"][key] for key in ("r01", "r02", "r03")})
+    two = stored_run(project, "v2")
     told = cli("compare", "v1", "v2")
     assert (told.code, told.err) == (
         1,
         "error: v1, v2: must have the same samples to be compared, but differ (v1 3, v2 10; 3 in common). "
-        "Compare on those alone: harness compare v1 v2 --common\n",
+        f"Compare on those alone: harness compare {one.manifest.id} {two.manifest.id} --common\n",
     )
     assert cli("compare", "v1", "v2", "--common").out.startswith("v2 against v1 on reviews dev · 3 common samples\n")
 

@@ -249,8 +249,8 @@ def test_a_file_says_rules_protected_samples_baseline_and_margin(tmp_path: Path)
 
 def test_protected_samples_can_stand_in_a_file_of_their_own(tmp_path: Path) -> None:
     """One id a line, empty lines and comments left out; the path goes from the file of rules."""
-    found = read(tmp_path, "protected: safe.txt\n", safe="# never again\nr1\n\n  r2  \n")
-    assert [each.text for each in found.rules] == ["protected[r1]", "protected[r2]"]
+    found = read(tmp_path, "protected: safe.txt\n", safe="# never again\nr1\n\n  r2  \nr3 # the refund\n  # no\nr#4\n")
+    assert [each.text for each in found.rules] == ["protected[r1]", "protected[r2]", "protected[r3]", "protected[r#4]"]
 
 
 def test_a_baselines_file_goes_from_the_file_of_rules(tmp_path: Path) -> None:

@@ -10,8 +10,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from projects import DEV, Folder, right_but
 
@@ -19,7 +20,7 @@ import harness
 from harness import api
 from harness.errors import DataError, UsageError
 from harness.importing import Imported
-from harness.labelnumbers import LabelNumbers
+from harness.labelnumbers import LabelNumbers, rounded_all
 from harness.labelspace import Label, LabelSpace
 from harness.parsing.deciding import rounded
 from harness.records import FailureKind, Prediction, Shared, Weights
@@ -583,6 +584,20 @@ def test_probabilities_are_rounded_as_everywhere(values: list[float]) -> None:
     for cells in (values, [repr(value) for value in values]):
         read = LabelNumbers(SPACE, Shared()).read(1, cells, ("a", "b"))
         assert list(read) == [rounded(value) for value in values]
+
+
+@given(
+    st.lists(
+        st.floats(0, 1, exclude_min=True, exclude_max=True)
+        | st.integers(1, 10**7 - 1).map(lambda whole: whole / 10**7)
+        | st.builds(lambda whole, power: (whole * 10 + 5) / 10**power, st.integers(1, 10**6 - 1), st.integers(8, 30)),
+        min_size=1,
+    )
+)
+@example([5e-324, 1e-17, 0.1, 0.09999999999999999, 0.9999995, 0.9999994999999999, 0.1234565])
+def test_all_at_once_are_rounded_to_the_last_bit(values: list[float]) -> None:
+    """Probabilities are rounded as one by one, those too that lie in the middle, next to a power of ten or near 0."""
+    assert rounded_all(np.array(values)).tolist() == [rounded(value) for value in values]
 
 
 @given(st.dictionaries(st.text(max_size=3), st.floats(0, 1), max_size=5))

@@ -229,3 +229,15 @@ def test_what_is_no_probability_is_refused(value: float) -> None:
     """A value outside of [0, 1] is refused."""
     with pytest.raises(ValueError, match=rf"probabilities must be in \[0, 1\], got {value:g} to {value:g}"):
         pr.score_probabilities(["a"], np.zeros((1, 1), np.bool_), np.full((1, 1), value))
+
+
+@unhurried
+@given(cells(least=0))
+def test_a_curve_is_that_of_its_cells_in_order(drawn: Cells) -> None:
+    """Sorting the values alone gives the same steps as sorting the cells, highest first."""
+    y_true, p = drawn
+    order = np.argsort(-p)
+    found, expected = pr.curve(y_true, p), pr.sorted_curve(y_true[order], p[order])
+    assert found.values.tolist() == expected.values.tolist()
+    assert found.tp.tolist() == expected.tp.tolist()
+    assert found.fp.tolist() == expected.fp.tolist()

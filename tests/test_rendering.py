@@ -189,6 +189,65 @@ def test_shots_are_answered_for_the_unit() -> None:
     assert contents(product) == ["product: Torn and dear.", "none", "product: Late."]
 
 
+# --- what is the same for all samples ---------------------------------------------------------------------------------
+
+
+def asked_of(each: Pass, inputs: dict[str, Any], variables: dict[str, str] | None = None) -> list[str]:
+    """Return what the one call of a pass says about a sample with these inputs."""
+    sample = Sample("s", inputs)
+    (unit,) = each.units(SPACE)
+    return contents(render_call(each, sample, unit, SPACE, base_context(sample, SPACE, variables or {})))
+
+
+@pytest.mark.parametrize(
+    "source", ["{{ place }}", "{% set x = place %}{{ x }}", "{% for x in [place] %}{{ x }}{% endfor %}"]
+)
+@pytest.mark.parametrize("place", ["text", "range", "dict", "predicted"])
+def test_a_message_that_names_a_column_is_that_of_its_sample(source: str, place: str) -> None:
+    """No sample ever gets the text of another one, not even by a column that is named as something of Jinja's own."""
+    each = asking(source.replace("place", place))
+    said = [asked_of(each, {"text": "", place: word}) for word in ("one", "two", "one")]
+    assert said == [["one"], ["two"], ["one"]]
+
+
+def test_a_message_without_columns_is_that_of_its_variables() -> None:
+    """Variables are seen as they are now, those too that are named as something of Jinja's own."""
+    for name in ("tone", "range"):
+        each = asking(f"{{{{ {name} }}}} {{{{ labels | length }}}}")
+        said = [asked_of(each, {"text": "Late."}, {name: word}) for word in ("Kindly.", "Dryly.", "Kindly.")]
+        assert said == [["Kindly. 4"], ["Dryly. 4"], ["Kindly. 4"]]
+
+
+def test_shots_are_asked_with_the_names_that_they_have() -> None:
+    """A column of the sample hides a variable of its name from the shots, and only where the sample has it."""
+    shots = Shots((Sample("w", {"text": "Torn."}, frozenset({"packaging"})),))
+    each = asking("{{ tone is defined and tone }}: {{ text }}", shots=shots)
+    variables = {"tone": "Kindly"}
+    assert asked_of(each, {"text": "Late."}, variables) == ["Kindly: Torn.", "packaging", "Kindly: Late."]
+    assert asked_of(each, {"text": "Late.", "tone": "Dryly"}, variables) == [
+        "False: Torn.",
+        "packaging",
+        "Dryly: Late.",
+    ]
+    assert asked_of(each, {"text": "Dear."}, variables) == ["Kindly: Torn.", "packaging", "Kindly: Dear."]
+
+
+def test_messages_are_the_call_s_own() -> None:
+    """What is done to the messages of one call is not seen in the next."""
+    each = asking(shots=Shots((Sample("w", {"text": "Torn."}, frozenset({"packaging"})),)))
+    (call,) = rendered(each)
+    for message in call.messages:
+        message["content"] = "changed"
+    assert contents(rendered(each)[0]) == ["Torn.", "packaging", "Late."]
+
+
+def test_texts_are_not_kept_without_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where too many texts are kept all are let go, and made again when they are needed."""
+    monkeypatch.setattr("harness.rendering.MOST_KEPT", 2)
+    said = [asked_of(asking(f"{number} {{{{ labels | length }}}}"), {"text": "Late."}) for number in (1, 2, 3, 1)]
+    assert said == [["1 4"], ["2 4"], ["3 4"], ["1 4"]]
+
+
 # --- the answer so far ------------------------------------------------------------------------------------------------
 
 

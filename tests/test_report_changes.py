@@ -320,7 +320,7 @@ def test_how_it_was_made(project: Path) -> None:
     assert made == "1,000 resamples, exact tests, seed 7; no worse: less than 0.1 is lost"
     larger(project)
     many = compared(stored_run(project, "v1", answers(200, wrong=30)), stored_run(project, "v2", answers(200)))
-    assert how_made(many) == "1,000 resamples, 10,000 exchanges, seed 0; no worse: less than 0.02 is lost"
+    assert how_made(many) == ("1,000 resamples, 10,000 exchanges of averages, seed 0; no worse: less than 0.02 is lost")
 
 
 # --- several versions -------------------------------------------------------------------------------------------------

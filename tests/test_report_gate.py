@@ -114,6 +114,17 @@ def test_many_regressions_are_counted(project: Path) -> None:
 # --- blessing ---------------------------------------------------------------------------------------------------------
 
 
+def test_what_changes_by_itself_is_counted_apart(project: Path) -> None:
+    """Of the samples that regressed those are counted that also change from repeat to repeat of one run."""
+    ids = [f"s{at:03}" for at in range(4)]
+    write_samples(project, {each: {"text": "Late.", "labels": ["shipping"]} for each in ids})
+    before = stored_run(project, "v1", dict.fromkeys(ids, "shipping"))
+    after = stored_run(project, "v2", lambda call: "quality" if call.repeat == 0 or call.sample == "s000" else "shipping",
+                       repeats=2)  # fmt: skip
+    assert "\n4 regressed (3 of them unstable)  0 fixed  0 churned\n" in report(after, before, "regressed <= 4")
+    assert "### 4 regressed (3 of them unstable)\n" in markdown(after, before, "regressed <= 4")
+
+
 def test_a_score_that_is_not_defined_is_a_dash(project: Path) -> None:
     """A baseline without gold has no scores, and says so."""
     write_samples(project, {"r01": {"text": "Late."}})

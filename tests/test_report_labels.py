@@ -128,6 +128,18 @@ def test_markdown_holds_all_of_it(snapshot: SnapshotAssertion) -> None:
     assert labels.labels_markdown(analysed(PLAIN), "v1 | reviews") == snapshot
 
 
+def test_long_names_leave_room_for_the_ids() -> None:
+    """In the list of confusions long names go on in the next line; numbers and ids are never cut for them."""
+    names = [f"{letter} {'name that goes on ' * 4}".strip() for letter in "ab"]
+    space = space_of(*names)
+    samples = [Sample(f"r{at}", {"text": ""}, frozenset(names[:1])) for at in range(3)]
+    answers = [Prediction(each.id, frozenset(names[1:])) for each in samples]
+    text = shown([labels.confusion_list(analyse(space, align(space, samples, answers)), 10)])
+    assert text.splitlines()[0].split() == ["missed", "added", "samples", "such", "as"]
+    assert "3  r0, r1, r2" in text
+    assert "…" not in text
+
+
 def test_markdown_of_nothing_wrong() -> None:
     """Tables without rows are left out."""
     space = replace(REVIEWS, exclusive=(), implies=())

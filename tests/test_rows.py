@@ -377,3 +377,27 @@ def test_parquet_without_pyarrow_tells_what_to_install(tmp_path: Path, monkeypat
     assert refusal(write(tmp_path, "a.parquet", "x")) == [
         "reading Parquet needs pyarrow. Type: pip install 'harness[parquet]'"
     ]
+
+
+def test_parquet_values_are_those_that_arrow_gives(tmp_path: Path) -> None:
+    """Columns of numbers, read by a shorter way, hold the same values of the same types; so do those with gaps."""
+    table = pa.table(
+        {
+            "text": ["a", "b"],
+            "double": [0.1, float("inf")],
+            "single": pa.array([0.1, 0.25], pa.float32()),
+            "half": pa.array([0.5, 0.25], pa.float16()),
+            "byte": pa.array([0, 255], pa.uint8()),
+            "big": pa.array([2**64 - 1, 0], pa.uint64()),
+            "flag": [True, False],
+            "gap": [1, None],
+            "gaps": [None, 0.5],
+            "list": [[1], []],
+        }
+    )
+    parquet.write_table(table, tmp_path / "a.parquet")
+    found = [row for _, row in rows(tmp_path / "a.parquet")]
+    assert found == table.to_pylist()
+    assert [list(map(type, row.values())) for row in found] == [
+        list(map(type, row.values())) for row in table.to_pylist()
+    ]

@@ -17,7 +17,7 @@ from harness.fieldscoring import FieldScore
 from harness.labelspace import Field, LabelSpace
 from harness.metrics import Averages
 from harness.records import FailureKind, FieldValue, GoldField, Prediction, Sample
-from harness.scoring import LabelScore, Scores, align, mean_defined, score
+from harness.scoring import LabelScore, Scores, align, mean_defined, score, score_aligned
 
 ABC = space_of("a", "b", "c")
 ALL = frozenset("abc")
@@ -488,3 +488,12 @@ def test_turning_an_answer_into_a_failure_improves_nothing_it_must_not(case: Cas
     assert not after.averages.hamming_loss < before.averages.hamming_loss - 1e-12
     for old, new in zip(before.labels, after.labels, strict=True):
         assert not new.recall > old.recall + 1e-12
+
+
+@unhurried
+@given(cases())
+def test_what_is_aligned_scores_the_same(case: Case) -> None:
+    """Who has samples and predictions side by side already needs not have them aligned again."""
+    aligned = align(case.space, case.samples, case.predictions)
+    told = score_aligned(case.space, aligned).to_json()
+    assert told == score(case.space, case.samples, case.predictions).to_json()

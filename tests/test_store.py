@@ -800,7 +800,9 @@ def test_a_version_without_a_complete_run_is_told(runs: Path) -> None:
     )
 
 
-@pytest.mark.parametrize(("name", "hint"), [("v22", " Did you mean 'v2'?"), ("baseline", "")])
+@pytest.mark.parametrize(
+    ("name", "hint"), [("v22", " Did you mean 'v2'?"), ("prompts/v2.yaml", " Did you mean 'v2'?"), ("baseline", "")]
+)
 def test_an_unknown_name_is_told_with_what_there_is(runs: Path, name: str, hint: str) -> None:
     """A name that fits no run says which versions there are, and the nearest."""
     several(runs)

@@ -178,7 +178,7 @@ def test_other_labels_are_refused_by_name(runs: Runs) -> None:
     two = runs.make("v2", "x")
     assert runs.refusal(one, two) == (
         f"{one.manifest.id} and {two.manifest.id}: must have the same labels to be compared, but differ in cost, price. "
-        "Run the older prompt again."
+        "Run or import the older one again, with the labels of the newer."
     )
 
 
@@ -227,7 +227,7 @@ def test_other_samples_are_refused_unless_the_common_ones_are_asked_for(runs: Ru
         compare_runs([load_run(run.path) for run in (one, two)], runs.folder.project, common=False)
     assert str(caught.value) == (
         "v1, v2: must have the same samples to be compared, but differ (v1 6, v2 4; 4 in common). "
-        "Compare on those alone: harness compare v1 v2 --common"
+        f"Compare on those alone: harness compare {one.manifest.id} {two.manifest.id} --common"
     )
     assert not runs.compare(one, two).same_samples
     assert runs.compare(one, runs.make("v2", "y")).same_samples

@@ -36,9 +36,9 @@ def command(dataset: Path, split: str | None, seed: int, folds: int, as_json: bo
     if as_json:
         show_json([{"run": run.stored.manifest.to_json(), "scores": run.result.to_json()} for run in runs])
         return EXIT_OK
-    for run in runs:
+    for at, run in enumerate(runs):
         spent = run_spent(run.stored, run.project.settings.prices)
-        show(run_report(run.stored.manifest, run.result, spent, None, None), "")
+        show(*([""] if at else []), run_report(run.stored.manifest, run.result, spent, None, None))
     tfidf = runs[-1].stored.manifest
     show(next_steps([f"harness compare {tfidf.version if tfidf.default_split else tfidf.id} VERSION"]))
     return EXIT_OK

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from harness.errors import HarnessError
+from harness.errors import HarnessError, UsageError, listing
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
@@ -49,8 +49,19 @@ def json_option(command: Command) -> Command:
 def output_option(formats: str) -> Callable[[Command], Command]:
     """Return the option ``-o``: the result to a file, in the format of its extension."""
     return click.option(
-        "-o", "--output", type=click.Path(path_type=Path, dir_okay=False), help=f"Write to a file: {formats}."
+        "-o",
+        "--output",
+        type=click.Path(path_type=Path, dir_okay=False),
+        multiple=True,  # only to refuse a second one: click would take the last and drop the others unsaid
+        callback=_only_output,
+        help=f"Write to a file: {formats}.",
     )
+
+
+def _only_output(ctx: click.Context, param: click.Parameter, paths: tuple[Path, ...]) -> Path | None:
+    if len(paths) > 1:
+        raise UsageError(f"-o: must be given once, got {listing(map(str, paths))}. Run it again for another file.")
+    return paths[0] if paths else None
 
 
 def limit_option(default: int, what: str) -> Callable[[Command], Command]:

@@ -43,7 +43,7 @@ SORTS = ("order", "flips", "length")
 @click.option("--common", is_flag=True, help="Where the samples differ: compare on those that all have.")
 @click.option(
     "--margin",
-    type=click.FloatRange(0, 1, min_open=True, max_open=True),
+    type=click.FloatRange(0.001, 0.999),
     default=0.02,
     metavar="D",
     show_default=True,

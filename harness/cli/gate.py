@@ -24,7 +24,7 @@ OUTPUTS = (".xml", ".md", ".json")
 @click.option("--rules", "file", type=click.Path(path_type=Path), metavar="FILE", help="Rules in a YAML file.")
 @click.option(
     "--margin",
-    type=click.FloatRange(0.001, 1),
+    type=click.FloatRange(0.001, 0.999),
     metavar="X",
     help="How much lower is still no worse; default: 0.02.",
 )

@@ -18,8 +18,9 @@ from harness.report.changedsamples import counted, sample_changes, samples_in_fu
 from harness.report.changedsamples import label_list as label_list
 from harness.report.changedsamples import said as said
 from harness.report.changedsamples import text_of as text_of
+from harness.report.fitting import Fitting
 from harness.report.judged import how_made, how_sure, level, more_failed, score_interval, split_text, verdict_line
-from harness.report.labelchanges import label_changes
+from harness.report.labelchanges import label_changes, stacked
 from harness.report.promptdiff import prompt_report
 from harness.report.terminal import BAD, QUIET, captioned, change, named, table
 from harness.report.text import one_line
@@ -53,6 +54,8 @@ def comparison_report(
     parts += [note(each) for each in compared.notes]
     parts += [Text(""), *(verdict_line(compared, at) for at in range(len(shown.diffs)))]
     parts += [Text(""), versions_table(compared), Text(""), label_changes(compared, shown, full)]
+    if chosen.label is None and any(run.scores.fields for run in compared.comparison.runs):
+        parts += [Text(""), fields_table(compared)]
     parts += [Text(f"caution: {each}", style="yellow") for each in compared.judgement.cautions]
     parts.append(Text(how_made(compared), style=QUIET))
     for at, diff in enumerate(shown.diffs):
@@ -97,7 +100,26 @@ def versions_table(compared: ComparedRuns) -> RenderableType:
     told = f"Below each score: its {level(compared.judgement.settings)} interval"
     if any(run.scores.worst_case for run in compared.comparison.runs):
         told += "; worst: with all unanswered cells wrong"
-    return captioned(made, told)
+    return captioned(Fitting(made, [(5,), (6,), (7,)]), told)
+
+
+def fields_table(compared: ComparedRuns) -> RenderableType:
+    """Return the accuracy of every field in every run, the later ones with their change; a dash where none was asked."""
+    first, *later = compared.comparison.runs
+    columns = ["field", "gold", stacked(first.name)]
+    for run in later:
+        columns += [stacked(run.name), "Δ"]
+    made = table(*columns, left=("field",), gives_way=("field",))
+    runs = [{row.field: row for row in run.scores.fields} for run in compared.comparison.runs]
+    for name in dict.fromkeys(name for fields in runs for name in fields):
+        accuracies = [fields[name].accuracy if name in fields else math.nan for fields in runs]
+        gold = next(fields[name].support for fields in runs if name in fields)
+        cells: list[str | Text] = [numbers.score(accuracies[0])]
+        for accuracy in accuracies[1:]:
+            gap = accuracy - accuracies[0]
+            cells += [numbers.score(accuracy), Text(numbers.delta(gap))]
+        made.add_row(named(name), numbers.count(gold), *cells)
+    return captioned(made, "accuracy of fields, unanswered ones wrong; no verdict is given of them")
 
 
 def _headline(run: ComparedRun, name: str, interval: Interval, diff: Diff | None) -> Text:
@@ -131,6 +153,9 @@ def _changed(
     if hint := _repeat_hint(compared, at, total):
         yield Text("")
         yield Text(hint, style=QUIET)
+    if view.only is not None and not total:
+        yield Text("")
+        yield Text(_none(view.only, diff), style=QUIET)
     narrowed = view.label is not None or view.only is not None
     for kind, found in changes.items():
         if full or (narrowed and total <= FEW):
@@ -141,6 +166,13 @@ def _changed(
             yield from sample_changes(
                 found, kind, compared.comparison.space, compared.samples, limit, MORE, view.label is not None
             )
+
+
+def _none(only: str, diff: Diff) -> str:
+    """Return that no sample changed in the one way that was asked for."""
+    if only == "unstable" and diff.repeats == 1:
+        return "no run has repeats, so it is not known which samples are unstable"
+    return {"fixed": "no sample was fixed", "unstable": "no sample is unstable"}.get(only, f"no sample {only}")
 
 
 def _repeat_hint(compared: ComparedRuns, at: int, n_changed: int) -> str:
@@ -207,7 +239,7 @@ def _errors_moved(diff: Diff) -> RenderableType:
             made.add_row(*_moved(each))
         made.add_section()
     rest = len(gained[MOST_MOVED:]), len(lost[MOST_MOVED:])
-    words = ("more became more frequent", "more became less")
+    words = ("more became more frequent", "more became less frequent")
     told = [f"{number} {word}" for number, word in zip(rest, words, strict=True) if number]
     return captioned(made, f"and {', '.join(told)}: in -o FILE.json") if any(rest) else made
 

@@ -19,8 +19,8 @@ from harness.report.judged import (
     level,
     p_value,
     score_interval,
+    shown_word,
     verdict_text,
-    word,
 )
 from harness.report.promptdiff import prompt_markdown
 from harness.report.text import one_line
@@ -34,13 +34,17 @@ LONGEST_TEXT = 300
 """Characters of a sample's text."""
 
 
-def comparison_markdown(compared: ComparedRuns, view: View | None = None) -> str:
-    """Return a comparison as Markdown: verdict, regressed samples, then scores, labels and all else that changed."""
+def comparison_markdown(compared: ComparedRuns, view: View | None = None, verdicts: bool = True) -> str:
+    """Return a comparison as Markdown: verdict, regressed samples, then scores, labels and all else that changed.
+
+    Without ``verdicts`` these are left out, for a page that begins with them.
+    """
     shown = viewed(compared.comparison, view or View(), compared.samples)
     common = numbers.plural(compared.comparison.n_common, "common sample")
     names = [markdown_cell(name) for name in compared.names]
     parts = [f"## {', '.join(names[1:])} against {names[0]}: {common}\n"]
-    parts += [f"**{markdown_cell(verdict_text(compared, at))}**\n" for at in range(len(shown.diffs))]
+    if verdicts:
+        parts += [f"**{markdown_cell(verdict_text(compared, at))}**\n" for at in range(len(shown.diffs))]
     told = [*compared.notes, *(f"caution: {each}" for each in compared.judgement.cautions)]
     parts += ["".join(f"- {markdown_cell(each)}\n" for each in told)] if told else []
     for diff in shown.diffs:
@@ -112,7 +116,7 @@ def _labels(compared: ComparedRuns, diffs: tuple[Diff, ...]) -> Iterator[str]:
             ]
         header = ["F1", "gold", diff.before, diff.after, "Δ", ends, "p", "verdict", "cells lost", "won"]
         yield f"### {_pair(diff)}: labels\n"
-        yield markdown_table(header, rows)
+        yield markdown_table(header, rows, words=("verdict",))
 
 
 def _judged(difference: Difference) -> tuple[str, str, str, str]:
@@ -120,7 +124,7 @@ def _judged(difference: Difference) -> tuple[str, str, str, str]:
         numbers.delta(difference.delta),
         interval(difference),
         p_value(difference.p_corrected),
-        word(difference),
+        shown_word(difference),
     )
 
 

@@ -77,9 +77,11 @@ def _cell(value: Any) -> Any:
     return csv_safe(value.replace("\x00", "\\x00")) if isinstance(value, str) else value
 
 
-def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]], left: int = 1) -> str:
-    """Return a Markdown table; the first ``left`` columns are left-aligned."""
-    rule = ["---" if at < left else "---:" for at in range(len(header))]
+def markdown_table(
+    header: Sequence[str], rows: Sequence[Sequence[str]], left: int = 1, words: Sequence[str] = ()
+) -> str:
+    """Return a Markdown table; the first ``left`` columns and those called as in ``words`` are left-aligned."""
+    rule = ["---" if at < left or name in words else "---:" for at, name in enumerate(header)]
     lines = [[markdown_cell(cell) for cell in header], rule, *([markdown_cell(cell) for cell in row] for row in rows)]
     return "\n".join("| " + " | ".join(line) + " |" for line in lines) + "\n"
 

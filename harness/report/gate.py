@@ -15,7 +15,7 @@ from harness.comparison import Diff, SampleChange
 from harness.gatecheck import Case, GateResult, Judged
 from harness.measuring import Measured
 from harness.report import numbers
-from harness.report.changedsamples import label_list, said, text_of
+from harness.report.changedsamples import counted, label_list, said, text_of
 from harness.report.files import markdown_cell
 from harness.report.terminal import BAD, GOOD, QUIET, captioned, clipped, named, table
 from harness.report.text import one_line, visible
@@ -150,7 +150,7 @@ def _rules_table(result: GateResult) -> RenderableType:
 
 
 def _changes(measured: Measured, diff: Diff) -> Iterator[RenderableType]:
-    counts = [f"{len(getattr(diff, kind))} {kind}" for kind in ("regressed", "fixed", "churned")]
+    counts = [counted(getattr(diff, kind), kind) for kind in ("regressed", "fixed", "churned")]
     yield Text("  ".join(counts), style=BAD if diff.regressed else QUIET)
     if not diff.regressed:
         return
@@ -209,7 +209,7 @@ def _replaced(replaced: Measured | str | None) -> Iterator[Text]:
     changes += f", coverage {numbers.points(diff.headline['coverage'])}"
     common = numbers.plural(comparison.n_common, "common sample")
     yield Text(one_line(f"replaces {name}: {changes} on {common}", 400))
-    counts = ", ".join(f"{len(getattr(diff, kind))} {kind}" for kind in ("regressed", "fixed", "churned"))
+    counts = ", ".join(counted(getattr(diff, kind), kind) for kind in ("regressed", "fixed", "churned"))
     yield Text(counts, style=BAD if diff.regressed else QUIET)
 
 
@@ -253,7 +253,7 @@ def _markdown(measured: Measured, result: GateResult, limit: int) -> Iterator[st
     evidence, diff = measured.evidence, measured.evidence.diff
     yield f"## {_cell(verdict_of(measured, result), 400)}\n"
     if diff is not None and diff.regressed:
-        yield f"### {len(diff.regressed)} regressed\n"
+        yield f"### {counted(diff.regressed, 'regressed')}\n"
         yield _changed_table(measured, diff.regressed, limit)
     shown, quiet = _kept(result.cases)
     rows = [[case.name, value_of(case), STATUS[case.status][0], why_of(case)] for case in shown]

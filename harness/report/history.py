@@ -32,6 +32,9 @@ def history_report(found: History) -> RenderableType:
     rows = [_cells(each) for each in found.versions]
     widths = _widths(rows)
     parts: list[RenderableType] = [_rows(widths, [], header=True)]
+    if found.dataset is not None:
+        title = f"{one_line(found.dataset, 60)}: every version, and what it changed"
+        parts = [Text(title, style="bold"), Text(""), *parts]
     for each, cells in zip(found.versions, rows, strict=True):
         parts.append(_rows(widths, cells, header=False))
         for text, style in _below(each):
@@ -134,5 +137,5 @@ def history_markdown(found: History) -> str:
         told = "; ".join(text for text, _ in _below(each))
         rows.append([*map(str, _cells(each)), told])
     return f"## {markdown_cell(f'History of {found.dataset}' if found.dataset else 'History')}\n\n" + markdown_table(
-        header, rows, left=2
+        header, rows, left=2, words=("verdict", "date", "model", "notes")
     )

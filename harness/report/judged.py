@@ -31,6 +31,7 @@ STYLES: Mapping[str, str] = {
     "inconclusive": "yellow",
     "withheld": "yellow",
     "too few to tell": "dim",
+    "no change": "",
 }
 LEAST_P = 0.001
 """P-values below it are only said to be so."""
@@ -66,6 +67,12 @@ def score_interval(found: Interval) -> str:
 def word(difference: Difference) -> str:
     """Return the verdict of a difference in a word; that of one that failures made is "withheld"."""
     return "withheld" if difference.withheld else difference.verdict
+
+
+def shown_word(difference: Difference) -> str:
+    """Return the same for a table: where nothing differs in any resample, "no change" says more than "inconclusive"."""
+    same = difference.delta == difference.low == difference.high == 0
+    return "no change" if same and difference.verdict == "inconclusive" else word(difference)
 
 
 def verdict_text(compared: ComparedRuns, at: int) -> str:

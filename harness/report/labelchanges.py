@@ -16,7 +16,8 @@ from rich.text import Text
 from harness.comparison import FLIPS, Comparison, Diff, LabelDiff
 from harness.report import numbers
 from harness.report.changedsamples import BAD_FLIPS
-from harness.report.judged import SCORES, STYLES, level, p_value, word
+from harness.report.fitting import Fitting
+from harness.report.judged import SCORES, STYLES, level, p_value, shown_word, word
 from harness.report.terminal import (
     BAD,
     GOOD,
@@ -109,7 +110,8 @@ def label_changes(compared: ComparedRuns, shown: Comparison, full: bool = False)
     lonely = [row for row in rows if not row.support and row.label not in empty]
     told, rest = (supported, []) if full or len(supported) <= MOST_ROWS else _chosen(supported)
     if len(scores) == 2:
-        tables = [_pair_table(compared, told, lonely, with_averages=not alone)]
+        made = _pair_table(compared, told, lonely, with_averages=not alone)
+        tables: Sequence[RenderableType] = [Fitting(made, [range(9, len(made.columns)), (5, 6), (7,)])]
         captions = _pair_captions(compared, told)
     else:
         tables = _matrix(compared, told, lonely, with_averages=not alone)
@@ -197,7 +199,7 @@ _SHORT_FLIPS = {"answer→failure": "to\nfail.", "failure→answer": "from\nfail
 
 
 def _judged_cells(judged: Difference) -> list[str | Text]:
-    said = word(judged)
+    said = shown_word(judged)
     return [
         change(judged.delta) if said in ("better", "worse") else Text(numbers.delta(judged.delta)),
         numbers.delta(judged.low),
@@ -217,10 +219,17 @@ def _pair_captions(compared: ComparedRuns, rows: Sequence[_Row]) -> list[str]:
     tested = sum(not math.isnan(row.p_corrected) for row in compared.judgement.diffs[0].labels)
     told = "F1 by label; the last columns count cells by what they were and are now"
     captions = [f"{told}; p is corrected for {numbers.plural(tested, 'label')}" if tested else told]
-    said = {word(row.judged[0]) for row in rows}
+    averages = compared.judgement.diffs[0].averages.values()
+    said = {shown_word(each) for each in (*(row.judged[0] for row in rows), *averages)}
     if "too few to tell" in said:
         least = compared.judgement.settings.least_support
         captions.append(f"too few to tell: a label with fewer than {least} gold cells has no verdict")
+    if "no change" in said:
+        margin = compared.judgement.settings.margin
+        captions.append(
+            f"no change: nothing differs, but fewer than {math.ceil(3 / margin)} cells or samples cannot rule out a loss "
+            f"of {margin:g}"
+        )
     if "withheld" in said:
         captions.append("withheld: F1 rose, but by failures and not by better answers")
     return captions

@@ -119,9 +119,13 @@ def confusion_list(analysis: LabelAnalysis, limit: int) -> RenderableType:
     """Return the pairs of labels that are confused, the most frequent first."""
     if not analysis.confusions:
         return Text("No label was missed where another one was added.", style=QUIET)
-    made = table("missed", "added", "samples", "such as", left=("missed", "added", "such as"), gives_way=("such as",))
-    for each in analysis.confusions[:limit]:
-        made.add_row(named(each.missed), named(each.added), numbers.count(each.n), _listed(each.samples))
+    words = ("missed", "added", "such as")
+    made = table("missed", "added", "samples", "such as", left=words, gives_way=words)
+    listed = [_listed(each.samples) for each in analysis.confusions[:limit]]
+    longest = max((len(ids) for ids in listed), default=0)
+    made.columns[3].min_width = min(16, longest)  # long names go on in the next line, so that the ids stay
+    for each, ids in zip(analysis.confusions, listed, strict=False):
+        made.add_row(named(each.missed), named(each.added), numbers.count(each.n), ids)
     return captioned(made, *_rest(len(analysis.confusions) - limit))
 
 
@@ -214,7 +218,7 @@ def labels_markdown(analysis: LabelAnalysis, title: str) -> str:
         [each.missed, each.added, numbers.count(each.n), ", ".join(each.samples)] for each in analysis.confusions
     ]
     if confusions:
-        parts.append(markdown_table(["missed", "added", "samples", "such as"], confusions, left=2))
+        parts.append(markdown_table(["missed", "added", "samples", "such as"], confusions, left=2, words=("such as",)))
     if pairs := [[" + ".join(each.labels), *_pair_cells(each)] for each in analysis.pairs if each.difference]:
         parts.append(markdown_table(["together", "gold", "predicted", "Δ", "lift in gold", "in predictions"], pairs))
     rules = [
@@ -229,5 +233,5 @@ def labels_markdown(analysis: LabelAnalysis, title: str) -> str:
     ]
     if rules:
         header = ["rule", "broken by gold", "by predictions", "gold", "predictions"]
-        parts.append(markdown_table(header, rules))
+        parts.append(markdown_table(header, rules, words=("gold", "predictions")))
     return "\n".join(parts)

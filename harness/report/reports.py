@@ -57,7 +57,7 @@ def to_markdown(report: Report) -> str:
         rows = [[str(kind), str(n)] for kind, n in kinds.items()]
         parts.append(markdown_table(["without an answer", "samples"], rows))
     if report.compared is not None:
-        parts.append(comparison_markdown(report.compared))
+        parts.append(comparison_markdown(report.compared, verdicts=False))
     return "\n".join(parts)
 
 

@@ -10,13 +10,13 @@ from harness.comparison import LabelDiff, MovedError
 from harness.promptdiff import Line
 from harness.report import charts, numbers
 from harness.report.files import FIELD_COLUMNS, field_cells
-from harness.report.judged import SCORES, interval, level, p_value, word
+from harness.report.judged import SCORES, interval, level, p_value, shown_word
 from harness.report.markup import Content, Node, h
 from harness.report.text import visible
 from harness.reportdata import LabelRow, Report, failure_kinds
 from harness.significance import Difference
 
-SIGNS: Mapping[str, str] = {"better": "▲", "worse": "▼", "no worse": "≈", "too few to tell": "…"}
+SIGNS: Mapping[str, str] = {"better": "▲", "worse": "▼", "no worse": "≈", "no change": "=", "too few to tell": "…"}
 """What stands before the word of a verdict, for the eye; before the others stands a question mark."""
 
 HEADLINE = ("macro_f1", "micro_f1", "subset_accuracy", "coverage")
@@ -63,7 +63,7 @@ def heading(text: str, **attributes: str) -> Node:
 
 def verdict(of: Difference) -> Node:
     """Return a verdict as a word with a sign."""
-    said = word(of)
+    said = shown_word(of)
     sign = h("span", SIGNS.get(said, "?"), aria_hidden="true")
     return h("span", sign, f" {said}", class_=f"verdict {said.replace(' ', '-')}")
 
@@ -231,7 +231,7 @@ def _label_change(of: Difference) -> list[Content]:
         cell(signed(of.delta, of), of.delta),
         h("td", interval(of) if not math.isnan(of.low) else numbers.DASH, class_="quiet"),
         cell(p_value(of.p_corrected), of.p_corrected),
-        h("td", verdict(of), data_v=word(of)),
+        h("td", verdict(of), data_v=shown_word(of)),
     ]
 
 

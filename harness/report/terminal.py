@@ -98,7 +98,7 @@ def clipped(text: str, width: int, style: str = "") -> Text:
     return Text(one_line(text, width), style=style, no_wrap=True, overflow="ellipsis")
 
 
-def captioned(made: Table, *lines: str) -> RenderableType:
+def captioned(made: RenderableType, *lines: str) -> RenderableType:
     """Return the table with quiet lines below it, which may be wider than it is."""
     return Group(made, *(Text(line, style=QUIET) for line in lines))
 
