@@ -269,12 +269,14 @@ def _no_drop(rule: NoDrop, case: Case, evidence: Evidence) -> Case:
     worse = tuple(each for each in judged if each.difference.verdict == "worse")
     one = judged[0].difference if rule.measure is not None else None
     found = f"{len(worse)} worse" if worse else "none worse"
+    sure = any(each.difference.verdict in ("better", "worse", "no worse") for each in judged)
     return replace(
         case,
         status="failed" if worse else "passed",
         value=NAN if one is None else one.delta,
         shown="word" if one is None else "change",
         found=found if one is None else one.verdict,
+        why="" if sure or one is not None else "nothing is sure on so few samples",
         judged=worse if one is None else tuple(judged),
         labels=tuple(each.measure.label for each in worse if each.measure.label is not None),
     )

@@ -41,12 +41,12 @@ def write_lines(path: Path, lines: Iterable[bytes]) -> None:
 @contextmanager
 def _draft(path: Path) -> Iterator[Path]:
     """Return where to write a file that takes the place of another one when it is whole."""
-    path = path.resolve()  # a link is written through, not replaced
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    target = path.resolve()  # a link is written through, not replaced
+    draft = target.with_name(f".{target.name}.{os.getpid()}")
     with writing(path, "Make room or check permissions."):
         try:
             yield draft
-            draft.replace(path)
+            draft.replace(target)
         except BaseException:
             with suppress(OSError):
                 draft.unlink()

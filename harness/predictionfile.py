@@ -174,6 +174,15 @@ class _Reader:
             )
         others = elsewhere() if self.strangers else {}
         names = self.known if len(self.known) <= MOST_COMPARED else ()
+        strangers = [identity for _, identity in self.strangers]
+        if len(strangers) == len(self.lines) > 1 and not any(identity in others for identity in strangers):
+            its, mine = shortened(strangers[0]), shortened(next(iter(self.known), ""))
+            self.problems.add(
+                f"none of the {len(strangers)} ids is a sample of {where}: they are like '{its}', not like '{mine}'. "
+                "Name the dataset that they are of, or the column of ids: --id COLUMN",
+                self.strangers[0][0],
+            )
+            self.problems.raise_if_any()
         for at, (line, identity) in enumerate(self.strangers):
             if identity in others:
                 hint = f" It is one of split '{others[identity]}': --split {others[identity]}"

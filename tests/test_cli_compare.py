@@ -193,7 +193,7 @@ def test_a_doubtful_version_is_told(runs: Path, cli: Cli) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("--margin", "0"), "Invalid value for '--margin': 0.0 is not in the range 0<x<1."),
+        (("--margin", "0"), "Invalid value for '--margin': 0.0 is not in the range 0.001<=x<=0.999."),
         (("--seed", "-1"), "Invalid value for '--seed': -1 is not in the range x>=0."),
         (("--only", "lost"), "Invalid value for '--only': 'lost' is not one of 'regressed', 'fixed', 'churned', "),
     ],

@@ -642,3 +642,12 @@ def test_what_the_sample_reader_warns_of_is_told(folder: Folder) -> None:
     imported = take(folder, jsonl(rows), warn=warned.append)
     assert "texts that repeat an earlier one: 1 (line 2)" in warned[0]
     assert list(said(imported).values()) == [["shipping"], []]
+
+
+def test_a_file_of_another_dataset_is_told_once(folder: Folder) -> None:
+    """Where no id is of the dataset, that is one problem and not one a line."""
+    rows = [{"id": f"x{at}", "labels": ["price"]} for at in range(30)]
+    assert problems_of(folder, jsonl(rows)) == [
+        "p.jsonl:1: none of the 30 ids is a sample of split 'dev' of reviews: they are like 'x0', not like 's1'. Name the "
+        "dataset that they are of, or the column of ids: --id COLUMN"
+    ]

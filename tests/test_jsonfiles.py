@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from strategies_labels import unhurried
 
-from harness.jsonfiles import json_line, json_rows, packed_line, packed_rows
+from harness.jsonfiles import json_line, json_rows, packed_line, packed_rows, write_bytes
 
 VALUES = st.recursive(
     st.none()
@@ -59,3 +59,14 @@ def test_a_damaged_line_is_told_as_json_tells_it(tmp_path: Path) -> None:
     path.write_bytes(b'{"a": 1}\n{"a": \n')
     with pytest.raises(json.JSONDecodeError, match=r"Expecting value: line 2 column 1 \(char 7\)"):
         list(packed_rows(path))
+
+
+def test_a_link_is_written_through(tmp_path: Path) -> None:
+    """A file that is a link stays one; what it leads to is replaced."""
+    (tmp_path / "real").mkdir()
+    target = tmp_path / "real" / "report.md"
+    target.write_text("old", encoding="utf-8")
+    (tmp_path / "link.md").symlink_to(target)
+    write_bytes(tmp_path / "link.md", b"new")
+    assert (tmp_path / "link.md").is_symlink()
+    assert target.read_bytes() == b"new"

@@ -594,3 +594,21 @@ def test_markdown_of_many_confusions_is_cut(project: Path) -> None:
     wrong = {f"s{at}": f"t{(at + 1) % 30}" for at in range(30)}
     text = comparison_markdown(compared(stored_run(project, "v1", right), stored_run(project, "v2", wrong)))
     assert "\nand 10 that moved less\n" in text
+
+
+# --- nothing changed, and fields --------------------------------------------------------------------------------------
+
+
+def test_a_label_that_nothing_happened_to_has_no_change(project: Path) -> None:
+    """Where nothing differs in any resample it says "no change", and why that is not "no worse"; JSON has the verdict."""
+    larger(project)
+    v1 = stored_run(project, "v1", answers(200, wrong=60))
+    v2 = stored_run(project, "v2", answers(200, wrong=10))
+    found = compared(v1, v2)
+    text = report(v1, v2)
+    assert re.search(r"^price +100 1\.000 1\.000 +0\.000 +0\.000 +0\.000 +1\.000 no change", text, flags=re.MULTILINE)
+    assert "no change: nothing differs, but fewer than 150 cells or samples cannot rule out a loss of 0.02" in flat(
+        text
+    )
+    at = found.comparison.space.index["price"]
+    assert found.judgement.diffs[0].labels[at].verdict == "inconclusive"

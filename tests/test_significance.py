@@ -247,6 +247,38 @@ QUICK = Settings(resamples=60, permutations=99, least_support=1)
 
 @unhurried
 @given(comparisons())
+def test_an_interval_holds_its_value(comparison: Comparison) -> None:
+    """No interval leaves out the score or the difference that it is of, whatever the resamples do."""
+    judgement = judge(comparison, QUICK)
+    for run, found in zip(comparison.runs, judgement.runs, strict=True):
+        for label, interval in zip(run.scores.labels, found.labels, strict=True):
+            assert math.isnan(interval.low) or interval.low <= label.f1 + 1e-12 <= interval.high + 2e-12
+        macro = found.averages["macro_f1"]
+        assert math.isnan(macro.low) or macro.low <= run.scores.averages.macro_f1 <= macro.high
+    for diff in judgement.diffs:
+        for row in (*diff.averages.values(), *diff.labels):
+            assert math.isnan(row.low) or math.isnan(row.delta) or row.low <= row.delta <= row.high
+
+
+def test_macro_f1_of_rare_labels_lies_in_its_interval() -> None:
+    """Sixty labels with one gold cell each: a resample lacks a third of them, and macro is over the others."""
+    names = [f"l{at}" for at in range(60)]
+    comparison = compared(
+        names,
+        60,
+        lambda row: {f"l{row}"},
+        v1=lambda row: {f"l{row}", f"l{(row + 1) % 60}"} if row % 2 else {f"l{(row + 7) % 60}"},
+        v2=lambda row: {f"l{row}"},
+    )
+    judgement = judge(comparison)
+    macro = judgement.runs[0].averages["macro_f1"]
+    assert macro.low <= comparison.runs[0].scores.averages.macro_f1 <= macro.high
+    row = judgement.diffs[0].averages["macro_f1"]
+    assert row.low <= row.delta <= row.high
+
+
+@unhurried
+@given(comparisons())
 def test_the_best_never_contradicts_a_verdict(comparison: Comparison) -> None:
     """A later run that is best is "better" than the baseline; where the baseline is best all others are "worse"."""
     judgement = judge(comparison, QUICK)
