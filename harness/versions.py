@@ -6,17 +6,16 @@ import math
 import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property, partial
+from functools import cached_property
 from typing import Any
 
 from harness.comparison import Comparison, RunPredictions, compare
 from harness.dataset import load_dataset
+from harness.differing import differences
 from harness.errors import DataError, RunNameError, listing
 from harness.identity import canonical
 from harness.labelspace import LabelSpace
-from harness.parsing import Output
 from harness.project import Project
-from harness.prompt import Pass
 from harness.promptdiff import PromptDiff, prompt_diff
 from harness.promptfile import load_task
 from harness.records import Sample
@@ -163,7 +162,7 @@ def compare_runs(
         _refuse_others(runs, names, comparison.n_common)
     left_out = _left_out(runs, comparison, differing)
     compared = ComparedRuns(tuple(runs), names, comparison, (), settings or Settings())
-    told = (*_only_parsers(compared), *_differences(runs, names), *notes, *left_out)
+    told = (*_only_parsers(compared), *differences([run.manifest for run in runs], names), *notes, *left_out)
     return replace(compared, notes=told)
 
 
@@ -269,40 +268,6 @@ def _differing(runs: Sequence[StoredRun]) -> set[str]:
     return differing
 
 
-def _differences(runs: Sequence[StoredRun], names: Sequence[str]) -> list[str]:
-    """Say what differs between the runs beside the prompt's words."""
-    every = [(name, run.manifest) for name, run in zip(names, runs, strict=True)]
-    prompted = [(name, each) for name, each in every if each.origin is None]  # the others were asked nothing
-
-    def of(what: str, value: Any, told: Sequence[tuple[str, Manifest]] = prompted) -> str | None:
-        values = [value(manifest) for _, manifest in told]
-        if len(set(map(str, values))) <= 1:
-            return None
-        return f"{what}: " + ", ".join(f"{name} {each}" for (name, _), each in zip(told, values, strict=True))
-
-    def alike(what: str) -> bool:
-        return len({getattr(manifest, what) for _, manifest in prompted}) == 1
-
-    found = [
-        of("model", lambda manifest: " + ".join(manifest.models), every),
-        of("params", _params),
-        *(of(name.replace("_", " "), partial(_of_server, name)) for name in _server_settings(runs)),
-        of("served model", lambda manifest: " + ".join(manifest.served)) if alike("models") else None,
-        of("dataset", lambda manifest: manifest.dataset, every),
-        of("split", lambda manifest: manifest.split, every),
-        of("shots", lambda manifest: " + ".join(map(_shots, manifest.prompt.passes))),
-        of("output format", lambda manifest: " + ".join(_written(each.output) for each in manifest.prompt.passes)),
-        of("asked", lambda manifest: " + ".join(map(_asked, manifest.prompt.passes))),
-        of("threshold", lambda manifest: " + ".join(_threshold(each.output) for each in manifest.prompt.passes)),
-        of("constrained", _constrained),
-        of("repeats", lambda manifest: manifest.repeats, every),
-        of("answers drawn again", lambda manifest: " + ".join(manifest.redrawn) or "none"),
-    ]
-    if len({manifest.hashes["labels"] for _, manifest in prompted if "labels" in manifest.hashes}) > 1:
-        found.append("labels: their descriptions, aliases, groups or order differ between the runs")
-    return [each for each in found if each is not None]
-
-
 def _only_parsers(compared: ComparedRuns) -> list[str]:
     """Say of which runs the prompt says the same words, and only their answers are written and read otherwise."""
     first, *later = compared.names
@@ -311,59 +276,6 @@ def _only_parsers(compared: ComparedRuns) -> list[str]:
         for name, diff in zip(later, compared.prompt_diffs, strict=True)
         if diff is not None and diff.only_output
     ]
-
-
-def _server_settings(runs: Sequence[StoredRun]) -> list[str]:
-    """Return which settings of servers and engines the runs have."""
-    names = (name for run in runs for endpoint in run.manifest.endpoints.values() for name in endpoint)
-    return list(dict.fromkeys(names))
-
-
-def _of_server(name: str, manifest: Manifest) -> str:
-    """Return a setting of the servers that a run asked, of a hash its beginning."""
-    values = [str(endpoint[name])[:64] for endpoint in manifest.endpoints.values() if name in endpoint]
-    return " + ".join(dict.fromkeys(value[:12] if len(value) == 64 else value for value in values)) or "none"
-
-
-def _shots(each: Pass) -> str:
-    if each.shots is None:
-        return "none"
-    return f"the nearest {each.shots.nearest.k}" if each.shots.nearest else str(len(each.shots.samples))
-
-
-def _written(output: Output) -> str:
-    """Return how a pass wants its answer written: format, options and fields."""
-    said = [f"{name} {value if isinstance(value, str) else canonical(value)}" for name, value in output.options.items()]
-    said += [f"with {listing(output.fields)}"] if output.fields else []
-    return f"{output.format} ({', '.join(said)})" if said else output.format
-
-
-def _asked(each: Pass) -> str:
-    """Return what one call of a pass is about, and how often it is drawn."""
-    votes = "" if each.votes is None else f", {each.votes.k} votes, {each.votes.how}"
-    return f"per {each.per}{votes}"
-
-
-def _constrained(manifest: Manifest) -> str:
-    """Return what constrained the answers of each pass; where its units differ, each form once."""
-    told = []
-    for each in manifest.prompt.passes:
-        form = manifest.constrained.get(each.name, "no")
-        told.append(form if isinstance(form, str) else " or ".join(sorted(set(form.values()))))
-    return " + ".join(told)
-
-
-def _threshold(output: Output) -> str:
-    if not output.has_thresholds:
-        return "none"
-    default = [] if output.threshold is None else [f"{output.threshold:g}"]
-    return " ".join([*default, *(f"{name} {value:g}" for name, value in output.thresholds.items())])
-
-
-def _params(manifest: Manifest) -> str:
-    """Return the params of the passes, once where all have the same."""
-    params = [canonical(dict(each.model.params)) for each in manifest.prompt.passes]
-    return params[0] if len(set(params)) == 1 else " + ".join(params)
 
 
 def _left_out(runs: Sequence[StoredRun], comparison: Comparison, differing: set[str]) -> list[str]:

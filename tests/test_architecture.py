@@ -109,7 +109,7 @@ ORDER = [
     ],
     ["clients", "cache", "constraining", "promptmodel", "promptoutput", "promptshots", "promptnames", "includes"],
     ["promptfile", "failures", "provenance", "predictionlayout", "predictionextra", "predictionfile", "outside"],
-    ["runner", "versions", "blessing", "measuring", "gating", "planning", "embeddings"],
+    ["runner", "differing", "versions", "blessing", "measuring", "gating", "planning", "embeddings"],
     [
         "execution",
         "history",
