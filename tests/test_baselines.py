@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +16,11 @@ from projects import Folder, right_but
 
 import harness
 from harness import api
-from harness.baselines import _folds, _majority, _probabilities, _tfidf
+from harness.baselines import INNER_FOLDS, LEAST, _folds, _majority, _probabilities, _tfidf, _threshold
 from harness.errors import DataError, UsageError
 from harness.labelspace import Label, LabelSpace
 from harness.outside import Stronger, stronger_baseline
+from harness.parsing.formats import DEFAULT_THRESHOLD
 from harness.records import Sample
 from harness.report.listing import baseline_line
 
@@ -73,13 +75,16 @@ def test_folds_are_a_partition(sets: list[set[str]], seed: int) -> None:
 
 
 def test_tfidf_learns_words() -> None:
-    """Where words say the label, the baseline is right; P is kept, and decides at 0.5."""
-    made = _tfidf(SPACE, list(_folds(SAMPLES, 5, 0)))
+    """Where words say the label, the baseline is right; P is kept, and decides from a threshold that is learned."""
+    folds = list(_folds(SAMPLES, 5, 0))
+    made = _tfidf(SPACE, folds)
     gold = {each.id: each.labels for each in SAMPLES}
     assert all(each.labels == gold[each.sample] for each in made.predictions)
     for each in made.predictions:
         assert tuple(each.probabilities) == SPACE.names
-        assert each.labels == {name for name, value in each.probabilities.items() if value >= 0.5}
+        fold = next(at for at, (_, part) in enumerate(folds) if each.sample in {sample.id for sample in part})
+        threshold = made.settings["thresholds"][fold]
+        assert each.labels == {name for name, value in each.probabilities.items() if value >= threshold}
 
 
 def test_labels_with_nothing_to_tell_apart() -> None:
@@ -254,3 +259,25 @@ def test_the_line_says_what_to_type() -> None:
         "majority, the most frequent labels for every sample, has macro F1 0.500 on these samples: "
         "harness compare majority v3"
     )
+
+
+# --- the threshold ----------------------------------------------------------------------------------------------------
+
+
+def test_few_or_unlabelled_samples_have_the_usual_threshold() -> None:
+    """Where nothing can be learned of it, a label is present from 0.5 on."""
+    assert _threshold(SPACE, SAMPLES[: LEAST * INNER_FOLDS - 1]) == DEFAULT_THRESHOLD
+    assert _threshold(SPACE, [sample(number, []) for number in range(20)]) == DEFAULT_THRESHOLD
+
+
+def test_rare_labels_are_said_at_a_lower_threshold() -> None:
+    """Of a label that the words only hint at, the threshold that is learned finds some where 0.5 finds none."""
+    rows = [sample(number, ["price"] if number % 6 == 0 else []) for number in range(60)]
+    hinted = [
+        replace(each, inputs={"text": ("dear me " if each.labels or at % 4 == 1 else "fine ") + f"n{at % 7}"})
+        for at, each in enumerate(rows)
+    ]
+    assert 0 < _threshold(SPACE, hinted) < 0.6
+    found = [each for each in _tfidf(SPACE, list(_folds(hinted, 5, 0))).predictions if each.labels]
+    gold = {each.id for each in hinted if each.labels}
+    assert len(gold & {each.sample for each in found}) >= 8

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -185,7 +186,7 @@ def test_confusions_lead_to_their_samples(tab: Any, reports: dict[str, tuple[Rep
         for to, n in enumerate(counts):
             if n:
                 page.click(f".heat tbody tr:nth-child({at + 1}) td:nth-child({to + 2}) a")
-                page.wait_for_function(f"document.getElementById('count').textContent.startsWith('{int(n)} ')")
+                page.locator("#count", has_text=re.compile(rf"^{int(n)} ")).wait_for()
                 told = f"missed {names[at] or 'nothing'}, added {names[to] or 'nothing'} ✕"
                 assert page.locator("#pair").inner_text() == told
     page.click("#pair")
