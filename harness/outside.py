@@ -36,10 +36,12 @@ class Stronger:
 
     Attributes:
         macro_f1: The baseline's, on the samples of the prompt's run.
+        has_more: Whether the baseline has samples that the run has not, so that they are compared on common ones.
     """
 
     name: str
     macro_f1: float
+    has_more: bool = False
 
 
 def check_name(name: str, project: Project) -> None:
@@ -176,7 +178,7 @@ def stronger_baseline(run: StoredRun, scores: Scores, project: Project) -> Stron
         predictions = [each for each in its.predictions if each.sample in ids]
         if {each.sample for each in predictions} == ids:
             theirs = score(mine.space, samples, predictions).averages.macro_f1
-            found.append(Stronger(name, theirs))
+            found.append(Stronger(name, theirs, its.manifest.n_samples > len(ids)))
     best = max(found, key=lambda each: each.macro_f1, default=None)
     return best if best is not None and best.macro_f1 > scores.averages.macro_f1 else None
 

@@ -228,7 +228,7 @@ def test_a_stronger_baseline_is_found(folder: Folder) -> None:
     assert found(folder, worse) == Stronger("tfidf", 1.0)
     assert found(folder, tfidf) is None
     some = folder.run("v1", always("shipping"), limit=5)
-    assert found(folder, some) == Stronger("tfidf", 1.0)
+    assert found(folder, some) == Stronger("tfidf", 1.0, has_more=True)
 
 
 def test_a_prompt_that_is_as_good_has_lost_nothing(folder: Folder) -> None:
@@ -255,9 +255,9 @@ def test_the_line_says_what_to_type() -> None:
     assert baseline_line(Stronger("tfidf", 0.4119), "v3").plain == (
         "tfidf, trained on these labels (cross-validated), has macro F1 0.412 on these samples: harness compare tfidf v3"
     )
-    assert baseline_line(Stronger("majority", 0.5), "v3").plain == (
+    assert baseline_line(Stronger("majority", 0.5, has_more=True), "v3").plain == (
         "majority, the most frequent labels for every sample, has macro F1 0.500 on these samples: "
-        "harness compare majority v3"
+        "harness compare majority v3 --common"
     )
 
 

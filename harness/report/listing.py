@@ -55,7 +55,8 @@ def baseline_line(found: Stronger, name: str) -> Text:
         "majority": "the most frequent labels for every sample",
     }
     told = f"{found.name}, {what[found.name]}, has macro F1 {numbers.score(found.macro_f1)} on these samples"
-    return Text(f"{told}: harness compare {found.name} {name}", style=QUIET, no_wrap=True, overflow="ignore")
+    common = " --common" if found.has_more else ""
+    return Text(f"{told}: harness compare {found.name} {name}{common}", style=QUIET, no_wrap=True, overflow="ignore")
 
 
 def outlook_table(rows: Sequence[Mapping[str, Any]]) -> Table:
