@@ -11,6 +11,7 @@ from typing import Any
 
 import cli_project
 import pytest
+import report_runs
 from cli_project import ANSWERS, PROMPT, call_error, stored_run, write, write_samples
 from rich.cells import cell_len
 from rich.console import RenderableType
@@ -612,3 +613,16 @@ def test_a_label_that_nothing_happened_to_has_no_change(project: Path) -> None:
     )
     at = found.comparison.space.index["price"]
     assert found.judgement.diffs[0].labels[at].verdict == "inconclusive"
+
+
+def test_fields_stand_beside_each_other(tmp_path: Path) -> None:
+    """Accuracy of every field in both runs, a dash in one that was not asked, where all labels are looked at."""
+    root = report_runs.write_project(tmp_path / "project")
+    before, after = report_runs.stored(root, "v2"), report_runs.stored(root, "v3")
+    text = report(before, after)
+    found = re.findall(r"^(mood|item) +(\d+) +(\S+) +(\S+) +(\S+)$", text, flags=re.MULTILINE)
+    asked = {row["field"]: row for row in after.scores["fields"]}
+    assert found == [(name, str(row["support"]), "–", f"{row['accuracy']:.3f}", "–") for name, row in asked.items()]
+    assert [name for name, *_ in found] == ["mood", "item"]
+    assert "accuracy of fields, unanswered ones wrong; no verdict is given of them" in text
+    assert "accuracy of fields" not in report(before, after, label=report_runs.LABELS[0])
