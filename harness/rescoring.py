@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -228,6 +228,26 @@ def replay(
 
             predictions.append(_answered(predict(prompt, space, sample, repeat, reading), find))
     return predictions, missing
+
+
+def calls_of(run: StoredRun, sample: Sample, repeat: int) -> Iterator[tuple[Call, StoredCompletion]]:
+    """Yield the calls of a sample that have a completion, rendered again from what the run froze.
+
+    What came back is read only where a later pass depends on it.
+    """
+    last = {each.name for each in run.manifest.prompt.passes[-1:]}
+    asking = predict(run.manifest.prompt, run.manifest.space, sample, repeat)
+    try:
+        calls = next(asking)
+        while True:
+            found = [run.log.latest.get(call.slot) for call in calls]
+            known = [each for each in found if each is not None]
+            yield from ((call, each) for call, each in zip(calls, found, strict=True) if each is not None)
+            if len(known) < len(found) or {call.pass_name for call in calls} <= last:
+                return
+            calls = asking.send([each.completion for each in known])
+    except StopIteration:
+        return
 
 
 def _made(

@@ -31,9 +31,10 @@ from harness.report.html import page_data, to_html
 from harness.report.markup import h
 from harness.report.parquet import to_parquet
 from harness.report.reports import FORMATS, to_markdown, write_report
-from harness.report.samples import NOTHING, Numbered, SampleTable, Texts, calls_of, sample_table
+from harness.report.samples import NOTHING, Numbered, SampleTable, Texts, sample_table
 from harness.report.text import visible
 from harness.reportdata import Report
+from harness.rescoring import calls_of
 
 project = cli_project.project
 

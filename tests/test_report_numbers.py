@@ -111,3 +111,9 @@ def test_a_price_is_never_guessed(value: float | None, text: str) -> None:
 def test_a_noun_agrees_with_its_number(number: float, words: tuple[str, ...], text: str) -> None:
     """A noun is singular at one alone, and an irregular plural is given."""
     assert numbers.plural(number, *words) == text
+
+
+@pytest.mark.parametrize(("value", "text"), [(3, "+3"), (-1200, "−1,200"), (0, "0"), (0.5, "+0.5")])
+def test_a_difference_of_counts_has_a_sign_where_there_is_one(value: float, text: str) -> None:
+    """More is +, less is a minus sign, and none has no sign."""
+    assert numbers.count_delta(value) == text

@@ -76,33 +76,18 @@ def _requests(stored: Any, sample: Any, repeat: int) -> list[dict[str, Any]]:
 
     Nothing was sent for predictions that no prompt made.
     """
-    from harness.predict import predict
+    from harness.rescoring import calls_of
 
-    manifest = stored.manifest
-    if manifest.origin is not None:
-        return []
-    models = {each.name: each.model.name for each in manifest.prompt.passes}
-    asking = predict(manifest.prompt, manifest.space, sample, repeat)
-    requests = []
-    try:
-        calls = next(asking)
-        while True:
-            found = [stored.log.latest.get(call.slot) for call in calls]
-            for call, each in zip(calls, found, strict=True):
-                if each is not None:
-                    requests.append(
-                        {
-                            "pass": call.pass_name,
-                            "unit": call.unit,
-                            "draw": call.draw,
-                            "model": models[call.pass_name],
-                            "messages": list(call.messages),
-                            **({"questions": [dict(each) for each in call.questions]} if call.questions else {}),
-                            "completion": each.completion.to_json(),
-                        }
-                    )
-            if None in found:
-                return requests
-            calls = asking.send([each.completion for each in found if each is not None])
-    except StopIteration:
-        return requests
+    models = {each.name: each.model.name for each in stored.manifest.prompt.passes}
+    return [
+        {
+            "pass": call.pass_name,
+            "unit": call.unit,
+            "draw": call.draw,
+            "model": models[call.pass_name],
+            "messages": list(call.messages),
+            **({"questions": [dict(each) for each in call.questions]} if call.questions else {}),
+            "completion": found.completion.to_json(),
+        }
+        for call, found in calls_of(stored, sample, repeat)
+    ]

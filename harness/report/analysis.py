@@ -181,7 +181,7 @@ def _together(report: Report) -> Iterator[Content]:
                 heading(" + ".join(each.labels)),
                 cell(numbers.count(each.gold)),
                 cell(numbers.count(each.predicted)),
-                cell(_count_delta(each.difference)),
+                cell(numbers.count_delta(each.difference)),
                 cell(numbers.score(each.gold_lift)),
                 cell(numbers.score(each.predicted_lift)),
             )
@@ -200,10 +200,6 @@ def _together(report: Report) -> Iterator[Content]:
         ),
     ]
     yield table("Samples by their number of labels", ["samples", *number_heads(*CARDINALITIES, "unanswered")], rows)
-
-
-def _count_delta(value: float) -> str:
-    return f"{'+' if value > 0 else numbers.MINUS}{numbers.count(abs(value))}"
 
 
 def _rules(report: Report) -> Node | None:

@@ -246,11 +246,10 @@ def _errors_moved(diff: Diff) -> RenderableType:
 
 def _moved(each: MovedError) -> tuple[str | Text, ...]:
     change_by = each.after - each.before
-    sign = "+" if change_by > 0 else numbers.MINUS
     return (
         Text("(nothing)", style=QUIET) if each.missed is None else named(each.missed),
         Text("(nothing)", style=QUIET) if each.predicted is None else named(each.predicted),
         numbers.count(each.before),
         numbers.count(each.after),
-        Text(f"{sign}{numbers.count(abs(change_by))}", style=BAD if change_by > 0 else "green"),
+        Text(numbers.count_delta(change_by), style=BAD if change_by > 0 else "green"),
     )

@@ -159,12 +159,12 @@ def _pair(each: LabelPair) -> str:
 
 def _pair_cells(each: LabelPair) -> list[str]:
     counts = (numbers.count(each.gold), numbers.count(each.predicted))
-    return [*counts, _signed(each.difference), numbers.score(each.gold_lift), numbers.score(each.predicted_lift)]
-
-
-def _signed(value: float) -> str:
-    """Return a difference of counts with its sign."""
-    return f"{'+' if value > 0 else numbers.MINUS}{numbers.count(abs(value))}"
+    return [
+        *counts,
+        numbers.count_delta(each.difference),
+        numbers.score(each.gold_lift),
+        numbers.score(each.predicted_lift),
+    ]
 
 
 def _listed(ids: Sequence[str], most: int = MOST_IDS) -> Text:

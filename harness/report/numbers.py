@@ -44,6 +44,11 @@ def count(value: float) -> str:
     return f"{value:,.0f}" if float(value).is_integer() else f"{value:,.1f}"
 
 
+def count_delta(value: float) -> str:
+    """Return a signed difference of counts; none has no sign."""
+    return count(value) if value == 0 else f"{'+' if value > 0 else MINUS}{count(abs(value))}"
+
+
 def short_count(value: int) -> str:
     """Return a large count in few characters."""
     if value < 10_000:

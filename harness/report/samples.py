@@ -11,14 +11,13 @@ from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeAlias, TypeVar
 
-from harness.completionlog import StoredCompletion
 from harness.fieldscoring import field_matches
 from harness.labelspace import LabelSpace
-from harness.predict import predict
 from harness.records import Call, Completion, FailureKind, GoldField, Prediction, Sample
 from harness.report import numbers
 from harness.report.text import json_text, visible
 from harness.reportdata import Report
+from harness.rescoring import calls_of
 from harness.store import StoredRun
 
 LEAST_SHARED = 16
@@ -341,26 +340,6 @@ def _exchanges(run: StoredRun, sample: Sample, tables: _Tables) -> tuple[tuple[i
             plan += [texts.piece(heading), tables.requests.number(tuple(_request(call, inputs, texts)))]
             answers.append(_completion(stored.completion, asked.model.name if named else "", tables))
     return tuple(plan), answers
-
-
-def calls_of(run: StoredRun, sample: Sample, repeat: int) -> Iterator[tuple[Call, StoredCompletion]]:
-    """Yield the calls of a sample that have a completion, rendered again from what the run froze.
-
-    What came back is read only where a later pass depends on it.
-    """
-    last = {each.name for each in run.manifest.prompt.passes[-1:]}
-    asking = predict(run.manifest.prompt, run.manifest.space, sample, repeat)
-    try:
-        calls = next(asking)
-        while True:
-            found = [run.log.latest.get(call.slot) for call in calls]
-            known = [each for each in found if each is not None]
-            yield from ((call, each) for call, each in zip(calls, found, strict=True) if each is not None)
-            if len(known) < len(found) or {call.pass_name for call in calls} <= last:
-                return
-            calls = asking.send([each.completion for each in known])
-    except StopIteration:
-        return
 
 
 def _text(value: Any) -> str | None:
