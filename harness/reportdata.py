@@ -27,7 +27,7 @@ from harness.scoring import Aligned, LabelScore, Scores
 from harness.significance import Difference, JudgedDiff, Judgement, Settings, judge
 from harness.store import StoredRun
 from harness.thresholds import Evidence, decided, fit, search_in
-from harness.versions import ComparedRuns, compare_runs
+from harness.versions import ComparedRuns, compare_runs, with_todays_rules
 
 THRESHOLDS = tuple(at / 50 for at in range(51))
 """Where the curves over thresholds have their points."""
@@ -327,7 +327,7 @@ def report_of(
         comparison=comparison,
         judgement=judge(comparison, settings),
         compared=compared,
-        analysis=analyse(run.manifest.space, repeats),
+        analysis=analyse(with_todays_rules(run.manifest, project), repeats),
         noise=noise(run.manifest.space, repeats, comparison.runs[0].scores),
         macro_curve=macro_curve,
         label_curves=label_curves,

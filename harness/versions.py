@@ -244,6 +244,22 @@ def _todays_samples(manifest: Manifest, project: Project) -> tuple[Sample, ...] 
     return dataset.read(manifest.split).samples
 
 
+def with_todays_rules(manifest: Manifest, project: Project) -> LabelSpace:
+    """Return a run's label space with the rules of today's dataset file; with its own where that cannot be read.
+
+    A rule that is written after the run needs no new run: it changes nothing that was asked.
+    """
+    if manifest.prompt.dataset is None:
+        return manifest.space
+    try:
+        today = load_dataset(project.root / manifest.prompt.dataset, project).space
+    except DataError:
+        return manifest.space
+    if set(today.names) != set(manifest.space.names):
+        return manifest.space
+    return replace(manifest.space, exclusive=today.exclusive, implies=today.implies)
+
+
 def has_inputs_of(sent: Sample, other: Sample) -> bool:
     """Return whether a sample has all the inputs that were sent; columns that are new since do not matter."""
     return all(name in other.inputs and _is_same(value, other.inputs[name]) for name, value in sent.inputs.items())

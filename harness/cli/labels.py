@@ -18,12 +18,10 @@ from harness.cli.common import (
     show,
     show_json,
 )
-from harness.errors import EXIT_OK, DataError, UsageError, did_you_mean, listing
+from harness.errors import EXIT_OK, UsageError, did_you_mean, listing
 
 if TYPE_CHECKING:
     from harness.labelanalysis import LabelAnalysis
-    from harness.labelspace import LabelSpace
-    from harness.project import Project
     from harness.results import Run
     from harness.store import Manifest
 
@@ -88,27 +86,10 @@ def _analysis(loaded: Run) -> LabelAnalysis:
     """
     from harness.labelanalysis import analyse
     from harness.scoring import align
+    from harness.versions import with_todays_rules
 
     stored = loaded.stored
     _ = loaded.result  # tells where the samples are unlabelled
     samples = [replace(each, labels=stored.gold.get(each.id, each.labels)) for each in stored.samples]
-    space = _with_rules(stored.manifest, loaded.project)
+    space = with_todays_rules(stored.manifest, loaded.project)
     return analyse(space, align(space, samples, stored.predictions))
-
-
-def _with_rules(manifest: Manifest, project: Project) -> LabelSpace:
-    """Return a run's label space with the rules of today's dataset file; with its own where that cannot be read.
-
-    A rule that is written after the run needs no new run: it changes nothing that was asked.
-    """
-    from harness.dataset import load_dataset
-
-    if manifest.prompt.dataset is None:
-        return manifest.space
-    try:
-        today = load_dataset(project.root / manifest.prompt.dataset, project).space
-    except DataError:
-        return manifest.space
-    if set(today.names) != set(manifest.space.names):
-        return manifest.space
-    return replace(manifest.space, exclusive=today.exclusive, implies=today.implies)
