@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from harness.cache import Cache
@@ -19,10 +19,11 @@ from harness.completionlog import Slot, StoredCompletion
 from harness.errors import listing
 from harness.identity import digest
 from harness.labelspace import LabelSpace
+from harness.narrowing import answer_space
 from harness.parsing import FORMATS, Output, read
 from harness.parsing.constraints import forms
 from harness.prompt import Pass, Prompt
-from harness.records import Call, Completion, Constraint, FailureKind, ParseFailure
+from harness.records import Call, Completion, Constraint, FailureKind, ParseFailure, Sample
 from harness.store import InForce
 
 Form = Literal["json_schema", "json_object", "grammar", "off"]
@@ -107,6 +108,8 @@ class Constraining:
             name: said if isinstance(said, str) else dict(said) for name, said in frozen.items()
         }
         self._ladders: dict[tuple[str, str], Ladder] = {}
+        self._space = space
+        self._offering = {each.name: each for each in prompt.passes if each.candidates is not None}
         self._differing: set[str] = set()
         self._settled: dict[str, int] = {}
         by_key: dict[str, Ladder] = {}  # units that can be constrained in the same ways find out together
@@ -123,8 +126,18 @@ class Constraining:
                 self._differing.add(each.name)
 
     def ladder(self, call: Call) -> Ladder:
-        """Return how a call can be constrained."""
-        return self._ladders.get((call.pass_name, call.unit), OFF)
+        """Return how a call can be constrained.
+
+        Where each sample has candidates of its own, its forms name these; what a server takes is found out once for all.
+        """
+        found = self._ladders.get((call.pass_name, call.unit), OFF)
+        if found is OFF or call.unit or call.pass_name not in self._offering:
+            return found
+        steps = _steps(self._offering[call.pass_name], self._space.only(call.labels or self._space.names))
+        # Fewer labels may have more forms; one that was not among those of all labels is not tried.
+        known = {form_of(step) for step in found.steps}
+        own = {form_of(step): step for step in steps if form_of(step) in known}
+        return replace(found, steps=tuple(own.get(form_of(step)) for step in found.steps))
 
     def settled(self, one: Ladder) -> bool:
         """Return whether it is known which step holds for this run."""
@@ -176,15 +189,20 @@ def form_in_force(in_force: InForce, name: str, unit: str) -> str | None:
 
 
 def ignored(
-    prompt: Prompt, space: LabelSpace, in_force: InForce, completions: Mapping[Slot, StoredCompletion]
+    prompt: Prompt,
+    space: LabelSpace,
+    samples: Iterable[Sample],
+    in_force: InForce,
+    completions: Mapping[Slot, StoredCompletion],
 ) -> Iterator[str]:
     """Yield a warning for each pass whose answers do not keep to the form that the server took: it is not in force."""
+    by_id = {sample.id: sample for sample in samples}
     for each in prompt.passes:
-        spaces = {unit.name: unit.space for unit in each.units(space)} if each.name in in_force else {}
+        units = {unit.name for unit in each.units(space)} if each.name in in_force else set()
         told = [
-            (form, _keeps(stored.completion, spaces[unit], each.output, form))
-            for (_, name, unit, _), stored in completions.items()
-            if name == each.name and unit in spaces and _is_whole(stored.completion)
+            (form, _keeps(stored.completion, answer_space(each, unit, space, by_id[sample]), each.output, form))
+            for (sample, name, unit, _), stored in completions.items()
+            if name == each.name and unit in units and _is_whole(stored.completion)
             if (form := form_in_force(in_force, name, unit)) not in (None, "off")
         ]
         kept = [keeps for _, keeps in told]

@@ -13,6 +13,9 @@ from harness.project import Project
 from harness.samples import RESERVED, SampleSet, read_samples
 from harness.yamlfile import Node, Section, names_beside, read_yaml
 
+LOCKED_NAMES = ("test", "holdout")
+"""Splits that are locked where the file does not say which are; the default split is not."""
+
 
 @dataclass(frozen=True, slots=True)
 class Dataset:
@@ -20,17 +23,20 @@ class Dataset:
 
     Attributes:
         splits: Sample file by split name, in the order of the file.
+        locked: Splits that are there to test what was tuned elsewhere: to look at one needs ``--final``.
     """
 
     name: str
     path: Path
     space: LabelSpace
     splits: Mapping[str, Path]
+    locked: tuple[str, ...] = ()
 
     @property
     def default_split(self) -> str:
-        """The split that is used when none is named: `dev` where there is one, else the first."""
-        return "dev" if "dev" in self.splits else next(iter(self.splits))
+        """The split that is used when none is named: `dev` where there is one, else the first; never a locked one."""
+        free = [name for name in self.splits if name not in self.locked]
+        return "dev" if "dev" in free else free[0]
 
     def read(self, split: str | None = None) -> SampleSet:
         """Return the samples of a split (default: `default_split`).
@@ -58,13 +64,14 @@ def load_dataset(path: Path, project: Project) -> Dataset:
     name = top.text("name") or path.stem
     space = _space(top, problems)
     splits = _splits(top, path, project)
+    locked = _locked(top, splits, problems)
     top.finish()
     problems.raise_if_any()
-    return Dataset(name, path, space, splits)
+    return Dataset(name, path, space, splits, locked)
 
 
 def _space(top: Section, problems: Problems) -> LabelSpace:
-    grouping, section = _groups(top)
+    grouping, about, section = _groups(top)
     labels = _labels(top, grouping)
     _check_spellings(labels, top, problems)
     names = [label.name for label in labels]
@@ -72,20 +79,36 @@ def _space(top: Section, problems: Problems) -> LabelSpace:
         for member in members:
             if names and member not in names and section is not None:
                 section.problem(group, f"has '{member}', which is no label.{did_you_mean(member, names)}")
-    return LabelSpace(tuple(labels), tuple(_fields(top, set(names))), *_rules(top, names, problems))
+    return LabelSpace(tuple(labels), tuple(_fields(top, set(names))), *_rules(top, names, problems), about)
 
 
-def _groups(top: Section) -> tuple[dict[str, tuple[str, ...]], Section | None]:
+_About = tuple[tuple[str, str], ...]
+
+
+def _groups(top: Section) -> tuple[dict[str, tuple[str, ...]], _About, Section | None]:
+    """Read groups: lists of labels, or mappings of `labels` and a `description`."""
     section = top.section("groups")
     if section is None:
-        return {}, None
-    groups = {group: section.texts(group) or () for group in section.keys()}  # noqa: SIM118 - a Section is no dict
+        return {}, (), None
+    groups: dict[str, tuple[str, ...]] = {}
+    about: list[tuple[str, str]] = []
+    for group, node in section.node.value.items():
+        details = section.section(group) if isinstance(node.value, dict) else None
+        if details is None:
+            groups[group] = section.texts(group) or ()
+            continue
+        groups[group] = details.texts("labels") or ()
+        if not details.has("labels"):
+            details.problem("labels", "is missing. Name the labels of the group.")
+        if description := details.text("description"):
+            about.append((group, description))
+        details.finish()
     owner: dict[str, str] = {}
     for group, members in groups.items():
         for member in members:
             if owner.setdefault(member, group) != group:
                 section.problem(group, f"has '{member}', which is in '{owner[member]}' too. A label has one group.")
-    return groups, section
+    return groups, tuple(about), section
 
 
 def _labels(top: Section, grouping: Mapping[str, tuple[str, ...]]) -> list[Label]:
@@ -252,6 +275,21 @@ def _splits(top: Section, path: Path, project: Project) -> dict[str, Path]:
             if (problem := _file_problem(splits[name], text, project)) is not None:
                 section.problem(name, problem)
     return splits
+
+
+def _locked(top: Section, splits: Mapping[str, Path], problems: Problems) -> tuple[str, ...]:
+    """Read which splits are locked; where the file does not say it, those that are called as in `LOCKED_NAMES`."""
+    names = top.texts("locked")
+    if names is None:
+        default = "dev" if "dev" in splits else next(iter(splits), None)
+        return tuple(name for name in splits if name.casefold() in LOCKED_NAMES and name != default)
+    node = top.node.value["locked"]
+    for name, item in zip(names, node.value if isinstance(node.value, list) else [node], strict=True):
+        if splits and name not in splits:
+            problems.add(f"'locked' has '{name}', which is no split.{did_you_mean(name, splits)}", item.line)
+    if splits and set(splits) <= set(names):
+        top.problem("locked", f"must leave a split to try prompts on, but locks {listing(splits)}.")
+    return tuple(dict.fromkeys(names))
 
 
 def _file_problem(file: Path, text: str, project: Project) -> str | None:

@@ -1,4 +1,4 @@
-"""Shots that are nearest by the vectors of a server's embedding model: asked for once, then taken from the cache."""
+"""Shots and labels that are nearest by the vectors of a server's embedding model: asked for once, then from the cache."""
 
 from __future__ import annotations
 
@@ -6,16 +6,19 @@ import asyncio
 import base64
 import json
 from array import array
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from harness.cache import Cache
 from harness.clients import Server, connect
 from harness.errors import ModelError
 from harness.identity import call_key
-from harness.neighbours import input_text, nearest_vectors
-from harness.planning import choosing, with_nearest, with_stand_ins
+from harness.labelspace import LabelSpace
+from harness.neighbours import input_text, label_text, nearest_vectors
+from harness.planning import choosing, offering, with_nearest, with_offered, with_stand_ins
 from harness.project import Project
 from harness.prompt import Pass, Prompt
 from harness.records import Completion, Sample
@@ -27,53 +30,85 @@ BATCH = 64
 Vector = Sequence[float]
 
 
-def with_embedded_shots(
+@dataclass(frozen=True, slots=True)
+class _Choice:
+    """What a pass chooses for each sample by embeddings.
+
+    Attributes:
+        model: The server's embedding model.
+        k: How many.
+        pool: The texts to choose from.
+        apply: Takes the samples and the positions that were chosen for each; returns the samples with them.
+    """
+
+    asker: Pass
+    model: str
+    k: int
+    pool: Sequence[str]
+    apply: Callable[[Sequence[Sample], Sequence[Sequence[int]]], tuple[Sample, ...]]
+
+
+def _choices(prompt: Prompt, space: LabelSpace) -> Iterator[_Choice]:
+    for each, shots, how in choosing(prompt, "embeddings"):
+        pool = [input_text(shot) for shot in shots.samples]
+        yield _Choice(each, str(how.model), how.k, pool, partial(with_nearest, each, shots))
+    for each, offer in offering(prompt, "embeddings"):
+        pool = [label_text(label) for label in space.only(each.inside(space))]
+        yield _Choice(each, str(offer.model), offer.k, pool, partial(with_offered, each, space))
+
+
+def with_embedded(
     prompt: Prompt,
+    space: LabelSpace,
     samples: Sequence[Sample],
     project: Project,
     *,
     use_cache: bool = True,
     warn: Callable[[str], None] = lambda _: None,
 ) -> tuple[Sample, ...]:
-    """Return the samples with the shots that each pass chooses for them by embeddings; what the cache lacks is asked for.
+    """Return the samples with the shots and candidates that embeddings choose; what the cache lacks is asked for.
 
     Raises:
         ModelError: The server has no such model, or gives no vectors.
     """
-    for each, shots, how in choosing(prompt, "embeddings"):
-        pool = [input_text(shot) for shot in shots.samples]
-        texts = [input_text(sample) for sample in samples]
+    texts = [input_text(sample) for sample in samples]
+    for choice in _choices(prompt, space):
         with Cache(project.cache if use_cache else None, warn) as cache:
-            vectors = _run(_asked(each, str(how.model), dict.fromkeys([*pool, *texts]), project, cache))
+            wanted = dict.fromkeys([*choice.pool, *texts])
+            vectors = _run(_asked(choice.asker, choice.model, wanted, project, cache))
         if len({len(vector) for vector in vectors.values()}) > 1:
-            raise ModelError(f"model {how.model}: its vectors are not as long as those in the cache. Type: --no-cache")
-        chosen = nearest_vectors([vectors[text] for text in pool], [vectors[text] for text in texts], how.k)
-        samples = with_nearest(each, shots, samples, chosen)
+            raise ModelError(
+                f"model {choice.model}: its vectors are not as long as those in the cache. Type: --no-cache"
+            )
+        samples = _chosen(choice, samples, vectors)
     return tuple(samples)
 
 
-def with_expected_shots(
-    prompt: Prompt, samples: Sequence[Sample], project: Project, *, use_cache: bool = True
+def with_expected(
+    prompt: Prompt, space: LabelSpace, samples: Sequence[Sample], project: Project, *, use_cache: bool = True
 ) -> tuple[tuple[Sample, ...], int]:
-    """Return the samples with their shots, as far as that is known without a call, and how many vectors must be asked for.
+    """Return the samples with their shots and candidates, as far as these are known, and how many vectors are missing.
 
-    Where vectors are missing in the cache, the first shots of the pool stand in.
+    Where vectors are missing in the cache, the first of the pool stand in. No call is made.
     """
     missing: list[str] = []
-    for each, shots, how in choosing(prompt, "embeddings"):
-        pool = [input_text(shot) for shot in shots.samples]
-        texts = [input_text(sample) for sample in samples]
-        client = connect(each.model, project.settings)
-        keys = {text: _key(client, str(how.model), text) for text in dict.fromkeys([*pool, *texts])}
+    texts = [input_text(sample) for sample in samples]
+    for choice in _choices(prompt, space):
+        client = connect(choice.asker.model, project.settings)
+        keys = {text: _key(client, choice.model, text) for text in dict.fromkeys([*choice.pool, *texts])}
         with Cache(project.cache if use_cache and project.cache.exists() else None, lambda _: None) as cache:
             known = {text: _kept(cache, key) for text, key in keys.items()}
         vectors = {text: vector for text, vector in known.items() if vector is not None}
         missing += [key for text, key in keys.items() if text not in vectors]
         if len(vectors) == len(known):
-            chosen = nearest_vectors([vectors[text] for text in pool], [vectors[text] for text in texts], how.k)
-            samples = with_nearest(each, shots, samples, chosen)
+            samples = _chosen(choice, samples, vectors)
     # Without a cache every pass asks for its own; else the second one finds what the first one asked for.
-    return with_stand_ins(prompt, samples), len(set(missing) if use_cache else missing)
+    return with_stand_ins(prompt, space, samples), len(set(missing) if use_cache else missing)
+
+
+def _chosen(choice: _Choice, samples: Sequence[Sample], vectors: Mapping[str, Vector]) -> tuple[Sample, ...]:
+    pool, own = [vectors[text] for text in choice.pool], [vectors[input_text(sample)] for sample in samples]
+    return choice.apply(samples, nearest_vectors(pool, own, choice.k))
 
 
 async def _asked(

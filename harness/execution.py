@@ -16,9 +16,10 @@ from harness.cache import Cache
 from harness.clients import Client, connect
 from harness.completionlog import Slot, StoredCompletion
 from harness.constraining import Constraining, ignored
-from harness.embeddings import with_embedded_shots, with_expected_shots
+from harness.embeddings import with_embedded, with_expected
 from harness.errors import EXIT_INTERRUPTED, DataError, HarnessError
 from harness.identity import call_key, gold_hash, inputs_hash, space_hash
+from harness.narrowing import answer_space
 from harness.parsing import read
 from harness.planning import Plan
 from harness.predict import predict
@@ -66,7 +67,7 @@ class Outlook:
 
 def foresee(plan: Plan, project: Project, *, use_cache: bool = True) -> Outlook:
     """Return what a run would do, without a call."""
-    samples, embeddings = with_expected_shots(plan.prompt, plan.samples, project, use_cache=use_cache)
+    samples, embeddings = with_expected(plan.prompt, plan.space, plan.samples, project, use_cache=use_cache)
     plan = replace(plan, samples=samples)
     clients = _clients(plan.prompt, project)
     seen: set[str] = set()
@@ -119,7 +120,7 @@ def start(
         HarnessError: The model or the disk cannot be used; what was answered is kept and can be resumed.
         InterruptedRun: Ctrl-C.
     """
-    samples = with_embedded_shots(plan.prompt, plan.samples, project, use_cache=use_cache, warn=warn)
+    samples = with_embedded(plan.prompt, plan.space, plan.samples, project, use_cache=use_cache, warn=warn)
     plan = replace(plan, samples=samples)
     clients = _clients(plan.prompt, project)
     with create_run(project.runs, _manifest(plan, clients, project), plan.samples) as writer:
@@ -179,12 +180,13 @@ def _failed_slots(run: StoredRun, kinds: frozenset[FailureKind]) -> dict[Slot, F
         return {}
     failed = {(each.sample, each.repeat) for each in run.predictions if each.failed}
     passes = {each.name: each for each in run.manifest.prompt.passes}
-    spaces = {(each.name, unit.name): unit.space for each in passes.values() for unit in each.units(run.manifest.space)}
+    samples = {sample.id: sample for sample in run.samples}
     found: dict[Slot, FailureKind] = {}
     for slot, stored in run.log.latest.items():
         sample, name, unit, draw = slot
         if (sample, draw // passes[name].draws) in failed:
-            result = read(stored.completion, spaces[name, unit], passes[name].output)
+            within = answer_space(passes[name], unit, run.manifest.space, samples[sample])
+            result = read(stored.completion, within, passes[name].output)
             if isinstance(result, ParseFailure) and result.kind in kinds:
                 found[slot] = result.kind
     return found
@@ -280,7 +282,8 @@ class _Execution:
             raise
         self._derive(predictions)
         manifest = self.writer.manifest
-        for warning in ignored(manifest.prompt, manifest.space, manifest.constrained, self.writer.latest):
+        samples, latest = self.writer.samples, self.writer.latest
+        for warning in ignored(manifest.prompt, manifest.space, samples, manifest.constrained, latest):
             self.warn(warning)
         failed_calls = any(each.completion.status == "error" for each in self.writer.latest.values())
         self._end("incomplete" if failed_calls else "complete")

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 NONE_WORD = "none"
 """How the empty label set is written, unless the output format says otherwise. No label may be called so."""
 
+MOST_PARTS = 4096
+"""Label spaces of some of the labels that are kept at a time: as many as there are units, but candidates are endless."""
+
 FieldType = Literal["choice", "text", "bool"]
 TextMatch = Literal["exact", "normalized"]
 
@@ -60,6 +63,7 @@ class Group:
 
     name: str
     labels: tuple[Label, ...]
+    description: str = ""
 
     def __str__(self) -> str:
         return self.name
@@ -93,12 +97,14 @@ class LabelSpace:
     Attributes:
         exclusive: Sets of labels of which a sample has one at most.
         implies: Pairs of labels: a sample that has the first has the second too.
+        about_groups: Pairs of a group and its description, for the groups that have one.
     """
 
     labels: tuple[Label, ...]
     fields: tuple[Field, ...] = ()
     exclusive: tuple[tuple[str, ...], ...] = ()
     implies: tuple[tuple[str, str], ...] = ()
+    about_groups: tuple[tuple[str, str], ...] = ()
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -125,6 +131,21 @@ class LabelSpace:
                 grouped.setdefault(label.group, []).append(label.name)
         return {group: tuple(names) for group, names in grouped.items()}
 
+    @cached_property
+    def group_of(self) -> Mapping[str, str]:
+        """Group by label name; labels without a group are not in it."""
+        return {label.name: label.group for label in self.labels if label.group is not None}
+
+    @cached_property
+    def as_groups(self) -> LabelSpace:
+        """The label space whose labels are the groups of this one: what a pass that chooses among groups answers with."""
+        about = dict(self.about_groups)
+        return LabelSpace(tuple(Label(group, about.get(group, "")) for group in self.groups), self.fields)
+
+    def group(self, name: str, labels: tuple[Label, ...]) -> Group:
+        """Return some labels of a group as that group."""
+        return Group(name, labels, dict(self.about_groups).get(name, ""))
+
     def only(self, names: Iterable[str]) -> LabelSpace:
         """Return the label space of some of the labels, in the same order; the fields stay, the rules do not.
 
@@ -135,7 +156,10 @@ class LabelSpace:
             return self
         if kept not in self._parts:
             chosen = frozenset(kept)
-            self._parts[kept] = LabelSpace(tuple(label for label in self.labels if label.name in chosen), self.fields)
+            if len(self._parts) >= MOST_PARTS:
+                self._parts.clear()
+            labels = tuple(label for label in self.labels if label.name in chosen)
+            self._parts[kept] = LabelSpace(labels, self.fields, about_groups=self.about_groups)
         return self._parts[kept]
 
     @cached_property
@@ -182,6 +206,7 @@ class LabelSpace:
             "fields": [asdict(each) for each in self.fields],
             **({"exclusive": [list(names) for names in self.exclusive]} if self.exclusive else {}),
             **({"implies": [list(pair) for pair in self.implies]} if self.implies else {}),
+            **({"about_groups": [list(pair) for pair in self.about_groups]} if self.about_groups else {}),
         }
 
     @classmethod
@@ -192,4 +217,5 @@ class LabelSpace:
             tuple(Field(**{**row, "values": tuple(row["values"])}) for row in data["fields"]),
             tuple(tuple(names) for names in data.get("exclusive", ())),
             tuple((name, other) for name, other in data.get("implies", ())),
+            tuple((name, about) for name, about in data.get("about_groups", ())),
         )

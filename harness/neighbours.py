@@ -1,4 +1,4 @@
-"""Which texts are near to one another: the nearest shots of a sample, and samples that nearly are a shot. Pure.
+"""Which texts are near to one another: the nearest shots and labels of a sample, and samples that nearly are a shot. Pure.
 
 Texts are compared by the cosine of their TF-IDF vectors over character n-grams within words: 3 to 5 characters, which
 endings, typing errors and scripts without spaces leave largely alone. On the reviews set the nearest text shares more
@@ -14,7 +14,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from harness.labelspace import normalize
+from harness.labelspace import Label, normalize
 from harness.records import Sample
 
 if TYPE_CHECKING:
@@ -37,6 +37,11 @@ def input_text(sample: Sample) -> str:
     """Return what a sample is compared by: its text; without one all its input columns, one a line."""
     text = sample.inputs.get("text")
     return text if isinstance(text, str) else "\n".join(str(value) for _, value in sorted(sample.inputs.items()))
+
+
+def label_text(label: Label) -> str:
+    """Return what a label is compared by: its name, its other names and its description."""
+    return "\n".join([label.name, *label.aliases, label.description])
 
 
 def nearest(pool: Sequence[str], texts: Sequence[str], k: int) -> list[list[int]]:

@@ -8,9 +8,9 @@ from dataclasses import dataclass, replace
 from harness.errors import DataError, listing
 from harness.identity import content
 from harness.labelspace import LabelSpace
-from harness.neighbours import input_text, near_duplicates, nearest
+from harness.neighbours import input_text, label_text, near_duplicates, nearest
 from harness.predict import predict
-from harness.prompt import Pass, Prompt
+from harness.prompt import Candidates, Pass, Prompt
 from harness.promptfile import Task
 from harness.records import Sample
 from harness.selection import Selection, select
@@ -26,6 +26,7 @@ class Plan:
         samples: Already chosen; those shots that depend on the sample are chosen too, but for those by embeddings.
         split: Name of the split, or where unlabelled samples came from.
         warnings: What a person should know before it runs.
+        locked: Whether the split is locked, so that to run it is a look: see `harness.holdout`.
     """
 
     prompt: Prompt
@@ -38,6 +39,7 @@ class Plan:
     repeats: int = 1
     tag: str | None = None
     warnings: tuple[str, ...] = ()
+    locked: bool = False
 
     @property
     def seeds(self) -> dict[str, int]:
@@ -65,12 +67,13 @@ def plan_run(task: Task, split: str | None, selection: Selection, repeats: int, 
         )
     prompt, space = task.prompt, task.dataset.space
     refuse_leaks(prompt, labelled)
-    samples = with_shots(prompt, labelled)
+    samples = with_candidates(prompt, space, with_shots(prompt, labelled))
     _try_templates(prompt, space, samples)
     name = split or task.dataset.default_split
     default = name == task.dataset.default_split
     warnings = (*near_leaks(prompt, labelled), *vain_votes(prompt))
-    return Plan(prompt, space, task.dataset.name, samples, name, default, selection, repeats, tag, warnings)
+    locked = name in task.dataset.locked
+    return Plan(prompt, space, task.dataset.name, samples, name, default, selection, repeats, tag, warnings, locked)
 
 
 def plan_labels(task: Task, selection: Selection) -> Plan:
@@ -82,6 +85,7 @@ def plan_labels(task: Task, selection: Selection) -> Plan:
         DataError: Nothing is left, or the first pass's template fails on a sample.
     """
     chosen = with_shots(task.prompt, select(task.samples.samples, selection))
+    chosen = with_candidates(task.prompt, task.dataset.space, chosen)
     _try_templates(task.prompt, task.dataset.space, chosen)
     split = f"{FILE_SPLIT}{task.samples.path.name}"
     return Plan(
@@ -160,18 +164,48 @@ def with_nearest(
     )
 
 
-def with_stand_ins(prompt: Prompt, samples: Sequence[Sample]) -> tuple[Sample, ...]:
-    """Return the samples with the first shots of the pool wherever those by embeddings are not chosen yet.
+def with_candidates(prompt: Prompt, space: LabelSpace, samples: Sequence[Sample]) -> tuple[Sample, ...]:
+    """Return the samples with the labels that each pass chooses for them by TF-IDF; those by embeddings need a server."""
+    for each, how in offering(prompt, "tfidf"):
+        pool = [label_text(label) for label in space.only(each.inside(space))]
+        chosen = nearest(pool, [input_text(one) for one in samples], how.k)
+        samples = with_offered(each, space, samples, chosen)
+    return tuple(samples)
+
+
+def offering(prompt: Prompt, by: str) -> Iterator[tuple[Pass, Candidates]]:
+    """Yield the passes that choose labels for each sample in this way, and how they choose."""
+    for each in prompt.passes:
+        if each.candidates is not None and each.candidates.by == by:
+            yield each, each.candidates
+
+
+def with_offered(
+    each: Pass, space: LabelSpace, samples: Sequence[Sample], chosen: Sequence[Sequence[int]]
+) -> tuple[Sample, ...]:
+    """Return the samples with the candidates of a pass, given by their positions in its scope."""
+    inside = each.inside(space)
+    return tuple(
+        replace(sample, candidates={**sample.candidates, each.name: tuple(inside[at] for at in sorted(positions))})
+        for sample, positions in zip(samples, chosen, strict=True)
+    )
+
+
+def with_stand_ins(prompt: Prompt, space: LabelSpace, samples: Sequence[Sample]) -> tuple[Sample, ...]:
+    """Return the samples with the first shots of the pool, and labels of the scope, that embeddings did not choose yet.
 
     They stand in where nothing may be asked yet: to try templates, and to estimate.
     """
     for each, shots, how in choosing(prompt, "embeddings"):
         first = {each.name: tuple(shot.id for shot in shots.samples[: how.k])}
         samples = [replace(sample, shots={**first, **sample.shots}) for sample in samples]
+    for each, offer in offering(prompt, "embeddings"):
+        names = {each.name: each.inside(space)[: offer.k]}
+        samples = [replace(sample, candidates={**names, **sample.candidates}) for sample in samples]
     return tuple(samples)
 
 
 def _try_templates(prompt: Prompt, space: LabelSpace, samples: Sequence[Sample]) -> None:
     """Render every sample's first pass: a template that fails on a sample fails here, unpaid."""
-    for sample in with_stand_ins(prompt, samples):
+    for sample in with_stand_ins(prompt, space, samples):
         next(predict(prompt, space, sample))

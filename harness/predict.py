@@ -6,21 +6,20 @@ code answers from a model (runner) and from stored completions (`harness score`)
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from harness.errors import DataError, listing
+from harness.errors import DataError
 from harness.labelspace import LabelSpace
+from harness.merging import Reasons, Result, choose, merge
+from harness.narrowing import asked_units
 from harness.parsing import FORMATS, read
 from harness.prompt import Pass, Prompt, Unit
-from harness.records import Answer, Call, Completion, FailureKind, ParseFailure, Prediction, Sample
-from harness.rendering import answer_context, base_context, render_call, runs_now
+from harness.records import Answer, Call, Completion, Prediction, Sample
+from harness.rendering import Said, answer_context, base_context, render_call, runs_now
 from harness.template import TemplateError
 from harness.voting import voted
-
-Reasons = Mapping[str, tuple[FailureKind, str]]
-"""By unanswered cell the failure that left it so and its words, the latest failure last."""
 
 Asking = Generator[list[Call], list[Completion], Prediction]
 """Yields the calls of one pass, is sent their completions in the same order, returns the prediction."""
@@ -32,15 +31,62 @@ class Reading:
 
     Attributes:
         space: Label space to read with; it has the same labels as the one that was asked with.
-        passes: By name, the pass whose output, scope and way of voting count.
+        passes: By name, the pass whose output, scope, merge rule and way of voting count.
+        without: Names of passes that are left out, as if they had not been asked.
     """
 
     space: LabelSpace
     passes: Mapping[str, Pass] = field(default_factory=dict)
+    without: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What one pass did to one sample; a pass that asked nothing has none.
+
+    Attributes:
+        name: The pass.
+        context: What its templates and its `when` saw.
+        units: What its calls were about.
+        calls: Its calls, `Pass.draws` of them a unit.
+        completions: What came back for them, in the same order.
+        results: What was read for each unit.
+        before: What held before.
+        after: What holds now.
+        closed: The labels that it closed to later passes: of groups that it did not choose, or could not.
+    """
+
+    name: str
+    context: Mapping[str, Any]
+    units: tuple[Unit, ...]
+    calls: tuple[Call, ...]
+    completions: tuple[Completion, ...]
+    results: tuple[Result, ...]
+    before: Prediction
+    after: Prediction
+    closed: frozenset[str]
+
+    def groups(self, space: LabelSpace) -> tuple[str, ...]:
+        """Return the groups of which labels were asked about and are open: for a gate those that it chose."""
+        return _open_groups(self.units, self.closed, space)
+
+
+@dataclass(frozen=True, slots=True)
+class _State:
+    """What holds for a sample between two passes."""
+
+    said: Prediction
+    reasons: Reasons
+    closed: frozenset[str] = frozenset()
 
 
 def predict(
-    prompt: Prompt, space: LabelSpace, sample: Sample, repeat: int = 0, reading: Reading | None = None
+    prompt: Prompt,
+    space: LabelSpace,
+    sample: Sample,
+    repeat: int = 0,
+    reading: Reading | None = None,
+    watch: Callable[[Step], None] | None = None,
 ) -> Asking:
     """Take one sample through the passes.
 
@@ -50,41 +96,75 @@ def predict(
         sample: Its gold is never looked at.
         repeat: Which repeat the calls belong to.
         reading: How to read the answers; default: as the prompt says.
+        watch: Told what each pass did.
 
     Raises:
         DataError: A template or `when` fails on this sample.
     """
     reading = reading or Reading(space)
     readers = [reading.passes.get(each.name, each) for each in prompt.passes]
-    said = Prediction(
-        sample.id,
-        frozenset(),
-        unanswered=frozenset(space.names),
-        asked_fields=tuple(dict.fromkeys(name for reader in readers for name in reader.output.fields)),
-        repeat=repeat,
-    )
-    earlier: dict[str, tuple[Prediction, str]] = {}
-    reasons: Reasons = {}
+    fields = tuple(dict.fromkeys(name for reader in readers for name in reader.output.fields))
+    nobody = Prediction(sample.id, frozenset(), unanswered=frozenset(space.names), asked_fields=fields, repeat=repeat)
+    state = _State(nobody, {})
+    earlier: dict[str, Said] = {}
     base = base_context(sample, space, prompt.variables)
     for each, reader in zip(prompt.passes, readers, strict=True):
-        context = {**base, **answer_context(said, earlier, space)} if earlier else base
+        context = {**base, **answer_context(state.said, earlier, space)} if earlier else base
         raw = ""
-        if _runs(each, prompt, sample, context):
-            units = each.units(space)
+        runs = each.name not in reading.without and _runs(each, prompt, sample, context)
+        units = asked_units(each, space, sample, state.said, state.closed) if runs else ()
+        if units:
             calls = [
                 replace(call, draw=call.draw + vote)
                 for call in (_call(each, unit, prompt, space, sample, context, repeat) for unit in units)
                 for vote in range(each.draws)
             ]
             completions = yield calls
-            for at, unit in enumerate(units):
-                drawn = completions[at * each.draws : (at + 1) * each.draws]
-                within = reading.space.only(unit.space.names)
-                result = voted([read(one, within, reader.output) for one in drawn], reader.votes, within, reader.output)
-                said, reasons = merge(said, reasons, result, _cells(reader, unit, space))
+            results = tuple(_results(units, completions, reader, reading.space))
+            before, state = state, _merged(state, units, results, reader, sample, space)
             raw = "\n".join(completion.raw or "" for completion in completions)
-        earlier[each.name] = (said, raw)
-    return said
+            if watch is not None:
+                told = (tuple(calls), tuple(completions), results, before.said, state.said, state.closed)
+                watch(Step(each.name, context, units, *told))
+        earlier[each.name] = Said(state.said, raw, _open_groups(units, state.closed, space))
+    return state.said
+
+
+def _results(
+    units: tuple[Unit, ...], completions: list[Completion], reader: Pass, space: LabelSpace
+) -> Generator[Result, None, None]:
+    """Yield what is read for each unit: in one completion, or in several that vote."""
+    answered_with = reader.answer_space(space)
+    for at, unit in enumerate(units):
+        drawn = completions[at * reader.draws : (at + 1) * reader.draws]
+        within = answered_with.only(unit.space.names)
+        yield voted([read(one, within, reader.output) for one in drawn], reader.votes, within, reader.output)
+
+
+def _merged(
+    state: _State, units: tuple[Unit, ...], results: tuple[Result, ...], reader: Pass, sample: Sample, space: LabelSpace
+) -> _State:
+    """Return what holds after the answers of a pass."""
+    said, reasons, closed = state.said, state.reasons, state.closed
+    if reader.chooses_groups:
+        for unit, result in zip(units, results, strict=True):
+            said, reasons, left_out = choose(said, reasons, unit, result, space.group_of)
+            closed = (closed - frozenset(unit.labels)) | left_out
+        return _State(said, reasons, closed)
+    for unit, result in zip(units, results, strict=True):
+        said, reasons = merge(said, reasons, result, _cells(reader, unit, space), reader.how)
+    if reader.candidates is not None and any(isinstance(result, Answer) for result in results):
+        # What was not offered was not asked about: nobody said it, so it is absent, and what was said of it stands.
+        offered = frozenset(sample.candidates[reader.name])
+        never = (said.unanswered & frozenset(reader.inside(space))) - offered
+        said, reasons = merge(said, reasons, Answer(frozenset()), never)
+    return _State(said, reasons, closed)
+
+
+def _open_groups(units: tuple[Unit, ...], closed: frozenset[str], space: LabelSpace) -> tuple[str, ...]:
+    """Return the groups of which a pass was asked about labels that are open, in label-space order."""
+    asked = frozenset(name for unit in units for name in unit.labels) - closed
+    return tuple(group for group, names in space.groups.items() if not asked.isdisjoint(names))
 
 
 def _cells(each: Pass, unit: Unit, space: LabelSpace) -> frozenset[str]:
@@ -95,7 +175,8 @@ def _cells(each: Pass, unit: Unit, space: LabelSpace) -> frozenset[str]:
 
 def asks_by_label(each: Pass) -> bool:
     """Return whether the calls of a pass ask about certain labels; a text about the sample may name any."""
-    return each.per != "sample" or each.questions is not None or FORMATS[each.output.format].one_label
+    certain = each.per != "sample" or each.questions is not None or each.candidates is not None
+    return certain or FORMATS[each.output.format].one_label
 
 
 def _runs(each: Pass, prompt: Prompt, sample: Sample, context: Mapping[str, Any]) -> bool:
@@ -115,43 +196,3 @@ def _call(
     except TemplateError as error:
         where = f"{prompt.path or prompt.version}{f':{error.line}' if error.line else ''}"
         raise DataError(f"{where}: sample {sample.id}, pass {each.name}: {error.message}") from None
-
-
-def merge(
-    before: Prediction, reasons: Reasons, result: Answer | ParseFailure, scope: frozenset[str]
-) -> tuple[Prediction, Reasons]:
-    """Return what holds after an answer: it replaces the cells of its scope, and a failure changes no answered cell.
-
-    Args:
-        before: What held before.
-        reasons: Why cells are unanswered in it.
-        result: The answer.
-        scope: The cells that it is about.
-    """
-    if isinstance(result, ParseFailure):
-        answered, failed, why = frozenset[str](), before.unanswered & scope, (result.kind, result.why)
-        after = replace(before, off_list=before.off_list + result.off_list)
-    else:
-        refused = result.refused & scope
-        answered, failed = scope - refused, before.unanswered & refused
-        why = (FailureKind.REFUSAL, f"refused: {listing(sorted(refused))}")
-        after = replace(
-            before,
-            labels=(before.labels - answered) | (result.labels & answered),
-            unanswered=before.unanswered - answered,
-            probabilities=_replaced(before.probabilities, result.probabilities, answered),
-            mass=_replaced(before.mass, result.mass, answered),
-            off_list=before.off_list + result.off_list,
-            fields={**before.fields, **result.fields},
-            repaired=before.repaired or result.repaired,
-        )
-    left = {name: reason for name, reason in reasons.items() if name not in answered | failed}
-    left |= dict.fromkeys(sorted(failed), why)
-    kind, words = next(reversed(left.values()), (None, None))
-    return replace(after, failure=kind, why=words), left
-
-
-def _replaced(before: Mapping[str, float], new: Mapping[str, float], cells: frozenset[str]) -> dict[str, float]:
-    """Return the numbers of all cells, those of the answered ones from the new answer alone."""
-    kept = {name: value for name, value in before.items() if name not in cells}
-    return kept | {name: value for name, value in new.items() if name in cells}

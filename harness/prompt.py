@@ -10,7 +10,7 @@ from typing import Any, Literal
 from harness.identity import digest
 from harness.labelspace import LabelSpace
 from harness.parsing import FORMATS, Output
-from harness.shots import Shots
+from harness.shots import NearestBy, Shots
 
 Api = Literal["chat", "responses", "completions", "decisions", "systemone"]
 DECISION_APIS = frozenset({"decisions", "systemone"})
@@ -18,6 +18,10 @@ DECISION_APIS = frozenset({"decisions", "systemone"})
 
 Per = Literal["sample", "label", "group"]
 How = Literal["majority", "any", "all", "mean"]
+MergeHow = Literal["replace", "add", "remove", "union", "intersection", "confirm"]
+ANSWERING = frozenset[MergeHow]({"replace", "union", "intersection"})
+"""Merge rules by which a cell that nobody answered yet is answered, whatever the answer says of it."""
+
 ANSWER_LIMITS = ("max_tokens", "max_completion_tokens", "max_output_tokens")
 """What the APIs call the most tokens of an answer."""
 
@@ -117,13 +121,32 @@ class QuestionTemplates:
 
 
 @dataclass(frozen=True, slots=True)
+class Candidates:
+    """How a pass chooses the labels that a sample is asked about: those whose descriptions are nearest to its input text.
+
+    Attributes:
+        k: So many of the labels of its scope.
+        by: What nearness is measured with.
+        model: The server's embedding model, for "embeddings".
+    """
+
+    k: int
+    by: NearestBy = "tfidf"
+    model: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Pass:
     """One question to the model.
 
     Attributes:
         when: A Jinja expression over the answer so far; None means always.
         scope: Labels that the pass answers; empty means all.
+        how: How its answer is merged with what earlier passes said: see `harness.merging`.
         per: What one call is about: the sample, or one label or group of it.
+        chooses_groups: Whether its answer names groups instead of labels: a gate, by which later passes that ask by
+            group or by label ask about the labels of the chosen groups alone.
+        candidates: How the labels are chosen that a sample is asked about; None asks about all of the scope.
         votes: None asks once.
         questions: For decision APIs, else None.
     """
@@ -138,6 +161,9 @@ class Pass:
     per: Per = "sample"
     votes: Votes | None = None
     questions: QuestionTemplates | None = None
+    how: MergeHow = "replace"
+    chooses_groups: bool = False
+    candidates: Candidates | None = None
 
     @property
     def draws(self) -> int:
@@ -155,9 +181,22 @@ class Pass:
             or (written.weigh is not None and self.model.asks_logprobs)
         )
 
+    def answer_space(self, space: LabelSpace) -> LabelSpace:
+        """Return what its answers name: the labels, or for a gate the groups."""
+        return space.as_groups if self.chooses_groups else space
+
+    def inside(self, space: LabelSpace) -> tuple[str, ...]:
+        """Return the labels of its scope, in label-space order."""
+        return space.names if not self.scope else tuple(space.ordered(set(self.scope)))
+
     def units(self, space: LabelSpace) -> tuple[Unit, ...]:
-        """Return what its calls for one sample are about, in label-space order."""
-        inside = space.names if not self.scope else tuple(space.ordered(set(self.scope)))
+        """Return what its calls for one sample are about at most, in label-space order.
+
+        What a certain sample is asked about can be less: see `harness.narrowing`.
+        """
+        inside = self.inside(space)
+        if self.chooses_groups:
+            return tuple(_gate_units(inside, space, self.per))
         if self.per == "label":
             return tuple(Unit(name, (name,), space.only([name])) for name in inside)
         if self.per == "group":
@@ -175,13 +214,24 @@ class Unit:
 
     Attributes:
         name: "" for the sample, else the label or group.
-        labels: The cells that its answer fills.
-        space: The label space that its answer is read with.
+        labels: The cells that its answer fills or, for a gate, leaves to later passes.
+        space: The label space that its answer is read with; for a gate, that of the groups.
     """
 
     name: str
     labels: tuple[str, ...]
     space: LabelSpace
+
+
+def _gate_units(names: tuple[str, ...], space: LabelSpace, per: Per) -> Iterator[Unit]:
+    """Yield what a gate is asked: about all groups of some labels in one call, or about each in one of its own."""
+    members = {group: [name for name in of if name in set(names)] for group, of in space.groups.items()}
+    asked = {group: tuple(of) for group, of in members.items() if of}
+    if per == "group":
+        yield from (Unit(group, of, space.as_groups.only([group])) for group, of in asked.items())
+    else:
+        grouped = {name for of in asked.values() for name in of}
+        yield Unit("", tuple(name for name in names if name in grouped), space.as_groups.only(asked))
 
 
 def _question_units(names: tuple[str, ...], space: LabelSpace, n_fields: int) -> Iterator[Unit]:
@@ -314,6 +364,12 @@ def _said_json(each: Pass) -> dict[str, Any]:
         said["votes"] = {"k": each.votes.k, "how": each.votes.how}
     if each.questions is not None:
         said["questions"] = {"label": each.questions.label.source, "field": each.questions.field.source}
+    if each.how != "replace":
+        said["how"] = each.how
+    if each.chooses_groups:
+        said["choose"] = "groups"
+    if each.candidates is not None:
+        said["candidates"] = asdict(each.candidates)
     return said
 
 
@@ -335,6 +391,9 @@ def _pass_from_json(row: Mapping[str, Any]) -> Pass:
         per=row.get("per", "sample"),
         votes=Votes(**row["votes"]) if "votes" in row else None,
         questions=_questions_from_json(row.get("questions")),
+        how=row.get("how", "replace"),
+        chooses_groups=row.get("choose") == "groups",
+        candidates=Candidates(**row["candidates"]) if "candidates" in row else None,
     )
 
 
@@ -348,7 +407,10 @@ def templates_of(passes: Iterable[Pass]) -> Iterator[MessageTemplate]:
 
 
 def without_answer(passes: Iterable[Pass], space: LabelSpace) -> list[str]:
-    """Return the labels that no pass without a `when` answers: their cells could stay unanswered without a failure."""
-    always = [each for each in passes if each.when is None]
+    """Return the labels that no pass without a `when` answers: their cells could stay unanswered without a failure.
+
+    A gate answers none by itself, nor does a pass whose merge rule only adds to an answer or takes from it.
+    """
+    always = [each for each in passes if each.when is None and not each.chooses_groups and each.how in ANSWERING]
     answered = {name for each in always for name in each.scope or space.names}
     return [name for name in space.names if name not in answered]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from harness.dataset import Dataset, load_dataset
 from harness.errors import DataError, Problems, did_you_mean, listing
@@ -13,13 +13,14 @@ from harness.includes import read_included
 from harness.labelspace import LabelSpace
 from harness.parsing import FORMATS
 from harness.project import Project
-from harness.prompt import DEFAULT_PASS, MessageTemplate, Model, Pass, Prompt, templates_of, without_answer
+from harness.prompt import DEFAULT_PASS, MergeHow, MessageTemplate, Model, Pass, Prompt, templates_of, without_answer
 from harness.promptmodel import model_problems, read_model, with_local_params
 from harness.promptnames import check_templates
 from harness.promptoutput import (
     SaidOutput,
     default_output,
     impossible,
+    read_candidates,
     read_output,
     read_per,
     read_questions,
@@ -197,7 +198,7 @@ class _PromptFile:
         return _Said(read_model(section), None if named is None else named.told_line, read_output(section), file)
 
     def _passes(self, top: Section, listed: Node, said: _Said) -> tuple[Pass, ...]:
-        for key in ("template", "messages", "per", "votes", "question", "when", "merge"):
+        for key in ("template", "messages", "per", "choose", "candidates", "votes", "question", "when", "merge"):
             if top.take(key) is not None:
                 top.problem(key, "stands beside 'passes'. Move it into a pass.")
         if not isinstance(listed.value, list) or not listed.value:
@@ -232,12 +233,13 @@ class _PromptFile:
         if when is not None:
             self.when_lines[name] = section.node.value["when"].text_line
         scope: tuple[str, ...] = ()
+        how: MergeHow = "replace"
         if (merge := section.section("merge")) is not None:
             self.scope_lines[name] = merge.line
             scope = merge.texts("scope") or ()
-            merge.choice("how", ["replace"])
+            how = merge.choice("how", get_args(MergeHow)) or "replace"
             merge.finish()
-        return replace(self._pass(section, name, said), when=when, scope=scope)
+        return replace(self._pass(section, name, said), when=when, scope=scope, how=how)
 
     def _pass(self, section: Section, name: str, said: _Said) -> Pass:
         self.lines[name] = section.line
@@ -254,6 +256,8 @@ class _PromptFile:
             per=read_per(section),
             votes=read_votes(section),
             questions=read_questions(section, model),
+            chooses_groups=section.choice("choose", ["groups"]) is not None,
+            candidates=read_candidates(section),
         )
 
     def _model(self, said: Mapping[str, Any], line: int) -> Model:
@@ -301,7 +305,7 @@ class _PromptFile:
         pools = {key: read_pool(each, space) for key, each in files.items()}
         passes = []
         for each in prompt.passes:
-            wrong = FORMATS[each.output.format].check(each.output, space)
+            wrong = FORMATS[each.output.format].check(each.output, each.answer_space(space))
             self._check_scope(each, space)
             file = self.shot_files.get(each.name)
             pool = None if file is None else pools[id(file)]

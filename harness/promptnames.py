@@ -4,11 +4,21 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 
 from harness.errors import Problems, did_you_mean, listing
 from harness.labelspace import LabelSpace
 from harness.prompt import MessageTemplate, Pass, Prompt, templates_of
-from harness.rendering import ANSWER_NAMES, TASK_NAMES, UNIT_NAMES, WEIGHED_NAMES, columns_of, known_names, shot_turn
+from harness.rendering import (
+    ANSWER_NAMES,
+    TASK_NAMES,
+    UNIT_NAMES,
+    WEIGHED_NAMES,
+    columns_of,
+    known_names,
+    offers_candidates,
+    shot_turn,
+)
 from harness.template import TemplateError
 from harness.templatenames import check_expression, check_names, names_bound, names_used, reached
 
@@ -40,6 +50,8 @@ def check_templates(
         earlier = [one.name for one in before]
         known = known_names(each, before, columns=columns, variables=variables)
         sound = True
+        if offers_candidates(each):
+            _check_candidates(each, prompt.files, columns | variables, problems)
         for message, own in _templates(each):
             errors = [
                 *check_names(message.source, known | own, prompt.files),
@@ -56,6 +68,25 @@ def check_templates(
             found = check_expression(each.when, known - TASK_NAMES - UNIT_NAMES[each.per])
             for error in [*found, *_unknown_in_answers(f"{{{{{each.when}}}}}", earlier, labels)]:
                 problems.add(f"'when' of pass {each.name}: {_explained(error, hidden)}", when_lines[each.name])
+
+
+def _check_candidates(each: Pass, files: Mapping[str, str], others: frozenset[str], problems: Problems) -> None:
+    """Note a pass that chooses from candidates and does not show them, and names that they would hide."""
+    line = each.messages[0].line if each.messages else None
+    if "candidates" in others:
+        problems.add(
+            f"pass {each.name}: 'candidates' is what it chooses from, and a column or variable too. Rename that.", line
+        )
+    shown = {"candidates", "label", "groups"} if each.chooses_groups else {"candidates", "label"}
+    if each.chooses_groups and each.per == "group":
+        shown = {"group"}
+    used: set[str] = set()
+    for message in templates_of((each,)):
+        with suppress(TemplateError):  # told with the names
+            used |= set(names_used(message.source, files))
+    if used.isdisjoint(shown) and each.questions is None:
+        says = "{% for label in candidates %} … {% endfor %}" if each.per != "group" else "{{ group }}"
+        problems.add(f"pass {each.name}: its template must show what there is to choose from. Write: {says}", line)
 
 
 def unused_variables(prompts: Sequence[Prompt]) -> Iterator[str]:
@@ -97,6 +128,7 @@ def _reasons(space: LabelSpace) -> dict[str, str]:
         "confidence": no_scores,
         "label": "is there with 'per: label' alone.",
         "group": "is there with 'per: group' alone.",
+        "candidates": "is there with 'candidates' or 'choose: groups' alone.",
     }
 
 
@@ -168,6 +200,7 @@ def _check_shots(each: Pass, variables: frozenset[str], files: Mapping[str, str]
             problems.add(message, each.messages[0].line)
         return
     has = columns_of(shots) | variables | TASK_NAMES | UNIT_NAMES[each.per]
+    has |= {"candidates"} if offers_candidates(each) else set()
     for name, line in names_used(turn.source, files).items():
         if name not in has:
             problems.add(_shot_lacks(name), _line(turn, line))

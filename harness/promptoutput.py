@@ -8,13 +8,15 @@ from typing import Any, get_args
 
 from harness.clients.wires import WIRES
 from harness.errors import did_you_mean, listing
-from harness.labelspace import LabelSpace
+from harness.labelspace import NONE_WORD, LabelSpace, normalize
 from harness.parsing import FORMATS, Output
 from harness.parsing.constraints import constraint_problems
 from harness.parsing.formats import Constrain
 from harness.prompt import (
     DECISION_APIS,
+    LOCAL,
     MOST_QUESTIONS,
+    Candidates,
     How,
     MessageTemplate,
     Model,
@@ -38,6 +40,9 @@ CONSTRAINING = ("response_format", "grammar", "json_schema", "structured_outputs
 # Statements, because a predicate is one; of a choice the name says what is chosen.
 LABEL_QUESTION = 'The label "{{ label.name }}" applies{% if label.description %}: {{ label.description }}{% endif %}'
 FIELD_QUESTION = "{{ field.name }}{% if field.description %}: {{ field.description }}{% endif %}"
+
+CANDIDATES_BY = ("similar", "tfidf", "embeddings")
+"""What the nearness of a label's description to a text is measured with; "similar" leaves it to the harness: TF-IDF."""
 
 Contradiction = tuple[str, str]
 """The key of a pass, or of the top, that a problem is told at; and the problem."""
@@ -128,6 +133,23 @@ def read_votes(section: Section) -> Votes | None:
     return Votes(k or 2, how or "majority")
 
 
+def read_candidates(section: Section) -> Candidates | None:
+    """Return how a pass chooses the labels that a sample is asked about; None when it asks about all."""
+    details = section.section("candidates")
+    if details is None:
+        return None
+    k = details.integer("k", least=1)
+    if k is None and not details.has("k"):
+        details.problem("k", "is missing. Say how many labels a sample is asked about.")
+    by, model = details.choice("by", CANDIDATES_BY), details.text("model")
+    if by == "embeddings" and not details.has("model"):
+        details.problem("model", "is missing. Name the server's embedding model.")
+    if details.has("model") and by != "embeddings":
+        details.problem("model", "needs 'by: embeddings'. Take it out.")
+    details.finish()
+    return Candidates(k or 1, "embeddings" if by == "embeddings" else "tfidf", model)
+
+
 def read_questions(section: Section, model: Model) -> QuestionTemplates | None:
     """Return what a decision API is asked: `question`, a text about labels or a mapping; None for every other API."""
     node = section.take("question")
@@ -182,6 +204,7 @@ def unreadable_units(each: Pass, space: LabelSpace) -> Iterator[str]:
 def impossible(each: Pass, space: LabelSpace) -> Iterator[Contradiction]:
     """Yield what cannot go together in a pass, for this label space: the key that it is told at, and the message."""
     yield from _impossible_units(each, space)
+    yield from _impossible_choices(each, space)
     if each.model.api in DECISION_APIS:
         yield from _impossible_decisions(each)
     elif each.output.format == DECISIONS:
@@ -228,6 +251,53 @@ def _decides_by_probability(each: Pass) -> bool:
     return replace(each, votes=None).gives_probabilities or (each.votes is not None and each.votes.how == "mean")
 
 
+def _asks_of_one(each: Pass) -> bool:
+    return FORMATS[each.output.format].one_label
+
+
+def _impossible_choices(each: Pass, space: LabelSpace) -> Iterator[Contradiction]:
+    """Yield what is wrong with a pass that chooses groups, or that is asked about candidates."""
+    inside = each.inside(space) if all(name in space.index for name in each.scope) else ()
+    if each.chooses_groups:
+        yield from _impossible_gate(each, space, inside)
+    if each.candidates is None:
+        return
+    if each.per == "group":
+        yield "candidates", "and 'per: group' exclude each other: a group is asked about whole. Take one of them out."
+    if inside and each.candidates.k >= len(inside):
+        told = f"must choose fewer labels than the {len(inside)} that the pass asks about, got k {each.candidates.k}."
+        yield "candidates", f"{told} Take it out, or lower k."
+    if each.candidates.by == "embeddings" and each.model.name.startswith(LOCAL):
+        yield (
+            "candidates",
+            f"'by: embeddings' needs a server with embeddings, and {each.model.name} has none. Say tfidf.",
+        )
+
+
+def _impossible_gate(each: Pass, space: LabelSpace, inside: tuple[str, ...]) -> Iterator[Contradiction]:
+    if not space.groups:
+        yield "choose", "'choose: groups' needs 'groups' in the dataset, and it has none."
+        return
+    if lone := [name for name in inside if name not in space.group_of]:
+        why = "needs a group for every label that the pass is about, but these have none"
+        yield "choose", f"'choose: groups' {why}: {listing(lone, 5)}. Give them one, or narrow 'merge.scope'."
+    if each.per == "label":
+        yield "per", "'choose: groups' asks about groups. Use 'per: group', or take 'per' out for one call a sample."
+    elif each.per == "sample" and _asks_of_one(each) and len(space.groups) != 1:
+        yield "output", f"format {each.output.format} answers for one group. Add: per: group"
+    if each.how != "replace":
+        yield "merge", f"'how: {each.how}' merges labels, and this pass chooses groups. Take it out."
+    if each.candidates is not None:
+        yield "candidates", "are labels, and this pass chooses groups. Take it out."
+    spellings: dict[str, str] = {}
+    for group in space.groups:
+        other = spellings.setdefault(normalize(group), group)
+        if other != group:
+            yield "choose", f"the groups '{other}' and '{group}' are spelled alike, so an answer could mean either."
+    if NONE_WORD in spellings:
+        yield "choose", f"a group is called '{NONE_WORD}', which is how the empty set is written. Rename it."
+
+
 def _impossible_units(each: Pass, space: LabelSpace) -> Iterator[Contradiction]:
     inside = each.scope or space.names
     if each.per != "sample" and each.output.fields:
@@ -237,13 +307,13 @@ def _impossible_units(each: Pass, space: LabelSpace) -> Iterator[Contradiction]:
         grouped = {name for names in space.groups.values() for name in names}
         if lone := [name for name in inside if name in space.index and name not in grouped]:
             yield "per", f"'per: group' needs a group for every label, but these have none: {listing(lone, 5)}."
-    elif each.per == "sample" and FORMATS[each.output.format].one_label and len(inside) != 1:
+    elif each.per == "sample" and not each.chooses_groups and _asks_of_one(each) and len(inside) != 1:
         why = (
             f"format {each.output.format} answers for one label, and this pass asks about {len(inside)}. "
             "Add: per: label"
         )
         yield "output", why
-    if each.per == "group" and FORMATS[each.output.format].one_label:
+    if each.per == "group" and _asks_of_one(each) and not each.chooses_groups:
         yield "per", f"format {each.output.format} answers for one label. Use 'per: label' instead of 'per: group'."
 
 

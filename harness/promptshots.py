@@ -130,7 +130,7 @@ def check_shots(each: Pass, file: ShotFile, space: LabelSpace) -> None:
     for shot in shots:
         try:
             for unit in each.units(space):
-                shot_answer(shot, each, unit)
+                shot_answer(shot, each, unit, space)
         except ValueError as error:
             file.section.problem("from", f"format {each.output.format} cannot write shot {shot.id}: {error}")
 

@@ -112,6 +112,8 @@ class Sample:
         labels: The gold labels; None means unlabelled (never scored), the empty set means none of them.
         fields: The gold fields by name; a field that the row does not have is absent here and is not scored.
         shots: By the name of a pass that chooses shots for each sample, the ids of those that were chosen for this one.
+        candidates: By the name of a pass that chooses labels for each sample, those that were chosen for this one, in
+            label-space order.
     """
 
     id: str
@@ -119,13 +121,18 @@ class Sample:
     labels: frozenset[str] | None = None
     fields: Mapping[str, GoldField] = field(default_factory=dict)
     shots: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    candidates: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         """Return the sample as plain values; `from_json` is the way back."""
         labels = None if self.labels is None else sorted(self.labels)
         fields = {name: list(gold) if isinstance(gold, tuple) else gold for name, gold in self.fields.items()}
-        shots = {"shots": {name: list(ids) for name, ids in self.shots.items()}} if self.shots else {}
-        return {"id": self.id, "inputs": dict(self.inputs), "labels": labels, "fields": fields, **shots}
+        chosen = {
+            what: {name: list(of) for name, of in by_pass.items()}
+            for what, by_pass in (("shots", self.shots), ("candidates", self.candidates))
+            if by_pass
+        }
+        return {"id": self.id, "inputs": dict(self.inputs), "labels": labels, "fields": fields, **chosen}
 
     @classmethod
     def from_json(cls, row: Mapping[str, Any], shared: Shared | None = None) -> Sample:
@@ -133,7 +140,8 @@ class Sample:
         labels = None if row["labels"] is None else (shared or Shared()).labels(row["labels"])
         fields = {name: tuple(gold) if isinstance(gold, list) else gold for name, gold in row["fields"].items()}
         shots = {name: tuple(ids) for name, ids in row.get("shots", {}).items()}
-        return cls(row["id"], row["inputs"], labels, fields, shots)
+        candidates = {name: tuple(names) for name, names in row.get("candidates", {}).items()}
+        return cls(row["id"], row["inputs"], labels, fields, shots, candidates)
 
 
 class Message(TypedDict):

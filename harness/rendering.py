@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
-from harness.labelspace import Group, LabelSpace
+from harness.labelspace import LabelSpace
 from harness.parsing import FORMATS
 from harness.prompt import MessageTemplate, Pass, Per, QuestionTemplates, Unit
 from harness.records import Call, Message, Prediction, Question, Sample, first_right
@@ -28,6 +28,20 @@ UNIT_NAMES: Mapping[Per, frozenset[str]] = {
     "group": frozenset({"group"}),
 }
 """Names of what a call is about, by the pass's `per`; in a template that names labels `label` has them already."""
+
+
+class Said(NamedTuple):
+    """What an earlier pass left.
+
+    Attributes:
+        prediction: What stood after it.
+        raw: Its raw output; "" where it was not asked or no text came back.
+        groups: The groups that it chose, for a gate; for other passes those it was asked about. In label-space order.
+    """
+
+    prediction: Prediction
+    raw: str
+    groups: tuple[str, ...] = ()
 
 
 _Made = TypeVar("_Made")
@@ -70,19 +84,25 @@ def known_names(
     names = columns | variables | TASK_NAMES | UNIT_NAMES[prompt_pass.per]
     if prompt_pass.shots is not None:
         names |= {"shots"}
+    if offers_candidates(prompt_pass):
+        names |= {"candidates"}
     return names | answer_names(earlier)
+
+
+def offers_candidates(each: Pass) -> bool:
+    """Return whether the templates of a pass see ``candidates``: the labels, or for a gate the groups, to choose from."""
+    return each.candidates is not None or each.chooses_groups
 
 
 def answer_names(earlier: Sequence[Pass]) -> frozenset[str]:
     """Return the names of the answer that the ``earlier`` passes leave."""
     if not earlier:
         return frozenset()
-    return ANSWER_NAMES | WEIGHED_NAMES if any(each.gives_probabilities for each in earlier) else ANSWER_NAMES
+    weighed = any(each.gives_probabilities and not each.chooses_groups for each in earlier)
+    return ANSWER_NAMES | WEIGHED_NAMES if weighed else ANSWER_NAMES
 
 
-def answer_context(
-    so_far: Prediction, earlier: Mapping[str, tuple[Prediction, str]], space: LabelSpace
-) -> dict[str, Any]:
+def answer_context(so_far: Prediction, earlier: Mapping[str, Said], space: LabelSpace) -> dict[str, Any]:
     """Return the answer so far as template names, labels in label-space order.
 
     `scores` has every label; one without a probability has NaN, with which no comparison is true. `confidence` is 0 when a
@@ -90,8 +110,7 @@ def answer_context(
 
     Args:
         so_far: What the passes up to now say together.
-        earlier: For each earlier pass, what stood after it and its raw output ("" where it was not asked or no text
-            came back).
+        earlier: What each earlier pass left, by its name.
         space: The label space.
     """
     return {
@@ -104,8 +123,13 @@ def answer_context(
         "scores": {name: so_far.probabilities.get(name, math.nan) for name in space.names},
         "confidence": 0.0 if so_far.failed else so_far.confidence or 0.0,
         "passes": {
-            name: {"predicted": space.ordered(after.labels), "raw": raw, "fields": dict(after.fields)}
-            for name, (after, raw) in earlier.items()
+            name: {
+                "predicted": space.ordered(left.prediction.labels),
+                "raw": left.raw,
+                "fields": dict(left.prediction.fields),
+                "groups": list(left.groups),
+            }
+            for name, left in earlier.items()
         },
     }
 
@@ -119,13 +143,14 @@ def runs_now(each: Pass, context: Mapping[str, Any]) -> bool:
     return each.when is None or bool(expression(each.when)(context))
 
 
-def unit_context(each: Pass, unit: Unit) -> dict[str, Any]:
-    """Return what the templates of a pass see of the unit that they ask about: ``label`` or ``group``."""
+def unit_context(each: Pass, unit: Unit, space: LabelSpace) -> dict[str, Any]:
+    """Return what the templates of a pass see of the unit that they ask about: ``label``, ``group``, ``candidates``."""
+    context: dict[str, Any] = {"candidates": unit.space.labels} if offers_candidates(each) else {}
     if each.per == "label":
-        return {"label": unit.space.labels[0]}
+        context["label"] = unit.space.labels[0]
     if each.per == "group":
-        return {"group": Group(unit.name, unit.space.labels)}
-    return {}
+        context["group"] = space.group(unit.name, space.only(unit.labels).labels)
+    return context
 
 
 def render_call(
@@ -146,9 +171,9 @@ def render_call(
         TemplateError: A template fails on this sample; its line is that of the prompt file, 0 where that is unknown.
             Or the sample's shots are not chosen yet.
     """
-    context = {**context, **unit_context(each, unit)}
+    context = {**context, **unit_context(each, unit, space)}
     shots = _shots_of(each, sample, unit)
-    answers = _shot_answers(each, shots, unit)
+    answers = _shot_answers(each, shots, unit, space)
     if each.shots is not None:
         placed = [{**shot.inputs, "answer": answer} for shot, answer in zip(shots, answers, strict=True)]
         context = {**context, "shots": placed}
@@ -165,7 +190,7 @@ def render_call(
                 messages.append({"role": "assistant", "content": answer})
         messages.append({"role": message.role, "content": _instructions(message, context, sample, files)})
     questions = () if each.questions is None else tuple(_questions(each, each.questions, unit, space, context, files))
-    labels = () if len(unit.space) == len(space) else unit.space.names
+    labels = () if unit.space.names == space.names else unit.space.names
     return Call(sample.id, each.name, unit.name, repeat, tuple(messages), repeat * each.draws, labels, questions)
 
 
@@ -178,7 +203,7 @@ def _questions(
     files: Mapping[str, str],
 ) -> Iterator[Question]:
     """Yield a predicate for each label of the unit, and in the first unit a choice for each field."""
-    for label in space.only(unit.labels):
+    for label in unit.space:
         words = _render(templates.label, {**context, "label": label}, files)
         yield Question(name=label.name, kind="predicate", instructions=words)
     first = each.units(space)[0].name
@@ -224,24 +249,27 @@ def _shots_of(each: Pass, sample: Sample, unit: Unit) -> tuple[Sample, ...]:
     return shots
 
 
-def shot_answer(shot: Sample, each: Pass, unit: Unit) -> str:
+def shot_answer(shot: Sample, each: Pass, unit: Unit, space: LabelSpace) -> str:
     """Return what a perfect model would answer to a shot, in the pass's output format.
 
     Raises:
         ValueError: The format cannot write it.
     """
     fields = {name: first_right(shot.fields.get(name)) for name in each.output.fields}
-    labels = frozenset(name for name in shot.labels or () if name in unit.space.index)
+    gold: Iterable[str] = shot.labels or ()
+    if each.chooses_groups:
+        gold = (space.group_of[name] for name in gold if name in space.group_of)
+    labels = frozenset(name for name in gold if name in unit.space.index)
     return FORMATS[each.output.format].render(labels, fields, unit.space, each.output)
 
 
-def _shot_answers(each: Pass, shots: tuple[Sample, ...], unit: Unit) -> tuple[str, ...]:
+def _shot_answers(each: Pass, shots: tuple[Sample, ...], unit: Unit, space: LabelSpace) -> tuple[str, ...]:
     """Return the answers of shots, in their order."""
 
     def answers() -> tuple[str, ...]:
-        return tuple(shot_answer(shot, each, unit) for shot in shots)
+        return tuple(shot_answer(shot, each, unit, space) for shot in shots)
 
-    return _ANSWERS.of((), (each, unit.space, *shots), answers) if shots else ()
+    return _ANSWERS.of((), (each, unit.space, space, *shots), answers) if shots else ()
 
 
 def _shot_questions(

@@ -5,18 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from harness.completionlog import Slot, StoredCompletion
 from harness.dataset import load_dataset
 from harness.errors import DataError, listing
 from harness.labelspace import LabelSpace
 from harness.outside import state_of
-from harness.predict import Asking, Reading, asks_by_label, predict
+from harness.predict import Asking, Reading, Step, asks_by_label, predict
 from harness.project import Project
 from harness.prompt import Pass, Prompt, without_answer
 from harness.promptfile import load_task
 from harness.promptoutput import impossible
 from harness.records import Asked, Call, Completion, Prediction, Sample
+from harness.rendering import Said, answer_context, base_context
 from harness.store import RunWriter, State, StoredRun, load_run, open_run, write_derived
 from harness.versions import has_inputs_of
 
@@ -144,7 +146,7 @@ def _refuse(run: StoredRun, differing: set[str]) -> None:
 
 
 def _todays_passes(run: StoredRun, path: Path, dataset: Path | None, project: Project) -> dict[str, Pass]:
-    """Return the passes of a run with the output format, the scope and the way of voting of today's prompt file."""
+    """Return the passes of a run with the output format, the scope, merge rule and way of voting of today's file."""
     prompt = run.manifest.prompt
     task = load_task(path, project, variables=prompt.variables, model=prompt.only_model, dataset=dataset)
     today = {each.name: each for each in task.prompt.passes}
@@ -165,7 +167,7 @@ def _as_today(run: StoredRun, asked: Pass, today: Pass) -> Pass:
     """
     votes = replace(asked.votes, how=today.votes.how) if asked.votes and today.votes else asked.votes
     output = replace(today.output, constrain=asked.output.constrain)  # what was in force then
-    read = replace(asked, output=output, scope=today.scope, votes=votes)
+    read = replace(asked, output=output, scope=today.scope, how=today.how, votes=votes)
     where = f"run {run.manifest.id}: pass {asked.name}"
     for _, problem in impossible(read, run.manifest.space):
         because = problem.partition(". ")[0].rstrip(".")
@@ -264,6 +266,58 @@ def _made(
 
     _answered(predict(prompt, space, sample, repeat), find)
     return made
+
+
+def steps_of(
+    run: StoredRun,
+    sample: Sample,
+    repeat: int,
+    reading: Reading | None = None,
+) -> tuple[Prediction, tuple[Step, ...]]:
+    """Return what the passes of a run said of a sample, and what each of them that was asked did, from what is stored.
+
+    Args:
+        run: A run that a prompt made.
+        sample: One of its samples, as the run has it.
+        repeat: Which repeat.
+        reading: How to read the answers; default: as the run's prompt says.
+    """
+    steps: list[Step] = []
+    asking = predict(run.manifest.prompt, run.manifest.space, sample, repeat, reading, steps.append)
+    return _answered(asking, lambda call: _stored(run, call)), tuple(steps)
+
+
+def _stored(run: StoredRun, call: Call) -> Completion:
+    found = run.log.latest.get(call.slot)
+    return _NEVER_MADE if found is None else found.completion
+
+
+def next_contexts(run: StoredRun) -> Iterator[tuple[Prediction, Mapping[str, Any]]]:
+    """Yield for each sample and repeat what is predicted, and what the `when` of a pass after the last one would see.
+
+    The predictions are those that the stored completions give as the run's prompt reads them, repeat by repeat in the order
+    of the samples. Of predictions that no prompt made, and of passes whose completions are gone, there is no raw output.
+    """
+    space, variables = run.manifest.space, run.manifest.prompt.variables
+    samples = {sample.id: sample for sample in run.samples}
+    for prediction in run.predictions:
+        sample = samples[prediction.sample]
+        left = {} if run.manifest.origin is not None else _left(run, sample, prediction.repeat)
+        yield prediction, {**base_context(sample, space, variables), **answer_context(prediction, left, space)}
+
+
+def _left(run: StoredRun, sample: Sample, repeat: int) -> dict[str, Said]:
+    """Return what each pass of a run left of a sample."""
+    _, steps = steps_of(run, sample, repeat)
+    by_name = {step.name: step for step in steps}
+    left: dict[str, Said] = {}
+    before = Prediction(sample.id, frozenset(), unanswered=frozenset(run.manifest.space.names), repeat=repeat)
+    for each in run.manifest.prompt.passes:
+        step = by_name.get(each.name)
+        raw = "" if step is None else "\n".join(one.raw or "" for one in step.completions)
+        before = before if step is None else step.after
+        left[each.name] = Said(before, raw, () if step is None else step.groups(run.manifest.space))
+    return left
 
 
 def _answered(asking: Asking, find: Callable[[Call], Completion]) -> Prediction:

@@ -29,7 +29,7 @@ from harness.parsing import FORMATS, Output, read
 from harness.parsing.constraints import constraint_problems, forms
 from harness.pricing import Spent
 from harness.prompt import Engine, MessageTemplate, Model, Pass, Prompt
-from harness.records import Answer, Call, Completion, Constraint, FailureKind
+from harness.records import Answer, Call, Completion, Constraint, FailureKind, Sample
 from harness.report.terminal import rendered, run_report
 from harness.retry import AttemptFailed
 from harness.store import StoredRun, load_run
@@ -536,8 +536,8 @@ def test_only_whole_answers_can_break_a_form(output: Output, form: str, completi
     prompt = Prompt("v1", (a_pass(output),))
     slot = ("s1", "main", "", 0)
     stored = {slot: StoredCompletion("k", slot, completion)}
-    assert bool(list(ignored(prompt, SPACE, {"main": form}, stored))) == told
-    assert list(ignored(prompt, SPACE, {}, stored)) == []
+    assert bool(list(ignored(prompt, SPACE, [Sample("s1", {})], {"main": form}, stored))) == told
+    assert list(ignored(prompt, SPACE, [Sample("s1", {})], {}, stored)) == []
 
 
 # --- the record of it -------------------------------------------------------------------------------------------------

@@ -9,6 +9,7 @@ import pytest
 
 from harness.dataset import Dataset, load_dataset
 from harness.errors import DataError
+from harness.identity import space_hash
 from harness.labelspace import Field, Label, LabelSpace
 from harness.project import Project
 
@@ -199,8 +200,19 @@ def test_what_is_wrong_with_groups_is_told_at_the_group(folder: Path) -> None:
     assert refusal(folder, text) == [
         "4: 'groups.a' has 'shiping', which is no label. Did you mean 'shipping'?",
         "6: 'groups.c' has 'price', which is in 'b' too. A label has one group.",
-        "8: 'groups.d' must be a list of texts, got a mapping in it.",
+        "8: 'groups.d.labels' is missing. Name the labels of the group.",
+        "8: unknown key 'groups.d.x'. Known here: description, labels.",
     ]
+
+
+def test_a_group_can_have_a_description(folder: Path) -> None:
+    """A group that is a mapping has its labels and what it is about, which is part of the label space's hash."""
+    plain = load(folder, f"{SPLITS}labels: [a, b]\ngroups:\n  g: [b]\n").space
+    told = load(folder, f"{SPLITS}labels: [a, b]\ngroups:\n  g: {{labels: [b], description: All about b}}\n").space
+    assert told.groups == plain.groups == {"g": ("b",)}
+    assert told.as_groups.labels == (Label("g", "All about b"),)
+    assert space_hash(told) != space_hash(plain)
+    assert LabelSpace.from_json(told.to_json()) == told
 
 
 def test_groups_that_are_no_mapping_are_told(folder: Path) -> None:

@@ -11,7 +11,7 @@ from projects import DEV, PROMPT, SHOTS, Folder, Switch, right_but
 from scripted_server import EMBEDDINGS_PATH, Reply, ScriptedServer, error
 
 from harness import execution
-from harness.embeddings import with_embedded_shots, with_expected_shots
+from harness.embeddings import with_embedded, with_expected
 from harness.errors import DataError, ModelError
 from harness.planning import Plan, with_stand_ins
 from harness.records import Sample
@@ -36,7 +36,7 @@ def test_each_sample_gets_the_shots_that_are_nearest_by_vector(folder: Folder) -
     """The server's vectors decide, with the model that the section names."""
     with ScriptedServer(right_but()) as server:
         plan = planned(folder, server)
-        samples = with_embedded_shots(plan.prompt, plan.samples, folder.project)
+        samples = with_embedded(plan.prompt, plan.space, plan.samples, folder.project)
         assert {each.body["model"] for each in server.requests} == {"e5"}
         assert sorted(asked_texts(server)) == sorted(
             {str(each.inputs["text"]) for each in (*plan.samples, *plan.prompt.passes[0].shots.samples)}  # type: ignore[union-attr]
@@ -55,7 +55,7 @@ def test_what_is_nearest_comes_last(folder: Folder) -> None:
 
     with ScriptedServer(script) as server:
         plan = planned(folder, server)
-        samples = with_embedded_shots(plan.prompt, plan.samples, folder.project)
+        samples = with_embedded(plan.prompt, plan.space, plan.samples, folder.project)
     assert {each.shots["main"] for each in samples} == {("w3", "w2")}
 
 
@@ -63,23 +63,23 @@ def test_no_vector_is_paid_twice(folder: Folder) -> None:
     """Vectors come from the cache the second time, and give the same choice; a new text alone is asked for."""
     with ScriptedServer("none") as server:
         plan = planned(folder, server)
-        assert with_expected_shots(plan.prompt, plan.samples, folder.project) == (
-            with_stand_ins(plan.prompt, plan.samples),
+        assert with_expected(plan.prompt, plan.space, plan.samples, folder.project) == (
+            with_stand_ins(plan.prompt, plan.space, plan.samples),
             len(SHOTS) + len(DEV),
         )
         assert server.requests == []
-        first = with_embedded_shots(plan.prompt, plan.samples, folder.project)
+        first = with_embedded(plan.prompt, plan.space, plan.samples, folder.project)
         n_asked = len(server.requests)
-        assert with_embedded_shots(plan.prompt, plan.samples, folder.project) == first
-        assert with_expected_shots(plan.prompt, plan.samples, folder.project) == (first, 0)
-        fresh = with_expected_shots(plan.prompt, plan.samples, folder.project, use_cache=False)[1]
+        assert with_embedded(plan.prompt, plan.space, plan.samples, folder.project) == first
+        assert with_expected(plan.prompt, plan.space, plan.samples, folder.project) == (first, 0)
+        fresh = with_expected(plan.prompt, plan.space, plan.samples, folder.project, use_cache=False)[1]
         assert fresh == len(SHOTS) + len(DEV)
         assert len(server.requests) == n_asked
         new = (*plan.samples, Sample("new", {"text": "A new text."}, frozenset()))
-        with_embedded_shots(plan.prompt, new, folder.project)
+        with_embedded(plan.prompt, plan.space, new, folder.project)
         assert asked_texts(server)[-1] == "A new text."
         assert len(server.requests) == n_asked + 1
-        with_embedded_shots(plan.prompt, plan.samples, folder.project, use_cache=False)
+        with_embedded(plan.prompt, plan.space, plan.samples, folder.project, use_cache=False)
         assert len(server.requests) == n_asked + 2
 
 
@@ -87,7 +87,7 @@ def test_a_run_keeps_the_choice(folder: Folder) -> None:
     """What was chosen stands with the samples of the run, so that it can be resumed without the vectors."""
     with ScriptedServer(right_but()) as server:
         plan = planned(folder, server)
-        chosen = [each.shots for each in with_embedded_shots(plan.prompt, plan.samples, folder.project)]
+        chosen = [each.shots for each in with_embedded(plan.prompt, plan.space, plan.samples, folder.project)]
         assert execution.foresee(plan, folder.project).cached == 0
         run = execution.start(plan, folder.project)
         assert execution.foresee(plan, folder.project).cached == len(plan.samples)  # the cache has the vectors too
@@ -107,14 +107,14 @@ def test_shots_that_are_not_chosen_are_no_silent_others(folder: Folder) -> None:
         plan = planned(folder, server)
     with pytest.raises(DataError, match="sample s1, pass main: its shots are not chosen yet"):
         next(predict(plan.prompt, plan.space, plan.samples[0]))
-    assert next(predict(plan.prompt, plan.space, with_stand_ins(plan.prompt, plan.samples)[0]))
+    assert next(predict(plan.prompt, plan.space, with_stand_ins(plan.prompt, plan.space, plan.samples)[0]))
 
 
 def test_it_works_where_a_loop_runs(folder: Folder) -> None:
     """In a notebook a loop runs already."""
 
     async def inside(plan: Plan) -> tuple[Sample, ...]:
-        return with_embedded_shots(plan.prompt, plan.samples, folder.project)
+        return with_embedded(plan.prompt, plan.space, plan.samples, folder.project)
 
     with ScriptedServer(right_but()) as server:
         plan = planned(folder, server)
@@ -137,7 +137,7 @@ def test_a_server_without_vectors_is_told(folder: Folder, reply: Reply, expected
     with ScriptedServer(reply) as server:
         plan = planned(folder, server)
         with pytest.raises(ModelError) as caught:
-            with_embedded_shots(plan.prompt, plan.samples, folder.project)
+            with_embedded(plan.prompt, plan.space, plan.samples, folder.project)
     assert expected in str(caught.value)
 
 
@@ -146,11 +146,11 @@ def test_another_model_behind_the_same_name_is_told(folder: Folder) -> None:
     switch = Switch(Reply(vectors=[[1.0, 0.0]] * 9))
     with ScriptedServer(switch) as server:
         plan = planned(folder, server)
-        with_embedded_shots(plan.prompt, plan.samples, folder.project)
+        with_embedded(plan.prompt, plan.space, plan.samples, folder.project)
         switch.to(Reply(vectors=[[1.0]]))
         new = (*plan.samples, Sample("new", {"text": "A new text."}, frozenset()))
         with pytest.raises(ModelError, match=r"model e5: its vectors are not as long as those in the cache\."):
-            with_embedded_shots(plan.prompt, new, folder.project)
+            with_embedded(plan.prompt, plan.space, new, folder.project)
 
 
 def test_a_selection_asks_for_its_own_texts_alone(folder: Folder) -> None:
@@ -159,5 +159,5 @@ def test_a_selection_asks_for_its_own_texts_alone(folder: Folder) -> None:
         folder.prompt("v2", EMBEDDED)
         plan = folder.plan("v2", base_url=server.base_url, limit=1)
         assert plan.selection == Selection(limit=1)
-        with_embedded_shots(plan.prompt, plan.samples, folder.project)
+        with_embedded(plan.prompt, plan.space, plan.samples, folder.project)
         assert len(asked_texts(server)) == 4

@@ -168,7 +168,7 @@ def test_templates_are_tried_before_shots_by_embeddings_are_chosen(folder: Folde
     pool = {"w1": ("Late parcel.", ["shipping"]), "w2": ("Dear lamp.", ["price"])}
     plan = shots_plan(folder, "k: 1, select: similar, by: embeddings, model: e5", pool)
     assert not plan.samples[0].shots
-    assert with_stand_ins(plan.prompt, plan.samples)[0].shots == {"main": ("w1",)}
+    assert with_stand_ins(plan.prompt, plan.space, plan.samples)[0].shots == {"main": ("w1",)}
     assert with_shots(plan.prompt, plan.samples) == plan.samples
 
 

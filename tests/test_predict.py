@@ -15,8 +15,9 @@ from strategies_labels import space_of, unhurried
 
 from harness.errors import DataError
 from harness.labelspace import Field, Label, LabelSpace
+from harness.merging import Reasons, merge
 from harness.parsing import Output
-from harness.predict import Reading, Reasons, merge, predict
+from harness.predict import Reading, predict
 from harness.prompt import MessageTemplate, Model, Pass, Prompt, QuestionTemplates, Votes, without_answer
 from harness.records import Answer, Call, Completion, FailureKind, ParseFailure, Prediction, Sample
 from harness.shots import Shots

@@ -22,6 +22,7 @@ from harness.rendering import (
     ANSWER_NAMES,
     TASK_NAMES,
     WEIGHED_NAMES,
+    Said,
     answer_context,
     base_context,
     columns_of,
@@ -269,7 +270,7 @@ def test_the_answer_so_far_has_the_names_of_the_design() -> None:
     so_far = Prediction(
         "s", frozenset({"price", "shipping"}), frozenset({"quality"}), FailureKind.REFUSAL, "no", ("cost",)
     )
-    context = answer_context(so_far, {"first": (so_far, "raw text")}, SPACE)
+    context = answer_context(so_far, {"first": Said(so_far, "raw text")}, SPACE)
     assert context == {
         "predicted": ["shipping", "price"],
         "n_predicted": 2,
@@ -279,7 +280,7 @@ def test_the_answer_so_far_has_the_names_of_the_design() -> None:
         "fields": {},
         "scores": {"shipping": ANY, "quality": ANY, "price": ANY},
         "confidence": 0.0,
-        "passes": {"first": {"predicted": ["shipping", "price"], "raw": "raw text", "fields": {}}},
+        "passes": {"first": {"predicted": ["shipping", "price"], "raw": "raw text", "fields": {}, "groups": []}},
     }
     assert set(context) == ANSWER_NAMES | WEIGHED_NAMES
     assert all(math.isnan(score) for score in context["scores"].values())

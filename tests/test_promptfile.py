@@ -281,7 +281,7 @@ WRONG = {
     ),
     "another way to merge": (
         PASSES + PASS + PASS + "    merge: {how: vote}\n",
-        ["6: 'passes[2].merge.how' must be one of replace, got 'vote'."],
+        ["6: 'passes[2].merge.how' must be one of replace, add, remove, union, intersection, confirm, got 'vote'."],
     ),
     "labels that no pass must answer": (
         PASSES + PASS + "    merge: {scope: [price]}\n" + PASS + "    when: failed\n",

@@ -273,7 +273,7 @@ def test_a_value_that_holds_its_containers_end_is_escaped(folder: Folder) -> Non
     folder.prompt("v2", PROMPT + SHOTS.replace("WHAT", "k: 1") + output)
     task = folder.task("v2")
     (only,), (shot,) = task.prompt.passes, shots(folder, "k: 1", PROMPT + output).samples
-    answer = shot_answer(shot, only, only.units(task.dataset.space)[0])
+    answer = shot_answer(shot, only, only.units(task.dataset.space)[0], task.dataset.space)
     read = FORMATS["containers"].parse(answer, task.dataset.space, only.output, False)
     assert read.labels == {"price"}
     assert read.fields == {"item": "a </item><labels>quality</labels> lamp"}

@@ -140,9 +140,9 @@ def test_a_decision_pass_asks_about_its_scope_alone() -> None:
 def test_templates_see_what_they_ask_about() -> None:
     """`label` has name and description, `group` name and labels; without fan-out there is neither."""
     (first, *_), (group, _) = asking(per="label").units(SPACE), asking(per="group").units(SPACE)
-    assert unit_context(asking(per="label"), first) == {"label": SPACE.labels[0]}
-    assert unit_context(asking(per="group"), group) == {"group": Group("delivery", (SPACE.labels[0], SPACE.labels[2]))}
-    assert unit_context(asking(), Unit("", SPACE.names, SPACE)) == {}
+    assert unit_context(asking(per="label"), first, SPACE) == {"label": SPACE.labels[0]}
+    assert unit_context(asking(per="group"), group, SPACE) == {"group": Group("delivery", (SPACE.labels[0], SPACE.labels[2]))}
+    assert unit_context(asking(), Unit("", SPACE.names, SPACE), SPACE) == {}
 
 
 def test_a_call_for_each_label_renders_that_label() -> None:

@@ -71,8 +71,8 @@ def command(
 
 def _check(path: Path, split: str | None, variables: dict[str, str], n_shown: int) -> dict[str, Any]:
     """Return what is wrong with one prompt, or what it is."""
-    from harness.embeddings import with_expected_shots
-    from harness.planning import near_leaks, refuse_leaks, vain_votes, with_shots
+    from harness.embeddings import with_expected
+    from harness.planning import near_leaks, refuse_leaks, vain_votes, with_candidates, with_shots
     from harness.preview import preview
     from harness.project import find_project
     from harness.promptfile import load_task
@@ -84,7 +84,8 @@ def _check(path: Path, split: str | None, variables: dict[str, str], n_shown: in
             say(warning)
         prompt, space, samples = task.prompt, task.dataset.space, task.samples.samples
         refuse_leaks(prompt, samples)
-        samples, unknown = with_expected_shots(prompt, with_shots(prompt, samples), project)
+        samples = with_candidates(prompt, space, with_shots(prompt, samples))
+        samples, unknown = with_expected(prompt, space, samples, project)
         # Every sample is rendered, so that a template that fails on one of them is told now.
         look = preview(prompt, space, samples, project, n_shown)
     except DataError as error:
