@@ -11,9 +11,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
-from harness import execution, planning, rescoring
+from harness import execution, holdout, planning, rescoring
 from harness.errors import DataError, UsageError
 from harness.project import Project, find_project
 from harness.promptfile import load_task
@@ -27,11 +27,15 @@ from harness.versions import compare_runs, doubts
 
 if TYPE_CHECKING:
     from harness.calibrating import Calibrated
+    from harness.draft import Style
+    from harness.exceptions import Exceptions
     from harness.gating import Gated
     from harness.importing import Imported
     from harness.labelling import Labelled
     from harness.predictionlayout import Shape
     from harness.runner import Progress
+    from harness.store import StoredRun
+    from harness.suggesting import Suggested
 
 
 def run(
@@ -48,6 +52,8 @@ def run(
     cache: bool = True,
     tag: str | None = None,
     variables: Mapping[str, str] | None = None,
+    final: bool = False,
+    reason: str | None = None,
     progress: Callable[[Progress], None] = lambda _: None,
     warn: Callable[[str], None] = lambda _: None,
     project: Project | None = None,
@@ -67,11 +73,14 @@ def run(
         cache: False makes every call anew.
         tag: A word to find the run by.
         variables: Template variables.
+        final: Look at a locked split; the look is logged in `runs/holdout.jsonl`.
+        reason: Why, for that log.
         progress: Called with a `Progress` after every call and prediction.
         warn: Called with what a person should know.
         project: Default: the project around the prompt file.
 
     Raises:
+        UsageError: The split is locked and `final` is not said.
         HarnessError: A file has problems, or the model cannot be used.
     """
     plan, where = plan_run(
@@ -88,8 +97,37 @@ def run(
     )
     for warning in unused_variables([plan.prompt]):
         warn(warning)
-    stored = execution.start(plan, where, concurrency=concurrency, use_cache=cache, progress=progress, warn=warn)
+    stored = start(
+        plan, where, final=final, reason=reason, concurrency=concurrency, cache=cache, progress=progress, warn=warn
+    )
     return Run(stored, where)
+
+
+def start(
+    plan: planning.Plan,
+    project: Project,
+    *,
+    final: bool = False,
+    reason: str | None = None,
+    concurrency: int | None = None,
+    cache: bool = True,
+    progress: Callable[[Progress], None] = lambda _: None,
+    warn: Callable[[str], None] = lambda _: None,
+) -> StoredRun:
+    """Make the run that was planned and return it, finished; `run` tells the arguments.
+
+    Raises:
+        UsageError: The split is locked and `final` is not said.
+        HarnessError: The look cannot be logged, or the model cannot be used.
+    """
+    return holdout.look(
+        plan,
+        project,
+        lambda: execution.start(plan, project, concurrency=concurrency, use_cache=cache, progress=progress, warn=warn),
+        final=final,
+        reason=reason,
+        warn=warn,
+    )
 
 
 def plan_run(
@@ -125,6 +163,8 @@ def resume(
     concurrency: int | None = None,
     cache: bool = True,
     retry: Iterable[str] = (),
+    final: bool = False,
+    reason: str | None = None,
     progress: Callable[[Progress], None] = lambda _: None,
     warn: Callable[[str], None] = lambda _: None,
     project: Project | None = None,
@@ -136,12 +176,14 @@ def resume(
         concurrency: Calls under way at once.
         cache: False asks anew.
         retry: Failure kinds that are drawn again, past the cache. Other kinds than call_error mark the run.
+        final: Look at a locked split, where no look of this run is logged: one that began with `final` needs it not.
+        reason: Why, for the log.
         progress: Called with a `Progress` after every call and prediction.
         warn: Called with what a person should know.
         project: Default: the project around the current folder.
 
     Raises:
-        UsageError: There is no such failure kind.
+        UsageError: There is no such failure kind, or the look at a locked split is neither logged nor asked for.
         HarnessError: There is no such run, another process writes it, or the model cannot be used.
     """
     where = project or find_project()
@@ -155,6 +197,8 @@ def resume(
             f"run {found.manifest.id}: labelled a file. To go on, type the same 'harness label' again: what was answered "
             "comes from the cache."
         )
+    if found.manifest.origin is None:  # the others are refused for another reason
+        holdout.look_again(found, where, final=final, reason=reason)
     stored = execution.resume(
         found,
         where,
@@ -294,6 +338,118 @@ def calibrate(
     )
 
 
+def suggest(
+    name: str,
+    *,
+    model: str | None = None,
+    base_url: str | None = None,
+    pass_name: str | None = None,
+    format_only: bool = False,
+    examples: int = 12,
+    seed: int = 0,
+    params: Mapping[str, Any] | None = None,
+    budget: int | None = None,
+    write: str | Path | None = None,
+    again: bool = False,
+    warn: Callable[[str], None] = lambda _: None,
+    project: Project | None = None,
+) -> Suggested:
+    """Ask a model for a better prompt, and write its answer as the next version: `.written` is its file.
+
+    Args:
+        name: What the run is called whose prompt is to be improved; not on a locked split.
+        model: Who is asked; default: the run's own model.
+        base_url: Its server; default: the run's own.
+        pass_name: Which pass is reworded; default: the first.
+        format_only: Ask only for a paragraph that says in which form to answer.
+        examples: Most wrong samples that are sent.
+        seed: Decides which.
+        params: Parameters of the request.
+        budget: Tokens that the request may have.
+        write: The new prompt file; default: the next number, beside the run's.
+        again: Ask anew, whatever the cache has.
+        warn: Told what a person should know.
+        project: Default: the project around the current folder.
+
+    Raises:
+        UnusableSuggestion: The answer is no sound prompt; `.asked.completion.raw` is what it says.
+        HarnessError: The run cannot be used, or no answer came.
+    """
+    from harness import suggesting
+
+    loaded = load(name, project, warn)
+    prepared = suggesting.prepare(
+        loaded.stored,
+        loaded.project,
+        model=model,
+        base_url=base_url,
+        pass_name=pass_name,
+        format_only=format_only,
+        examples=examples,
+        seed=seed,
+        params=params,
+        budget=budget,
+    )
+    path = None if write is None else Path(write)
+    return suggesting.suggest(prepared, loaded.project, write=path, again=again, warn=warn)
+
+
+def exceptions(
+    name: str,
+    *,
+    budget: str | float = 0.2,
+    labels: Iterable[str] = (),
+    seed: int | None = None,
+    versions: Iterable[str] | None = None,
+    write: str | Path | None = None,
+    pass_name: str | None = None,
+    style: str | None = None,
+    set_aside: int = 0,
+    anyway: bool = False,
+    tell: Callable[[Exceptions], None] = lambda _: None,
+    project: Project | None = None,
+    warn: Callable[[str], None] = lambda _: None,
+) -> Exceptions:
+    """Find where a run's errors are and what would send them to a second pass, and draft that pass.
+
+    Args:
+        name: What the run is called.
+        budget: Share of the samples that may be asked twice: ``0.2`` or ``"20%"``.
+        labels: Only errors of these labels count; default: all.
+        seed: Decides which half of the samples is searched.
+        versions: Names of other runs to look for disagreement in; default: those of the other versions.
+        write: A new prompt file beside the run's, with an exception pass for what was chosen.
+        pass_name: What the pass is called; default: exception.
+        style: list (all labels in question at once) or yes_no (each in a call); default: by its model.
+        set_aside: So many samples of the searched half become its worked examples, and are evaluated no more.
+        anyway: Draft it though no trigger is worth it.
+        tell: Called with what was found, before anything is drafted.
+        project: Default: the project around the current folder.
+        warn: Told what a person should know.
+
+    Raises:
+        UsageError: The budget, a label, the style or the new file cannot be.
+        DataError: The run has no gold or is on a locked split; or it is to be drafted from and cannot, or no trigger is
+            worth it.
+    """
+    from harness.drafting import DraftOptions, check_draft, write_draft
+    from harness.exceptions import find_exceptions, read_budget
+
+    loaded = load(name, project, warn)
+    stored, where = loaded.stored, loaded.project
+    share = read_budget(str(budget))
+    if style not in (None, "list", "yes_no"):
+        raise unknown_word("style", style, ("list", "yes_no"))
+    options = None
+    if write is not None:
+        options = DraftOptions(Path(write), pass_name, cast("Style | None", style), set_aside, anyway)
+        check_draft(stored, where, options)
+    others = None if versions is None else [load(each, where, warn).stored for each in versions]
+    found = find_exceptions(stored, where, budget=share, seed=seed, labels=tuple(labels), versions=others)
+    tell(found)
+    return found if options is None else replace(found, drafted=write_draft(found, where, options, warn))
+
+
 def compare(
     first: str,
     *others: str,
@@ -379,6 +535,8 @@ def import_predictions(
     model: str | None = None,
     notes: str = "",
     partial: bool = False,
+    final: bool = False,
+    reason: str | None = None,
     warn: Callable[[str], None] = lambda _: None,
     project: Project | None = None,
 ) -> Imported:
@@ -396,11 +554,13 @@ def import_predictions(
         model: Who made the predictions, for people.
         notes: For people.
         partial: Leave samples without a prediction out of the run; else they count as failures.
+        final: Look at a locked split; the look is logged in `runs/holdout.jsonl`.
+        reason: Why, for that log.
         warn: Called with what a person should know.
         project: Default: the project around the dataset's file.
 
     Raises:
-        UsageError: The name, the threshold or the format cannot be.
+        UsageError: The name, the threshold or the format cannot be, or the split is locked and `final` is not said.
         DataError: The file or the dataset has problems; all of them are told.
     """
     from harness.importing import import_file
@@ -409,10 +569,12 @@ def import_predictions(
     if format is not None and format not in SHAPES:
         raise unknown_word("format", format, SHAPES)
     path = Path(dataset)
-    return import_file(
+    where = project or find_project(path)
+    log = holdout.look_outside(path, where, split, "import", final=final, reason=reason)
+    imported = import_file(
         Path(file),
         path,
-        project or find_project(path),
+        where,
         name=name,
         split=split,
         reading=Reading(cast("Shape | None", format), column, id, threshold),
@@ -421,6 +583,8 @@ def import_predictions(
         partial=partial,
         warn=warn,
     )
+    log([imported.run])
+    return imported
 
 
 def baseline(
@@ -429,6 +593,8 @@ def baseline(
     split: str | None = None,
     seed: int = 0,
     folds: int = 5,
+    final: bool = False,
+    reason: str | None = None,
     warn: Callable[[str], None] = lambda _: None,
     project: Project | None = None,
 ) -> tuple[Run, Run]:
@@ -439,18 +605,23 @@ def baseline(
         split: Default: the dataset's default split.
         seed: Decides which sample is in which fold.
         folds: Parts of the cross-validation.
+        final: Look at a locked split; the looks are logged in `runs/holdout.jsonl`.
+        reason: Why, for that log.
         warn: Called with what a person should know.
         project: Default: the project around the dataset's file.
 
     Raises:
-        UsageError: The folds or the seed cannot be, or a prompt has a baseline's name.
+        UsageError: The folds or the seed cannot be, a prompt has a baseline's name, or the split is locked and `final` is
+            not said.
         DataError: The dataset has problems, or too few samples with gold labels.
     """
     from harness.baselines import make_baselines
 
     path = Path(dataset)
     where = project or find_project(path)
+    log = holdout.look_outside(path, where, split, "baseline", final=final, reason=reason)
     majority, tfidf = make_baselines(path, where, split=split, seed=seed, folds=folds, warn=warn)
+    log([majority, tfidf])
     return Run(majority, where), Run(tfidf, where)
 
 
@@ -460,6 +631,7 @@ __all__ = [
     "baseline",
     "calibrate",
     "compare",
+    "exceptions",
     "gate",
     "import_predictions",
     "label",
@@ -468,4 +640,5 @@ __all__ = [
     "resume",
     "run",
     "score",
+    "start",
 ]

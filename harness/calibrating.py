@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.errors import DataError, UsageError, did_you_mean, listing
+from harness.holdout import refuse_locked
 from harness.labelspace import LabelSpace
+from harness.narrowing import answer_space
 from harness.parsing import FORMATS, Output, read
 from harness.parsing.formats import DEFAULT_THRESHOLD
 from harness.project import Project
@@ -102,7 +104,7 @@ def calibrate_run(
 
     Raises:
         UsageError: There is no such metric, the folds cannot be, or the new file cannot be there.
-        DataError: The run has no gold or no probabilities, or its prompt file cannot be edited.
+        DataError: The run has no gold or no probabilities, is on a locked split, or its prompt file cannot be edited.
     """
     from harness.calibration import calibrate
     from harness.scoring import Scores, score
@@ -110,6 +112,7 @@ def calibrate_run(
 
     if metric not in METRICS:
         raise UsageError(f"--metric '{metric}': must be one of {listing(METRICS)}.{did_you_mean(metric, METRICS)}")
+    refuse_locked(run, project, "calibrate thresholds")
     manifest = run.manifest
     if not run.scores:
         raise DataError(
@@ -165,7 +168,7 @@ def _calibrated_pass(run: StoredRun) -> Pass:
         )
     names = run.manifest.space.names
     labels = {name for each in run.predictions for name in each.probabilities}
-    giving = [each for each in run.manifest.prompt.passes if each.gives_probabilities]
+    giving = [each for each in run.manifest.prompt.passes if _scores_labels(each)]
     if not giving:
         raise _without_probabilities(run)
     whole = [each for each in giving if labels <= set(each.scope or names)]
@@ -175,6 +178,11 @@ def _calibrated_pass(run: StoredRun) -> Pass:
             f"{listing(each.name for each in giving)}. Set their thresholds by hand."
         )
     return whole[-1]
+
+
+def _scores_labels(each: Pass) -> bool:
+    """Return whether a pass leaves probabilities of labels; those of a gate are of groups."""
+    return each.gives_probabilities and not each.chooses_groups
 
 
 def _without_probabilities(run: StoredRun) -> DataError:
@@ -221,22 +229,23 @@ def _evidence(run: StoredRun, target: Pass, samples: Sequence[Sample]) -> tuple[
 def _own_probabilities(run: StoredRun, target: Pass, rows: Sequence[Prediction]) -> list[Mapping[str, float]]:
     """Return the probabilities that the thresholds of a pass decide, by prediction."""
     inside = set(target.scope or run.manifest.space.names)
-    others = [each for each in run.manifest.prompt.passes if each.gives_probabilities and each.name != target.name]
+    others = [each for each in run.manifest.prompt.passes if _scores_labels(each) and each.name != target.name]
     shared = any(inside & set(each.scope or run.manifest.space.names) for each in others)
     words = target.votes is None and not target.output.has_thresholds and bool(FORMATS[target.output.format].weigh)
+    samples = {sample.id: sample for sample in run.samples} if shared or words else {}
     found: list[Mapping[str, float]] = []
     for row in rows:
         kept = {name: p for name, p in row.probabilities.items() if name in inside and name not in row.unanswered}
         unread = words and row.failure in _READABLE
         if shared or unread:
-            mine = _read_again(run, target, row)
+            mine = _read_again(run, target, row, samples[row.sample])
             kept = {name: p for name, p in kept.items() if mine.get(name) == p}
             kept |= {name: p for name, p in mine.items() if unread and name in row.unanswered}
         found.append(kept)
     return found
 
 
-def _read_again(run: StoredRun, target: Pass, row: Prediction) -> dict[str, float]:
+def _read_again(run: StoredRun, target: Pass, row: Prediction, sample: Sample) -> dict[str, float]:
     """Return the probabilities in a pass's own completions, read with thresholds."""
     output = target.output
     if not output.has_thresholds:
@@ -246,7 +255,8 @@ def _read_again(run: StoredRun, target: Pass, row: Prediction) -> dict[str, floa
         slots = [(row.sample, target.name, unit.name, row.repeat * target.draws + at) for at in range(target.draws)]
         drawn = [run.log.latest[slot].completion for slot in slots if slot in run.log.latest]
         if len(drawn) == len(slots):
-            result = voted([read(each, unit.space, output) for each in drawn], target.votes, unit.space, output)
+            within = answer_space(target, unit.name, run.manifest.space, sample)
+            result = voted([read(each, within, output) for each in drawn], target.votes, within, output)
             if isinstance(result, Answer):
                 found |= {name: p for name, p in result.probabilities.items() if name in unit.labels}
     return found

@@ -96,10 +96,14 @@ def _groups(top: Section) -> tuple[dict[str, tuple[str, ...]], _About, Section |
         details = section.section(group) if isinstance(node.value, dict) else None
         if details is None:
             groups[group] = section.texts(group) or ()
+            if not groups[group] and node.value in (None, "", []):
+                section.problem(group, "must name at least one label, got none.")
             continue
         groups[group] = details.texts("labels") or ()
         if not details.has("labels"):
             details.problem("labels", "is missing. Name the labels of the group.")
+        elif groups[group] == () and details.node.value["labels"].value == []:
+            details.problem("labels", "must name at least one label, got none.")
         if description := details.text("description"):
             about.append((group, description))
         details.finish()

@@ -16,6 +16,7 @@ import numpy as np
 from harness import metrics
 from harness.comparison import Comparison, Diff, LabelDiff, RunPredictions, SampleChange, compare
 from harness.errors import DataError
+from harness.holdout import Looks, looks_of
 from harness.labelanalysis import LabelAnalysis, analyse
 from harness.labelspace import LabelSpace
 from harness.noise import Noise, noise, unstable_cells
@@ -115,6 +116,7 @@ class Report:
         noise: How much its repeats differ; None where there is one.
         macro_curve: The macro average over thresholds; None where the run has no probabilities.
         label_curves: By label, those that have probabilities and support.
+        looks: How often the run's split was looked at; None where it is not locked.
     """
 
     run: StoredRun
@@ -127,6 +129,7 @@ class Report:
     noise: Noise | None
     macro_curve: ThresholdCurve | None
     label_curves: Mapping[str, ThresholdCurve]
+    looks: Looks | None = None
 
     @property
     def space(self) -> LabelSpace:
@@ -172,14 +175,17 @@ class Report:
     @property
     def cautions(self) -> tuple[str, ...]:
         """Why numbers here are rough, each said once."""
-        of_change = () if self.compared is None else self.compared.judgement.cautions
+        of_change = () if self.compared is None else self.compared.cautions
         return tuple(dict.fromkeys((*self.judgement.cautions, *of_change)))
 
     @property
     def own_notes(self) -> tuple[str, ...]:
         """What a person must know of the run before reading on."""
         manifest = self.run.manifest
-        notes = [] if manifest.state == "complete" else [f"the run is {manifest.state}: calls are missing"]
+        searched = manifest.prompt.searched_on(manifest.split)
+        notes = [] if searched is None else [f"{manifest.version} is {searched.words}"]
+        notes += [] if self.looks is None else [f"{manifest.split} is locked: {self.looks.words}"]
+        notes += [] if manifest.state == "complete" else [f"the run is {manifest.state}: calls are missing"]
         notes += [f"answers were drawn again: {', '.join(manifest.redrawn)}"] if manifest.redrawn else []
         if self.compared is not None and self.compared.comparison.n_common < self.scores.n_samples:
             common, n = self.compared.comparison.n_common, self.scores.n_samples
@@ -278,11 +284,13 @@ class Report:
             "baseline": None if self.baseline is None else self.baseline.manifest.to_json(),
             "notes": list(self.notes),
             "cautions": list(self.cautions),
+            "holdout": None if self.looks is None else self.looks.to_json(),
             "scores": self.scores.to_json(),
             "intervals": self.judgement.to_json(),
             "labels": [row.to_row() for row in self.labels],
             "comparison": None if compared is None else compared.comparison.to_json(),
             "judgement": None if compared is None else compared.judgement.to_json(),
+            **({"unseen": unseen.to_json()} if compared is not None and (unseen := compared.unseen[0]) else {}),
             "analysis": self.analysis.to_json(),
             "noise": to_plain(self.noise),
             "thresholds": None
@@ -331,6 +339,7 @@ def report_of(
         noise=noise(run.manifest.space, repeats, comparison.runs[0].scores),
         macro_curve=macro_curve,
         label_curves=label_curves,
+        looks=looks_of(run, project),
     )
 
 

@@ -46,6 +46,7 @@ GITIGNORE = """\
 # Runs hold the texts that were labelled and what the model wrote
 runs/*
 !runs/README.md
+!runs/holdout.jsonl
 """
 
 RUNS_README = """\

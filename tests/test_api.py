@@ -90,7 +90,7 @@ def test_options_choose_samples_and_variables(folder: Folder, server: ScriptedSe
     """Split, filter, ids, limit and variables reach the run."""
     folder.prompt("v1", PROMPT.replace("Labels:", "{{ tone }}:"))
     given: dict[str, Any] = {"variables": {"tone": "calm"}}
-    assert list(run(folder, server, split="test", **given).predictions["id"]) == ["t1", "t2"]
+    assert list(run(folder, server, split="test", final=True, **given).predictions["id"]) == ["t1", "t2"]
     assert list(run(folder, server, filter="'price' in gold", **given).predictions["id"]) == ["s3", "s5"]
     assert list(run(folder, server, samples=iter(["s4"]), **given).predictions["id"]) == ["s4"]
     assert len(run(folder, server, limit=2, **given).predictions) == 2

@@ -198,6 +198,7 @@ def test_the_new_version_costs_no_call(project: Path, cli: Cli, monkeypatch: pyt
 
 def test_the_command_runs_it_as_the_run_was_made(project: Path, cli: Cli) -> None:
     """Options that the file does not say are in the next command, so that the calls are the same."""
+    write(project / "datasets/reviews.yaml", (project / "datasets/reviews.yaml").read_text() + "locked: []\n")
     write(project / "prompts/v1.yaml", PROMPT + "vars: {tone: plain}\n")
     task = load_task(project / "prompts/v1.yaml", find_project(), variables={"tone": "a b"}, model="other")
     run = weighed(
@@ -214,6 +215,17 @@ def test_the_command_runs_it_as_the_run_was_made(project: Path, cli: Cli) -> Non
         "--filter 'id != '\"'\"'s1'\"'\"'' --samples s2,s3 --limit 70\n"
     ) in done.out
     assert done.err == ""
+
+
+def test_a_locked_split_is_not_tuned_on(project: Path, cli: Cli) -> None:
+    """Thresholds are not looked for on a run whose split is locked."""
+    run = weighed(project, split="test", default_split=False)
+    done = cli("calibrate", run.manifest.id)
+    assert (done.code, done.out) == (1, "")
+    assert done.err == (
+        f"error: run {run.manifest.id}: must not be on a locked split to calibrate thresholds, but is on 'test', which is "
+        "there to test what was tuned elsewhere. Name a run on 'dev'.\n"
+    )
 
 
 def test_a_file_that_leaves_the_model_to_the_command_line(project: Path, cli: Cli) -> None:

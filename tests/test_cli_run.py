@@ -98,9 +98,9 @@ def test_the_next_commands_work_for_any_name(project: Path, cli: Cli, server: Sc
 
 def test_a_run_on_another_split_is_named_by_its_id(project: Path, cli: Cli, server: ScriptedServer) -> None:
     """A version means a run on the default split: what comes next after another split names ids."""
-    write(project / "datasets/reviews.test.jsonl", (project / "datasets/reviews.dev.jsonl").read_text())
+    write(project / "datasets/reviews.yaml", DATASET.replace("test: reviews.test", "train: reviews.dev"))
     for version in ("v1", "v2"):
-        told = cli("run", *prompts(version), "--split", "test", "--base-url", server.base_url)
+        told = cli("run", *prompts(version), "--split", "train", "--base-url", server.base_url)
     commands = next_commands(told.out)
     assert [re.sub(r"\d{2,}", "0", word) for word in commands[0]] == ["compare", "v1-0-0", "v2-0-0"]
     for command in commands:

@@ -257,15 +257,15 @@ def test_rows_of_unlabelled_samples_are_left_out(folder: Folder) -> None:
     )
     warned: list[str] = []
     rows = jsonl([{"id": "t1", "labels": []}, {"id": "t2", "labels": []}])
-    imported = take(folder, rows, split="test", warn=warned.append)
+    imported = take(folder, rows, split="test", final=True, warn=warned.append)
     assert said(imported) == {"t2": []}
     assert not imported.run.manifest.default_split
     assert any(each.endswith("rows of samples without gold labels are left out: 1.") for each in warned)
-    assert problems_of(folder, jsonl([{"id": "t1", "labels": []}]), split="test") == [
+    assert problems_of(folder, jsonl([{"id": "t1", "labels": []}]), split="test", final=True) == [
         "p.jsonl: must have a prediction of a sample with gold labels, got none."
     ]
     folder.write("datasets/reviews.test.jsonl", jsonl([{"id": "t1", "text": "a"}]))
-    assert problems_of(folder, rows, split="test") == [
+    assert problems_of(folder, rows, split="test", final=True) == [
         "datasets/reviews.test.jsonl: must have labelled samples to score, got 1 without labels."
     ]
 

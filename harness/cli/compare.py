@@ -20,6 +20,7 @@ from harness.cli.common import (
 from harness.errors import EXIT_OK, UsageError, did_you_mean, listing
 
 if TYPE_CHECKING:
+    from harness.holdout import HeldOut
     from harness.ledger import View
     from harness.versions import ComparedRuns
 
@@ -77,7 +78,8 @@ def command(
     Says for each later run whether it is better, worse, no worse, or whether these samples cannot tell; shows scores
     with intervals, F1 by label with a verdict each, which confusions became more or less, the diff of the prompts, and
     which samples regressed, were fixed or churned (wrong both times, differently). All runs are scored against the
-    same gold. Files hold all samples, whatever --limit says.
+    same gold. Files hold all samples, whatever --limit says. Prompts that were run on a locked split too are shown on
+    dev against test.
 
     \b
     Examples:
@@ -88,7 +90,9 @@ def command(
       harness compare v1 v2 v3 -o comparison.md
     """
     from harness import api
+    from harness.holdout import held_out_runs
     from harness.ledger import View
+    from harness.project import find_project
     from harness.report import files
 
     if len(runs) < 2:
@@ -97,12 +101,17 @@ def command(
         files.check_output(output)
     compared = api.compare(*runs, common=common, margin=margin, seed=seed, warn=say).compared
     view = View(None if label is None else _label(label, compared), only, sort)
+    tested = held_out_runs(compared, find_project())
     if as_json or output is not None:
-        _write(compared, view, output, as_json)
+        _write(compared, tested, view, output, as_json)
     else:
         from harness.report.changes import comparison_report
 
         show(comparison_report(compared, limit, view, full))
+        if tested.runs:
+            from harness.report.holdout import against_report
+
+            show("", against_report(tested))
     return EXIT_OK
 
 
@@ -117,26 +126,30 @@ def _label(label: str, compared: ComparedRuns) -> str:
     return found
 
 
-def _write(compared: ComparedRuns, view: View, output: Path | None, as_json: bool) -> None:
+def _write(compared: ComparedRuns, tested: HeldOut, view: View, output: Path | None, as_json: bool) -> None:
     """Write a comparison as JSON to standard output, to a file, or both."""
     from harness.ledger import viewed
     from harness.plainvalues import to_plain
     from harness.report import files
     from harness.report.changesmarkdown import comparison_markdown
+    from harness.report.holdout import against_markdown
     from harness.results import label_rows
 
     if as_json:
-        show_json(comparison_json(compared, view))
+        show_json(comparison_json(compared, view, tested))
     if output is not None:
         shown = viewed(compared.comparison, view, compared.samples)
-        value = comparison_json(compared, view) if output.suffix.lower() == ".json" else None
         rows = to_plain(label_rows(compared, shown))
-        files.write_result(output, value, rows, lambda: comparison_markdown(compared, view))
+        value = comparison_json(compared, view, tested) if output.suffix.lower() == ".json" else None
+        files.write_result(output, value, rows, lambda: comparison_markdown(compared, view) + against_markdown(tested))
         note_written(output, as_json)
 
 
-def comparison_json(compared: ComparedRuns, view: View) -> dict[str, Any]:
-    """Return a comparison for other programs: runs, verdicts, what changed, the judgement, and the prompt diffs."""
+def comparison_json(compared: ComparedRuns, view: View, tested: HeldOut | None = None) -> dict[str, Any]:
+    """Return a comparison for other programs: runs, verdicts, what changed, the judgement, and the prompt diffs.
+
+    Where prompts were run on a locked split too, dev against test stands in it.
+    """
     from harness.ledger import viewed
     from harness.plainvalues import to_plain
     from harness.report.judged import verdict_text, word
@@ -156,18 +169,21 @@ def comparison_json(compared: ComparedRuns, view: View) -> dict[str, Any]:
     plain["runs"] = [row | to_plain(more) for row, more in zip(plain["runs"], about, strict=True)]
     verdicts = [
         {
-            "before": judged.before,
-            "after": judged.after,
-            "verdict": word(judged.averages["macro_f1"]),
+            "before": diff.before,
+            "after": diff.after,
+            "verdict": None if each.judged is None else word(each.judged.averages["macro_f1"]),
             "text": verdict_text(compared, at),
         }
-        for at, judged in enumerate(compared.judgement.diffs)
+        for at, (diff, each) in enumerate(zip(compared.comparison.diffs, compared.grounds, strict=True))
     ]
+    unseen = [None if each is None else each.to_json() for each in compared.unseen]
     prompts = [None if diff is None else diff.to_json() for diff in compared.prompt_diffs]
     return {
         "verdicts": verdicts,
         "notes": list(compared.notes),
         **plain,
         "judgement": compared.judgement.to_json(),
+        **({"unseen": unseen} if any(unseen) else {}),
         "prompt_diffs": prompts,
+        **({"dev_against_test": tested.to_json()} if tested is not None and tested.runs else {}),
     }

@@ -32,6 +32,8 @@ FORMATS = ("labels", "vector", "columns", "scores")
 @click.option("--column", metavar="COLUMN", help="Where labels, vectors or scores are; default: found out.")
 @click.option("--id", "id_", metavar="COLUMN", help="The column of ids; default: id.")
 @click.option("--partial", is_flag=True, help="Leave samples without a prediction out; else they are failures.")
+@click.option("--final", is_flag=True, help="Look at a locked split; the look is logged in runs/holdout.jsonl.")
+@click.option("--reason", metavar="TEXT", help="With --final: why, for that log.")
 @click.option("--model", metavar="TEXT", help="Who made the predictions.")
 @click.option("--notes", default="", metavar="TEXT", help="What to know of them.")
 @json_option
@@ -45,6 +47,8 @@ def command(
     column: str | None,
     id_: str | None,
     partial: bool,
+    final: bool,
+    reason: str | None,
     model: str | None,
     notes: str,
     as_json: bool,
@@ -64,6 +68,8 @@ def command(
     from harness import api
     from harness.project import find_project
 
+    if reason is not None and not final:
+        raise click.UsageError("--reason: goes with --final.")
     project = find_project(dataset)
     imported = api.import_predictions(
         predictions,
@@ -77,6 +83,8 @@ def command(
         model=model,
         notes=notes,
         partial=partial,
+        final=final,
+        reason=reason,
         warn=say,
         project=project,
     )
@@ -90,15 +98,19 @@ def _tell(imported: Imported, project: Project, as_json: bool) -> None:
 
     from harness.api import Run
     from harness.execution import run_spent
+    from harness.holdout import looks_of
     from harness.report.terminal import next_steps, run_report
 
     run = Run(imported.run, project)
     manifest, spent = imported.run.manifest, run_spent(imported.run, project.settings.prices)
+    looks = looks_of(imported.run, project)
     if as_json:
-        show_json({"run": manifest.to_json(), "scores": run.result.to_json(), "missing": imported.missing})
+        about = {"missing": imported.missing, "holdout": looks.to_json() if looks else None}
+        show_json({"run": manifest.to_json(), "scores": run.result.to_json(), **about})
         return
-    show(run_report(manifest, run.result, spent, None, None))
+    show(run_report(manifest, run.result, spent, None, None, looks=looks))
     decided = "" if imported.threshold is None else f"; a label is present from {imported.threshold:g} on"
     show(Text(f"Read from {imported.described}{decided}.", style="dim"))
     called = shlex.quote(manifest.version if manifest.default_split and manifest.state == "complete" else manifest.id)
-    show(next_steps([f"harness failures {called}", f"harness compare {called} VERSION"]))
+    read = [] if looks else [f"harness failures {called}"]  # what is read of a locked split is tuned on it
+    show(next_steps([*read, f"harness compare {called} VERSION"]))

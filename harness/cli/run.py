@@ -26,6 +26,7 @@ from harness.errors import EXIT_INCOMPLETE, EXIT_OK
 
 if TYPE_CHECKING:
     from harness.api import Run
+    from harness.holdoutlog import Looks
     from harness.noise import Noise
     from harness.planning import Plan
     from harness.project import Project
@@ -51,6 +52,8 @@ RETRY_KINDS = ("call_error", "refusal", "truncated", "unparseable")
 @click.option("--samples", metavar="IDS|FILE", help="Only these ids: between commas, or a file with one a line.")
 @click.option("--repeat", type=click.IntRange(min=1), default=1, metavar="K", help="Ask K times; scores are means.")
 @click.option("--baseline", metavar="RUN", shell_complete=complete_run, help="Compare with this run.")
+@click.option("--final", is_flag=True, help="Look at a locked split; the look is logged in runs/holdout.jsonl.")
+@click.option("--reason", metavar="TEXT", help="With --final: why, for that log.")
 @click.option("--tag", metavar="WORD", help="A word to find the run by.")
 @click.option("--dry-run", is_flag=True, help="Tell calls, tokens and price; make no call.")
 @click.option(
@@ -82,6 +85,8 @@ def command(
     samples: str | None,
     repeat: int,
     baseline: str | None,
+    final: bool,
+    reason: str | None,
     tag: str | None,
     dry_run: bool,
     resume: str | None,
@@ -94,18 +99,19 @@ def command(
 
     Shows the scores of every label, what changed since the baseline (the version's previous run, else its parent),
     what regressed and what was fixed. Several prompts are run one after the other and compared. Identical calls
-    come from the cache.
+    come from the cache. A locked split, such as test, needs --final.
 
     \b
     Examples:
       harness run prompts/v3.yaml
       harness run prompts/v3.yaml --limit 50 --filter "language == 'en'"
       harness run prompts/v*.yaml --dry-run
+      harness run prompts/v3.yaml --split test --final --reason "before release"
       harness run --resume
       harness run prompts/v3.yaml --resume
       harness run --retry-failures v3
     """
-    from harness import api
+    from harness import api, holdout
     from harness.promptnames import unused_variables
     from harness.report.files import check_output
     from harness.selection import Selection, read_ids
@@ -116,9 +122,11 @@ def command(
         raise click.UsageError("name a prompt file, or --resume or --retry-failures a run: one of them.")
     if kinds and not retry_failures:
         raise click.UsageError("--kind goes with --retry-failures.")
+    if reason is not None and not final:
+        raise click.UsageError("--reason: goes with --final.")
     if output is not None:
         check_output(output, (".json", ".csv", ".md"))
-    how: dict[str, Any] = {"concurrency": concurrency, "use_cache": not no_cache}
+    how: dict[str, Any] = {"concurrency": concurrency, "cache": not no_cache, "final": final, "reason": reason}
     if continued := resume or retry_failures:
         _refuse_frozen(ctx, "--resume" if resume else "--retry-failures")
         retry = kinds or ("call_error",) if retry_failures else ()
@@ -138,6 +146,11 @@ def command(
         say(warning)
     if dry_run:
         return _dry_run(plans, not no_cache, as_json)
+    for plan, project in plans:
+        if plan.locked:
+            holdout.allow(project, plan.dataset, plan.split, final)  # of several prompts, before the first one runs
+        elif final:
+            say(f"--final: split '{plan.split}' of {plan.dataset} is not locked, so this is no look and is not logged.")
     against = _resolved(baseline, plans)
     return _finish(_run_all(plans, quiet=as_json, **how), against, output, as_json)
 
@@ -159,9 +172,7 @@ def _refuse_frozen(ctx: click.Context, goes_on: str) -> None:
             raise click.UsageError(f"{parameter.opts[0]}: does not go with {goes_on}, which keeps what the run froze.")
 
 
-def _continue(
-    name: str, retry: tuple[str, ...], baseline: str | None, *, concurrency: int | None, use_cache: bool
-) -> Run:
+def _continue(name: str, retry: tuple[str, ...], baseline: str | None, **how: Any) -> Run:
     """Go on with a run."""
     from harness import api
     from harness.project import find_project
@@ -170,7 +181,7 @@ def _continue(
     if baseline is not None:
         find_run(find_project().runs, baseline)  # a name that means none is told before any call
     with progress_bar(name) as tell:
-        return api.resume(name, concurrency=concurrency, cache=use_cache, retry=retry, progress=tell, warn=say)
+        return api.resume(name, retry=retry, progress=tell, warn=say, **how)
 
 
 def _resolved(baseline: str | None, plans: list[tuple[Plan, Project]]) -> str | None:
@@ -188,18 +199,16 @@ def _resolved(baseline: str | None, plans: list[tuple[Plan, Project]]) -> str | 
         raise
 
 
-def _run_all(plans: list[tuple[Plan, Project]], *, concurrency: int | None, use_cache: bool, quiet: bool) -> list[Run]:
+def _run_all(plans: list[tuple[Plan, Project]], *, quiet: bool, **how: Any) -> list[Run]:
     """Run prompts one after the other."""
-    from harness import api, execution
+    from harness import api
     from harness.report.terminal import headline_line
 
     width = max(len(plan.prompt.version) for plan, _ in plans)
     runs = []
     for plan, project in plans:
         with progress_bar(plan.prompt.version, len(plan.samples) * plan.repeats) as tell:
-            stored = execution.start(
-                plan, project, concurrency=concurrency, use_cache=use_cache, progress=tell, warn=say
-            )
+            stored = api.start(plan, project, progress=tell, warn=say, **how)
         runs.append(api.Run(stored, project))
         if len(plans) > 1 and not quiet:
             show(headline_line(stored.manifest, runs[-1].result, width))
@@ -225,7 +234,10 @@ def _dry_run(plans: list[tuple[Plan, Project]], use_cache: bool, as_json: bool) 
 
 def _finish(runs: list[Run], baseline: str | None, output: Path | None, as_json: bool) -> int:
     """Tell the last run's results, against its baseline; then write them, so that a full disk hides nothing."""
+    from harness.holdout import looks_of
     from harness.report import files
+    from harness.report.holdout import looks_markdown
+    from harness.report.passes import passes_markdown
     from harness.versions import compare_runs, find_baseline
 
     last = runs[-1]
@@ -233,47 +245,63 @@ def _finish(runs: list[Run], baseline: str | None, output: Path | None, as_json:
     before = find_baseline(stored, project, baseline)
     compared = compare_runs([before, stored], project) if before is not None else None
     diff = compared.comparison.diffs[0] if compared else None
+    looks = looks_of(stored, project)
     value = {
         "run": stored.manifest.to_json(),
         "scores": last.result.to_json(),
         "comparison": compared.comparison.to_json() if compared else None,
         "judgement": compared.judgement.to_json() if compared else None,
+        **({"unseen": unseen.to_json()} if compared and (unseen := compared.unseen[0]) else {}),
+        "holdout": looks.to_json() if looks else None,
+        "passes": last.measured.to_json() if last.measured else None,
     }
     if as_json:
         show_json(value)
     else:
-        _tell(runs, compared)
+        _tell(runs, compared, looks)
     if output is not None:
         rows = files.prediction_rows(stored)
-        files.write_result(output, value, rows, lambda: files.run_markdown(stored, last.result, diff))
+        files.write_result(
+            output,
+            value,
+            rows,
+            lambda: (
+                files.run_markdown(stored, last.result, diff) + passes_markdown(last.measured) + looks_markdown(looks)
+            ),
+        )
         note_written(output, as_json)
     return EXIT_OK if stored.manifest.state == "complete" else EXIT_INCOMPLETE
 
 
-def _tell(runs: list[Run], compared: ComparedRuns | None) -> None:
+def _tell(runs: list[Run], compared: ComparedRuns | None, looks: Looks | None) -> None:
     """Show the last run's scores, what changed from its baseline, and what to type next."""
     from harness.execution import run_spent
     from harness.outside import stronger_baseline
     from harness.report import changes, listing, terminal
-    from harness.report.judged import verdict_line
+    from harness.report.judged import verdict_lines
+    from harness.report.passes import passes_report
 
     last = runs[-1]
     stored, space = last.stored, last.stored.manifest.space
     spent = run_spent(stored, last.project.settings.prices)
     if compared is None:
-        show(terminal.run_report(stored.manifest, last.result, spent, None, None, _noise(last)))
+        show(terminal.run_report(stored.manifest, last.result, spent, None, None, _noise(last), looks))
     else:
         diff, n_common = compared.comparison.diffs[0], compared.comparison.n_common
-        show(terminal.run_report(stored.manifest, last.result, spent, diff, n_common, _noise(last)))
+        show(terminal.run_report(stored.manifest, last.result, spent, diff, n_common, _noise(last), looks))
         notes = [changes.note(each) for each in compared.notes]
-        verdict = verdict_line(compared, 0)
+        verdict = verdict_lines(compared, 0)
         changed = changes.diff_report(
             diff, space, compared.samples, CHANGES_SHOWN, "harness compare lists them", verdict
         )
         show("", *notes, *changed)
+    if searched := listing.searched_line(stored.manifest):
+        show("", searched)
+    if last.measured is not None:
+        show("", passes_report(last.measured))
     if stronger := stronger_baseline(stored, last.result, last.project):
         show("", listing.baseline_line(stronger, _typed(stored, last.project)))
-    if commands := _next(runs, compared):
+    if commands := _next(runs, compared, looks is not None):
         show(terminal.next_steps(commands))
 
 
@@ -287,8 +315,8 @@ def _noise(run: Run) -> Noise | None:
     return noise_of(stored.manifest.space, stored.samples, stored.gold, stored.predictions, run.result)
 
 
-def _next(runs: list[Run], compared: ComparedRuns | None) -> list[str]:
-    """Return the commands that a person will want to type after a run."""
+def _next(runs: list[Run], compared: ComparedRuns | None, locked: bool) -> list[str]:
+    """Return the commands that a person will want to type after a run; none that tunes on a locked split."""
     last = runs[-1]
     manifest = last.stored.manifest
     name = _typed(last.stored, last.project)
@@ -302,8 +330,10 @@ def _next(runs: list[Run], compared: ComparedRuns | None) -> list[str]:
             "" if compared.same_samples and len({run.stored.manifest.n_samples for run in runs}) == 1 else " --common"
         )
         commands.append(f"harness compare {' '.join(several)}{common}")
-        if compared.comparison.diffs[0].regressed:
-            commands.append(f"harness failures {name} --regressed-from {before}")
+    if locked:
+        return commands
+    if compared is not None and compared.comparison.diffs[0].regressed:
+        commands.append(f"harness failures {name} --regressed-from {before}")
     weakest = min(
         (row for row in last.result.labels if row.support), key=lambda row: (row.f1, -row.support), default=None
     )

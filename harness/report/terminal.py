@@ -30,6 +30,7 @@ from harness.scoring import Scores
 from harness.store import InForce, Manifest
 
 if TYPE_CHECKING:
+    from harness.holdoutlog import Looks
     from harness.noise import Noise
 
 BAR = 16
@@ -132,13 +133,16 @@ def run_report(
     diff: Diff | None,
     n_common: int | None,
     noise: Noise | None = None,
+    looks: Looks | None = None,
 ) -> RenderableType:
     """Return what a person sees of a run: who answered what, how well, what went wrong, what it cost.
 
-    With ``noise``, which a run with several repeats has, also how much it disagrees with itself.
+    With ``noise``, which a run with several repeats has, also how much it disagrees with itself; with ``looks``, which a
+    run on a locked split has, how often that was looked at.
     """
     parts: list[RenderableType] = [
         _title(manifest, scores),
+        *_looks(looks),
         Text(""),
         headline(scores, diff, n_common),
         Text(""),
@@ -163,6 +167,13 @@ def _title(manifest: Manifest, scores: Scores) -> Text:
     if manifest.state != "complete":
         details.append(manifest.state)
     return text.append(" · " + " · ".join(details)).append(f" · {manifest.id}", style=QUIET)
+
+
+def _looks(looks: Looks | None) -> list[RenderableType]:
+    """Return how often a locked split was looked at; nothing of other splits."""
+    from harness.report.holdout import looks_line
+
+    return [] if looks is None else [looks_line(looks)]
 
 
 def _in_force(constrained: InForce) -> str:

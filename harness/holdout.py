@@ -1,0 +1,338 @@
+"""Locked splits: who may look at them, that every look is logged, and dev against test.
+
+What is tuned on samples says little about others, so some samples are kept to test it on. Each look at them is another
+chance to choose what happens to suit them: looks are asked for with ``--final``, counted and never forgotten.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from harness.comparison import ComparedRun, RunPredictions, compare
+from harness.dataset import LOCKED_NAMES, Dataset, load_dataset
+from harness.errors import DataError, UsageError, listing
+from harness.holdoutlog import FILE, Look, append, beginning, ending, look_of, looks_at, new_look, opened
+from harness.holdoutlog import Looks as Looks
+from harness.identity import gold_hash, inputs_hash
+from harness.overfitting import DevTest, dev_against_test
+from harness.project import Project
+from harness.runnames import list_runs
+from harness.store import Manifest, StoredRun
+from harness.versions import ComparedRuns, gold_of
+
+if TYPE_CHECKING:
+    from harness.planning import Plan
+
+# --- which splits are locked ------------------------------------------------------------------------------------------
+
+
+def is_locked(manifest: Manifest, project: Project) -> bool:
+    """Return whether a run's split is locked, as today's dataset file says it; by its name where that cannot be read."""
+    if manifest.is_labelling:
+        return False
+    dataset = _dataset(manifest, project)
+    if dataset is None or manifest.split not in dataset.splits:
+        return manifest.split.casefold() in LOCKED_NAMES and not manifest.default_split
+    return manifest.split in dataset.locked
+
+
+def _dataset(manifest: Manifest, project: Project) -> Dataset | None:
+    """Return a run's dataset as today's file has it, None where that is gone or broken."""
+    if manifest.prompt.dataset is None:
+        return None
+    try:
+        return load_dataset(project.root / manifest.prompt.dataset, project)
+    except DataError:
+        return None
+
+
+def locked_splits(manifest: Manifest, project: Project) -> tuple[str, ...]:
+    """Return the locked splits of a run's dataset, as today's file has them; none where that cannot be read."""
+    dataset = _dataset(manifest, project)
+    return () if dataset is None else dataset.locked
+
+
+def refuse_locked(run: StoredRun, project: Project, what: str) -> None:
+    """Refuse a run on a locked split for something that tunes.
+
+    Args:
+        run: What somebody wants to tune on.
+        project: Where its dataset is.
+        what: What would be done, with an infinitive: "calibrate thresholds".
+
+    Raises:
+        DataError: The run is on a locked split.
+    """
+    manifest = run.manifest
+    if is_locked(manifest, project):
+        dataset = _dataset(manifest, project)
+        other = "another split" if dataset is None else f"'{dataset.default_split}'"
+        raise DataError(
+            f"run {manifest.id}: must not be on a locked split to {what}, but is on '{manifest.split}', which is there to "
+            f"test what was tuned elsewhere. Name a run on {other}."
+        )
+
+
+def looks_of(run: StoredRun, project: Project) -> Looks | None:
+    """Return the looks at a run's split, None where it is not locked.
+
+    Raises:
+        DataError: The log cannot be read.
+    """
+    manifest = run.manifest
+    return looks_at(project, manifest.dataset, manifest.split) if is_locked(manifest, project) else None
+
+
+def allow(project: Project, dataset: str, split: str, final: bool) -> None:
+    """Refuse to look at a locked split where nobody said that it is the final look.
+
+    Raises:
+        UsageError: ``final`` is false; the message says how often the split was looked at, and what to type.
+        DataError: The log cannot be read.
+    """
+    seen = looks_at(project, dataset, split)
+    if not final:
+        by = f" ({listing(seen.versions, 6)})" if seen.looks else ""
+        raise UsageError(
+            f"--split {split}: must be asked for with --final, because '{split}' of {dataset} is locked: a look spends some "
+            f"of what it can tell. So far it was {seen.words}{by}. Add --final, and say why with --reason TEXT: the look "
+            f"is logged in runs/{FILE}."
+        )
+
+
+# --- looking ----------------------------------------------------------------------------------------------------------
+
+
+def look(
+    plan: Plan,
+    project: Project,
+    make: Callable[[], StoredRun],
+    *,
+    final: bool,
+    reason: str | None = None,
+    warn: Callable[[str], None] = lambda _: None,
+) -> StoredRun:
+    """Return the run that ``make`` makes of a plan; on a locked split that is a look, logged before ``make`` is called.
+
+    A look that came to nothing, because no call was answered, is withdrawn in the log.
+
+    Raises:
+        UsageError: As `allow` says.
+        DataError: The look cannot be logged.
+    """
+    if not plan.locked:
+        return make()
+    allow(project, plan.dataset, plan.split, final)
+    mine = new_look(
+        asked="run",
+        dataset=plan.dataset,
+        split=plan.split,
+        version=plan.prompt.version,
+        prompt=plan.prompt.hash,
+        inputs=inputs_hash(plan.samples),
+        gold=gold_hash(plan.samples),
+        n_samples=len(plan.samples),
+        models=tuple(model.name for model in plan.prompt.models),
+        reason=_said(reason),
+    )
+    append(project, beginning(mine))
+    try:
+        made = make()
+    except BaseException:
+        with suppress(DataError):  # what broke the run off matters more
+            append(project, ending(mine, _kept(mine, project)))
+        raise
+    try:
+        append(project, ending(mine, made.manifest.id))
+    except DataError as error:  # the look itself is logged, and the run is paid for
+        warn(str(error))
+    return made
+
+
+def look_again(run: StoredRun, project: Project, *, final: bool, reason: str | None = None) -> None:
+    """See to it that a run which goes on is a look that is logged: the one that it began with, else a new one.
+
+    Raises:
+        UsageError: As `allow` says, where no look of this run is logged.
+        DataError: The look cannot be logged.
+    """
+    manifest = run.manifest
+    if not is_locked(manifest, project):
+        return
+    seen = looks_at(project, manifest.dataset, manifest.split).looks
+    if any(each.run == manifest.id for each in seen):
+        return
+    begun = [each for each in seen if each.run is None and each.is_of(manifest)]
+    if begun:  # its process was killed before it could say which run it was
+        append(project, ending(begun[-1], manifest.id))
+        return
+    allow(project, manifest.dataset, manifest.split, final)
+    append(project, beginning(look_of(manifest, "resume", _said(reason))))
+
+
+def look_outside(
+    dataset: Path, project: Project, split: str | None, asked: str, *, final: bool, reason: str | None = None
+) -> Callable[[Iterable[StoredRun]], None]:
+    """Return what logs the looks of runs that no prompt made, to be called with them; on other splits it does nothing.
+
+    What cannot be logged is not kept: the returned function removes such runs.
+
+    Args:
+        dataset: The dataset's YAML file.
+        project: Where the log is.
+        split: None for the default split.
+        asked: "baseline" or "import".
+        final: Whether it may be looked at.
+        reason: Why, for the log.
+
+    Raises:
+        UsageError: As `allow` says.
+        DataError: The dataset has problems, or the log cannot be written.
+    """
+    loaded = load_dataset(dataset, project)
+    if split not in loaded.locked:
+        return lambda _: None
+    allow(project, loaded.name, split, final)
+    with opened(project):
+        pass  # it can be written, so what comes can be logged
+
+    def log(runs: Iterable[StoredRun]) -> None:
+        made = list(runs)
+        try:
+            append(project, *(beginning(look_of(run.manifest, asked, _said(reason))) for run in made))
+        except DataError:
+            for run in made:
+                shutil.rmtree(run.path, ignore_errors=True)
+            raise
+
+    return log
+
+
+def _said(reason: str | None) -> str | None:
+    return (reason or "").strip() or None
+
+
+def _kept(mine: Look, project: Project) -> str | None:
+    """Return the id of the run that was begun with a look and kept when it broke off, None when nothing was."""
+    others = {each.run for each in looks_at(project, mine.dataset, mine.split).looks}
+    found = [run.manifest for run in list_runs(project.runs) if mine.is_of(run.manifest)]
+    return next((each.id for each in found if each.id not in others), None)
+
+
+# --- dev against test -------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class HeldOutRun:
+    """A compared run beside a run of the same prompt on a locked split.
+
+    Attributes:
+        name: What the compared run is called.
+        tested: The run on the locked split.
+        against: How the two differ.
+        looks: How often the split was looked at.
+        own_looks: How many of these looks were at this prompt, with its models.
+    """
+
+    name: str
+    dev: StoredRun
+    tested: StoredRun
+    against: DevTest
+    looks: Looks
+    own_looks: int
+
+    def to_json(self) -> dict[str, Any]:
+        """Return it as plain values, NaN as None."""
+        dev, tested = self.dev.manifest, self.tested.manifest
+        return {
+            "name": self.name,
+            "dev": {"run": dev.id, "split": dev.split},
+            "test": {"run": tested.id, "split": tested.split},
+            **self.against.to_json(),
+            "looks": self.looks.to_json(),
+            "own_looks": self.own_looks,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class HeldOut:
+    """What is known of compared runs on locked splits.
+
+    Attributes:
+        runs: Those that have a run of the same prompt there, in the order of the comparison.
+        notes: Why there is nothing of others, for people.
+    """
+
+    runs: tuple[HeldOutRun, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """Return it as plain values."""
+        return {"runs": [each.to_json() for each in self.runs], "notes": list(self.notes)}
+
+
+def held_out_runs(compared: ComparedRuns, project: Project) -> HeldOut:
+    """Return the compared runs that have a complete run of the same prompt on a locked split, and notes about others.
+
+    Of several such runs it is the one with the most samples, of those the newest. Both sides are scored against today's
+    gold. Where the compared runs themselves are on a locked split there are none.
+    """
+    locked = locked_splits(compared.runs[0].manifest, project)
+    if not locked or any(run.manifest.split in locked for run in compared.runs):
+        return HeldOut()
+    pairs = []
+    notes: list[str] = []
+    every = [run for run in list_runs(project.runs) if run.manifest.state == "complete"]
+    for at, dev in enumerate(compared.runs):
+        for split in locked:
+            there = [run for run in every if _is_about(run.manifest, dev.manifest, split)]
+            same = [run for run in there if _is_same(run.manifest, dev.manifest)]
+            if same:
+                pairs.append((at, max(same, key=lambda run: (run.manifest.n_samples, run.manifest.started))))
+            elif there:
+                what = "another prompt or model"
+                notes.append(
+                    f"{compared.names[at]}: its run on {split}, {there[0].manifest.id}, is of {what}: left out"
+                )
+    found = []
+    for at, tested in pairs:
+        name = compared.names[at]
+        try:
+            side = _scored_today(tested, name, compared, project)
+            looks = looks_at(project, tested.manifest.dataset, tested.manifest.split)
+        except DataError as error:
+            notes.append(f"{name}: {error}")
+            continue
+        against = dev_against_test(compared.comparison.runs[at], side, compared.settings, together=len(pairs))
+        found.append(HeldOutRun(name, compared.runs[at], tested, against, looks, looks.of(tested.manifest)))
+    return HeldOut(tuple(found), tuple(notes))
+
+
+def _is_about(its: Manifest, mine: Manifest, split: str) -> bool:
+    same = (its.version, its.dataset, its.split) == (mine.version, mine.dataset, split)
+    return same and set(its.space.names) == set(mine.space.names)
+
+
+def _is_same(its: Manifest, mine: Manifest) -> bool:
+    """Return whether two runs are of one prompt and model; of predictions that no prompt made the name must do."""
+    if its.origin is not None or mine.origin is not None:
+        return its.origin is not None and mine.origin is not None and its.origin.kind == mine.origin.kind
+    return (its.prompt_hash, its.models) == (mine.prompt_hash, mine.models)
+
+
+def _scored_today(run: StoredRun, name: str, compared: ComparedRuns, project: Project) -> ComparedRun:
+    """Return a run on a locked split, scored against today's gold, its labels in the order of the comparison.
+
+    Raises:
+        DataError: It has no predictions, or none of a sample with gold.
+    """
+    gold, _ = gold_of([run], project)
+    comparison = compare(compared.comparison.space, gold, [RunPredictions(name, run.predictions)])
+    if not comparison.n_common:
+        raise DataError(f"run {run.manifest.id}: none of its samples has gold today.")
+    return comparison.runs[0]
