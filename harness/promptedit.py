@@ -1,4 +1,4 @@
-"""A prompt file's text with other thresholds: comments, order and layout of everything else stay as they are.
+"""A prompt file's text with other thresholds or messages: comments, order and layout of all else stay as they are.
 
 The text is edited where PyYAML says that a value stands. What cannot be edited so is refused; whether the new text says
 what it should is for its reader to check.
@@ -7,8 +7,9 @@ what it should is for its reader to check.
 from __future__ import annotations
 
 import json
+import math
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
 
 import yaml
@@ -50,6 +51,34 @@ def with_thresholds(
     return _Editor(text, where).edited(parent, notes, pass_number, threshold, thresholds)
 
 
+def with_messages(
+    text: str,
+    where: str,
+    *,
+    parent: str,
+    notes: str,
+    pass_number: int,
+    messages: Sequence[str],
+    remarks: Sequence[str] = (),
+) -> str:
+    """Return the text of a prompt file as that of a version one of whose passes says other words.
+
+    Args:
+        text: A prompt file that has no problems.
+        where: What it is called in a message.
+        parent: The version that it is made from.
+        notes: What was done, on one line.
+        pass_number: Which of its passes is reworded, from 0.
+        messages: The templates of that pass, in its order, as many as it has. One that is as it was stays as it is written.
+        remarks: Lines of comment that go before the first key.
+
+    Raises:
+        DataError: The text cannot be edited: it is written as one flow mapping, or a message is an alias or has an anchor
+            or a tag.
+    """
+    return _Editor(text, where).reworded(parent, notes, pass_number, messages, remarks)
+
+
 class _Editor:
     """Collects the changes of one text."""
 
@@ -62,9 +91,7 @@ class _Editor:
     def edited(
         self, parent: str, notes: str, number: int, threshold: float | None, thresholds: Mapping[str, float]
     ) -> str:
-        root = yaml.compose(self.text, Loader=yaml.SafeLoader)
-        if not isinstance(root, yaml.MappingNode) or root.flow_style:
-            raise self._cannot(0, "it is one mapping in braces. Write it as lines of 'key: value'.")
+        root = self._root()
         self._set_notes(root, parent, notes)
         holder = self._holder(root, number)
         new: dict[str, Value] = {} if threshold is None else {"threshold": _number(threshold)}
@@ -79,6 +106,43 @@ class _Editor:
                 new["thresholds"] = {_word(label): _number(value) for label, value in thresholds.items()}
             self._set_output(holder, output, new)
         return self._applied()
+
+    def reworded(self, parent: str, notes: str, number: int, messages: Sequence[str], remarks: Sequence[str]) -> str:
+        root = self._root()
+        first = root.value[0][0].start_mark.index
+        self.changes += [(first, first, f"# {remark}{self.newline}") for remark in remarks]
+        self._set_notes(root, parent, notes)
+        for (key, value, flow), new in zip(_messages(root, number), messages, strict=True):
+            if value.value != new:
+                self._reword(key, value, new, flow)
+        return self._applied()
+
+    def _root(self) -> yaml.MappingNode:
+        root = yaml.compose(self.text, Loader=yaml.SafeLoader)
+        if not isinstance(root, yaml.MappingNode) or root.flow_style:
+            raise self._cannot(0, "it is one mapping in braces. Write it as lines of 'key: value'.")
+        return root
+
+    def _reword(self, key: yaml.Node, value: yaml.Node, new: str, flow: bool) -> None:
+        """Write a template in the place of another: as lines where it has several, else in quotes."""
+        self._not_an_alias(key.value, key, value)
+        start, end = value.start_mark.index, value.end_mark.index
+        if self.text[start] in "&!":
+            raise self._cannot(_line((key, value)), f"'{key.value}' has an anchor or a tag. Take it out.")
+        column = key.start_mark.column + 2
+        lines = None if flow else _literal(new, column, self.newline)
+        if lines is None:
+            self._replace(value, _quoted(new))
+            return
+        header, body = lines
+        if getattr(value, "style", None) in ("|", ">"):
+            head, _, _ = self.text[start:end].partition("\n")
+            comment = head.rstrip("\r").lstrip("|>+-0123456789")
+            self._replace(value, f"{header}{comment}{body}")
+        else:  # what stands behind it on its line, a comment, stays there
+            self.changes.append((start, end, header))
+            after = self._line_end(end)
+            self.changes.append((after, after, body))
 
     def _holder(self, root: yaml.MappingNode, number: int) -> yaml.MappingNode:
         """Return the mapping whose `output` is that of the pass: its own, or the top."""
@@ -205,6 +269,46 @@ class _Editor:
 
 def _entry(mapping: yaml.MappingNode, key: str) -> tuple[yaml.Node, yaml.Node] | None:
     return next(((each, value) for each, value in mapping.value if each.value == key), None)
+
+
+def _messages(root: yaml.MappingNode, number: int) -> Iterator[tuple[yaml.Node, yaml.Node, bool]]:
+    """Yield the templates of a pass with their keys, and whether they stand in brackets or braces."""
+    passes = _entry(root, "passes")
+    above: list[yaml.Node] = []
+    holder = root
+    if passes is not None:
+        holder = passes[1].value[number]
+        above = [passes[1], holder]
+    template, listed = _entry(holder, "template"), _entry(holder, "messages")
+    if template is not None:
+        yield (*template, _in_flow(*above))
+    for item in () if listed is None else listed[1].value:
+        for key, value in item.value:
+            yield key, value, _in_flow(*above, *(() if listed is None else (listed[1],)), item)
+
+
+def _in_flow(*nodes: yaml.Node) -> bool:
+    return any(getattr(node, "flow_style", False) for node in nodes)
+
+
+def _literal(text: str, column: int, newline: str) -> tuple[str, str] | None:
+    """Return a text as a literal block, its header and its lines; None where it has one line, or would not read back."""
+    body = text.removesuffix("\n")
+    if text == body and "\n" not in body:
+        return None
+    header = f"|{'2' if body.startswith((' ', chr(10))) else ''}{'' if text.endswith(chr(10)) else '-'}"
+    lines = "".join(f"{newline}{' ' * column}{line}" if line else newline for line in body.split("\n"))
+    try:
+        read = yaml.safe_load(f"{' ' * (column - 2)}k: {header}{lines}\n")
+    except yaml.YAMLError:
+        return None
+    return (header, lines) if read == {"k": text} else None
+
+
+def _quoted(text: str) -> str:
+    """Return a text in double quotes on one line."""
+    quoted: str = yaml.safe_dump(text, default_style='"', allow_unicode=True, width=math.inf)
+    return quoted.rstrip("\n")
 
 
 def _line(entry: tuple[yaml.Node, yaml.Node] | None) -> int:
