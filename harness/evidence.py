@@ -12,7 +12,7 @@ import numpy as np
 
 from harness import stats
 from harness.comparison import ComparedRun, Comparison
-from harness.metrics import NAN, BoolVector, FloatVector
+from harness.metrics import NAN, BoolMatrix, BoolVector, FloatVector
 from harness.stats import FloatMatrix, Outcomes, Replicates
 
 
@@ -57,14 +57,15 @@ class Evidence:
     told: BoolVector
 
     @classmethod
-    def of(cls, comparison: Comparison, settings: Settings, judged: BoolVector) -> Evidence:
+    def of(cls, comparison: Comparison, settings: Settings, judged: BoolVector, tests: int | None = None) -> Evidence:
         """Return the evidence of a comparison.
 
         Labels of several repeats are tested by random exchanges: so many that the smallest possible p-value survives
-        its correction.
+        its correction for ``tests``, the labels that are tested together; default: those of this comparison.
         """
         runs = tuple(map(_outcomes, comparison.runs))
-        tests = int(judged.sum()) * len(comparison.diffs) if any(run.n_repeats > 1 for run in runs) else 0
+        together = int(judged.sum()) * len(comparison.diffs) if tests is None else tests
+        tests = together if any(run.n_repeats > 1 for run in runs) else 0
         permutations = max(settings.permutations, math.ceil(2 * tests / settings.alpha))
         return cls(
             settings=replace(settings, permutations=permutations),
@@ -120,8 +121,11 @@ def columns(replicates: Replicates) -> FloatMatrix:
     return np.column_stack([*(replicates.averages[name] for name in stats.AVERAGES), replicates.labels])
 
 
-def corrected(p: FloatMatrix, told: BoolVector) -> FloatMatrix:
-    """Return p-values, shape (n_comparisons, n_scores), by Holm: each average by itself, the labels all together."""
+def corrected(p: FloatMatrix, told: BoolVector | BoolMatrix) -> FloatMatrix:
+    """Return p-values, shape (n_comparisons, n_scores), by Holm: each average by itself, the labels all together.
+
+    ``told``, of that shape or (n_scores,), has the scores of which something can be said; the others are no tests.
+    """
     n = len(stats.AVERAGES)
     tested = np.where(told, p, NAN)
     averages = [stats.holm(column) for column in tested[:, :n].T]

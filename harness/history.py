@@ -15,6 +15,7 @@ from harness.prompt import Prompt
 from harness.promptfile import load_task
 from harness.runnames import list_runs
 from harness.scoring import Scores
+from harness.searched import Searched
 from harness.significance import Difference, Settings
 from harness.store import StoredRun
 from harness.versions import compare_runs, file_has_changed
@@ -33,12 +34,14 @@ class Change:
         macro_f1: The difference of macro F1, with its uncertainty and verdict.
         regressed: Samples that were exactly right and are not now.
         fixed: Samples that were not and are now.
+        unseen: Whether the samples are those alone that no search of errors saw: see `harness.unseen`.
     """
 
     n_common: int
     macro_f1: Difference
     regressed: int
     fixed: int
+    unseen: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +55,7 @@ class Version:
         scores: Of the run, over all its own samples; None without a run or without gold.
         change: Against the parent's run; None where there is none, or no comparison.
         why: Why there is no comparison with the parent, or why the file cannot be read; else empty.
+        searched: What it was drafted from, where that is on the split of its run.
     """
 
     name: str
@@ -69,6 +73,7 @@ class Version:
     started: str | None = None
     change: Change | None = None
     why: str = ""
+    searched: Searched | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,6 +213,7 @@ def _version(known: _Known, name: str, settings: Settings | None) -> Version:
         started=manifest.started,
         change=change,
         why=why,
+        searched=manifest.prompt.searched_on(manifest.split),
     )
 
 
@@ -242,10 +248,11 @@ def _change(known: _Known, run: StoredRun, settings: Settings | None) -> tuple[C
         compared = compare_runs([before, run], known.project, settings)
     except DataError as error:
         return None, str(error)
-    diff, judged = compared.comparison.diffs[0], compared.judgement.diffs[0]
-    if math.isnan(judged.averages["macro_f1"].delta):
+    grounds = compared.grounds[0]
+    if grounds.diff is None or grounds.judged is None:
+        return None, f"it has no sample in common with {parent} that the search never saw"
+    macro = grounds.judged.averages["macro_f1"]
+    if math.isnan(macro.delta):
         return None, f"no label has gold in what it has in common with {parent}"
-    return (
-        Change(compared.comparison.n_common, judged.averages["macro_f1"], len(diff.regressed), len(diff.fixed)),
-        "",
-    )
+    counts = len(grounds.diff.regressed), len(grounds.diff.fixed)
+    return Change(len(grounds.samples), macro, *counts, unseen=bool(grounds.flattered)), ""

@@ -71,7 +71,7 @@ def measure(
         changed = _changed(run, found.baseline)
         runs = (RunPredictions(names[0], found.baseline.predictions), RunPredictions(names[1], predictions))
         comparison = compare(space, [sample for sample in gold if sample.id not in changed], runs)
-        notes += _differences(run, found.baseline, names) + _left_out(comparison, changed)
+        notes += _differences(run, found.baseline, names) + _left_out(comparison, changed) + _flattered(run, found)
         if comparison.n_common:
             judgement = judge(comparison, settings) if judged else None
             evidence = replace(evidence, comparison=comparison, judgement=judgement, changed=changed)
@@ -144,6 +144,20 @@ def _differences(run: StoredRun, baseline: Baseline, names: tuple[str, str]) -> 
         "repeats": (baseline.repeats, mine.repeats),
     }
     return [f"{what}: {names[0]} {old}, {names[1]} {new}" for what, (old, new) in pairs.items() if old != new]
+
+
+def _flattered(run: StoredRun, found: Found) -> list[str]:
+    """Say that changes are flattered where the version comes from a search of errors on this split.
+
+    A baseline does not keep what its prompt was drafted from, so of another prompt nobody knows whether it is the same.
+    """
+    searched = run.manifest.prompt.searched_on(run.manifest.split)
+    if searched is None or found.baseline.prompt_hash == run.manifest.prompt_hash:
+        return []
+    return [
+        f"{run.manifest.version} is {searched.words}: changes are on all samples, those that the search saw included, "
+        "which flatters it; harness compare leaves them out"
+    ]
 
 
 def _left_out(comparison: Comparison, changed: frozenset[str]) -> list[str]:

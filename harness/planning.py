@@ -59,6 +59,8 @@ def plan_run(task: Task, split: str | None, selection: Selection, repeats: int, 
         DataError: Nothing to score is left, a shot is among the samples, or the first pass's template fails on one.
     """
     chosen = select(task.samples.samples, selection)
+    name = split or task.dataset.default_split
+    chosen, aside = _without_set_aside(task.prompt, chosen, name)
     labelled = tuple(sample for sample in chosen if sample.labels is not None)
     if not labelled:
         raise DataError(
@@ -69,11 +71,36 @@ def plan_run(task: Task, split: str | None, selection: Selection, repeats: int, 
     refuse_leaks(prompt, labelled)
     samples = with_candidates(prompt, space, with_shots(prompt, labelled))
     _try_templates(prompt, space, samples)
-    name = split or task.dataset.default_split
     default = name == task.dataset.default_split
-    warnings = (*near_leaks(prompt, labelled), *vain_votes(prompt))
+    warnings = (*aside, *near_leaks(prompt, labelled), *vain_votes(prompt))
     locked = name in task.dataset.locked
     return Plan(prompt, space, task.dataset.name, samples, name, default, selection, repeats, tag, warnings, locked)
+
+
+def _without_set_aside(
+    prompt: Prompt, samples: Sequence[Sample], split: str
+) -> tuple[tuple[Sample, ...], tuple[str, ...]]:
+    """Return the samples that a prompt has not set aside as its shots, and a warning that names those that it has.
+
+    It comes after the selection: a limit draws the same samples for every version.
+
+    Raises:
+        DataError: All of them are set aside.
+    """
+    searched = prompt.searched_on(split)
+    aside = set() if searched is None else set(searched.set_aside)
+    dropped = [sample.id for sample in samples if sample.id in aside]
+    if not dropped:
+        return tuple(samples), ()
+    told = f"'searched.set_aside' of the prompt: {listing(dropped, 5)}"
+    if len(dropped) == len(samples):
+        raise DataError(
+            f"{prompt.path}: must have samples to evaluate, but all that were chosen are set aside as shots, "
+            f"{told}. Choose others."
+        )
+    them = f"{len(dropped)} {'sample' if len(dropped) == 1 else 'samples'} of {split}"
+    kept = tuple(sample for sample in samples if sample.id not in aside)
+    return kept, (f"{prompt.path}: not evaluated, because set aside as shots: {them}, {told}.",)
 
 
 def plan_labels(task: Task, selection: Selection) -> Plan:

@@ -10,6 +10,7 @@ from typing import Any, Literal
 from harness.identity import digest
 from harness.labelspace import LabelSpace
 from harness.parsing import FORMATS, Output
+from harness.searched import Searched
 from harness.shots import NearestBy, Shots
 
 Api = Literal["chat", "responses", "completions", "decisions", "systemone"]
@@ -200,12 +201,19 @@ class Pass:
         if self.per == "label":
             return tuple(Unit(name, (name,), space.only([name])) for name in inside)
         if self.per == "group":
-            members = {group: [name for name in names if name in set(inside)] for group, names in space.groups.items()}
-            return tuple(Unit(group, tuple(names), space.only(names)) for group, names in members.items() if names)
-        if self.questions is not None:
+            members = _by_group(inside, space)
+            return tuple(Unit(group, names, space.only(names)) for group, names in members.items())
+        if self.questions is not None and self.candidates is None:
             return tuple(_question_units(inside, space, len(self.output.fields)))
-        alone = FORMATS[self.output.format].one_label
+        alone = FORMATS[self.output.format].one_label or self.questions is not None
         return (Unit("", inside, space.only(inside) if alone else space),)
+
+    def most_calls(self, space: LabelSpace) -> int:
+        """Return how many calls it makes for one sample at most."""
+        n_units = len(self.units(space))
+        if self.candidates is not None and self.per == "label":
+            n_units = min(n_units, self.candidates.k)
+        return n_units * self.draws
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,13 +233,19 @@ class Unit:
 
 def _gate_units(names: tuple[str, ...], space: LabelSpace, per: Per) -> Iterator[Unit]:
     """Yield what a gate is asked: about all groups of some labels in one call, or about each in one of its own."""
-    members = {group: [name for name in of if name in set(names)] for group, of in space.groups.items()}
-    asked = {group: tuple(of) for group, of in members.items() if of}
+    asked = _by_group(names, space)
     if per == "group":
         yield from (Unit(group, of, space.as_groups.only([group])) for group, of in asked.items())
     else:
         grouped = {name for of in asked.values() for name in of}
         yield Unit("", tuple(name for name in names if name in grouped), space.as_groups.only(asked))
+
+
+def _by_group(names: tuple[str, ...], space: LabelSpace) -> dict[str, tuple[str, ...]]:
+    """Return some labels by their group, groups and labels in label-space order; groups of none of them are not in it."""
+    wanted = frozenset(names)
+    members = {group: tuple(name for name in of if name in wanted) for group, of in space.groups.items()}
+    return {group: of for group, of in members.items() if of}
 
 
 def _question_units(names: tuple[str, ...], space: LabelSpace, n_fields: int) -> Iterator[Unit]:
@@ -259,6 +273,8 @@ class Prompt:
         variables: Constant template variables.
         files: Texts of the files that the templates include or import, by the names that they use for them.
         given: Names of those variables that were given from outside of the file.
+        searched: What it was drafted from, where a search of errors drafted it, or an ancestor. It is not asked, so it is in
+            no hash.
     """
 
     version: str
@@ -270,6 +286,7 @@ class Prompt:
     path: Path | None = None
     files: Mapping[str, str] = field(default_factory=dict)
     given: tuple[str, ...] = ()
+    searched: Searched | None = None
 
     @property
     def hash(self) -> str:
@@ -298,6 +315,10 @@ class Prompt:
         names = {each.model.name for each in self.passes}
         return names.pop() if len(names) == 1 else None
 
+    def searched_on(self, split: str) -> Searched | None:
+        """Return what it was drafted from where that is on this split; what is elsewhere flatters nothing here."""
+        return self.searched if self.searched is not None and self.searched.split == split else None
+
     def with_model(self, name: str | None, base_url: str | None) -> Prompt:
         """Return the prompt with another model name or base URL in every pass, all else kept."""
 
@@ -317,6 +338,7 @@ class Prompt:
             "variables": dict(self.variables),
             **({"given": list(self.given)} if self.given else {}),
             **self._files_json(),
+            **({} if self.searched is None else {"searched": self.searched.to_json()}),
             "passes": [_pass_json(each) for each in self.passes],
         }
 
@@ -332,6 +354,7 @@ class Prompt:
             variables=data["variables"],
             given=tuple(data.get("given", ())),
             files=data.get("files", {}),
+            searched=Searched.from_json(data["searched"]) if "searched" in data else None,
             passes=tuple(_pass_from_json(each) for each in data["passes"]),
         )
 

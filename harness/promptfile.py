@@ -13,23 +13,24 @@ from harness.includes import read_included
 from harness.labelspace import LabelSpace
 from harness.parsing import FORMATS
 from harness.project import Project
-from harness.prompt import DEFAULT_PASS, MergeHow, MessageTemplate, Model, Pass, Prompt, templates_of, without_answer
+from harness.prompt import DEFAULT_PASS, MergeHow, MessageTemplate, Model, Pass, Prompt, templates_of
 from harness.promptmodel import model_problems, read_model, with_local_params
 from harness.promptnames import check_templates
 from harness.promptoutput import (
     SaidOutput,
     default_output,
     impossible,
-    read_candidates,
     read_output,
     read_per,
     read_questions,
     read_votes,
     unreadable_units,
 )
+from harness.promptpasses import impossible_together, read_candidates
 from harness.promptshots import ShotFile, check_server, check_shots, choose_shots, inside, read_pool, read_shots
 from harness.rendering import columns_of
 from harness.samples import RESERVED, SampleSet
+from harness.searched import Searched
 from harness.yamlfile import Node, Section, read_text, read_yaml
 
 TOP = ""
@@ -84,9 +85,12 @@ def load_task(
             raise DataError(f"{path}:1: 'dataset' is missing. Add: dataset: ../datasets/NAME.yaml")
     with problems.before():
         loaded = load_dataset(Path(project.show(chosen.resolve())), project)
+    if prompt.dataset is None or chosen.resolve() != prompt.dataset.resolve():
+        prompt = replace(prompt, searched=None)  # the samples of another dataset were never searched
     prompt = file.bind(prompt, loaded.space)
     with problems.before():
         samples = loaded.read(split) if read is None else read(loaded.space)
+        file.check_searched(prompt.searched, loaded, samples if read is None else None, split)
     file.check(prompt, columns_of(samples.samples), loaded.space)
     problems.raise_if_any()
     return Task(_placed(prompt, chosen, project).with_model(model, base_url), loaded, samples)
@@ -116,6 +120,22 @@ def _lines_of_keys(section: Section) -> dict[str, int]:
     return {key: section.node.value[key].told_line for key in section.keys()}  # noqa: SIM118 - no dict
 
 
+def _read_searched(section: Section) -> Searched | None:
+    """Return what a prompt was drafted from; None when something of it is missing or wrong."""
+    run, split, seed = section.text("run"), section.text("split"), section.integer("seed")
+    share, aside = section.number("share", least=0, most=1), section.texts("set_aside") or ()
+    section.finish()
+    for key in ("run", "split", "seed", "share"):
+        if not section.has(key):
+            section.problem(key, "is missing. Write it as harness exceptions did, or take 'searched' out.")
+    if share in (0, 1):
+        section.problem("share", f"must be above 0 and below 1, got {share:g}.")
+        return None
+    if run is None or split is None or seed is None or share is None:
+        return None
+    return Searched(run, split, seed, share, tuple(dict.fromkeys(aside)))
+
+
 class _PromptFile:
     """Reads one prompt file, collecting its problems."""
 
@@ -132,6 +152,7 @@ class _PromptFile:
         self.scope_lines: dict[str, int] = {}
         self.output_lines: dict[str, int] = {}
         self.shot_files: dict[str, ShotFile] = {}
+        self.searched: Section | None = None
 
     def prompt(self, variables: Mapping[str, str]) -> Prompt:
         """Return the prompt as the file has it; shots and labels are still to be bound."""
@@ -140,6 +161,7 @@ class _PromptFile:
         own = self._variables(top, variables)
         self.names_dataset = top.has("dataset")
         dataset = inside(top, "dataset", self.path.parent, self.project)
+        self.searched = top.section("searched")
         said = self._said(top)
         listed = top.take("passes")
         if listed is None:
@@ -157,6 +179,7 @@ class _PromptFile:
             path=self.path,
             passes=passes,
             files=read_included(templates_of(passes), self.path.parent, self.project, self.problems),
+            searched=None if self.searched is None else _read_searched(self.searched),
         )
         top.finish()
         return prompt
@@ -321,18 +344,39 @@ class _PromptFile:
             if file is not None and chosen is not None and not wrong and not contradictions:
                 check_shots(passes[-1], file, space)
                 check_server(file, self.other_model or each.model.name)
-        known = all(name in space.index for each in passes for name in each.scope)
-        if passes and known and (left := without_answer(passes, space)):
-            self.problems.add(
-                f"the passes without 'when' must together answer every label, but none answers {listing(left)}. "
-                "Widen a 'merge.scope'.",
-                self.lines[passes[0].name],
-            )
+        if all(name in space.index for each in passes for name in each.scope):
+            for name, key, message in impossible_together(passes, space, prompt.files):
+                self.problems.add(message, self._line_of(key, name))
         return replace(prompt, passes=tuple(passes))
 
     def _line_of(self, key: str, name: str) -> int:
         """Return where a pass, or else the top, says what it says of a key; where neither does, where the pass begins."""
         return self.key_lines[name].get(key, self.key_lines[TOP].get(key, self.lines[name]))
+
+    def check_searched(
+        self, searched: Searched | None, dataset: Dataset, samples: SampleSet | None, split: str | None
+    ) -> None:
+        """Note a split that was searched and is none, and samples set aside that are not in it.
+
+        Args:
+            searched: What the prompt says.
+            dataset: Has the splits.
+            samples: Those of ``split``; None where other samples than those of a split are read: then no id is checked.
+            split: None means the default one.
+        """
+        if searched is None or self.searched is None:
+            return
+        if searched.split not in dataset.splits:
+            near = did_you_mean(searched.split, dataset.splits)
+            self.searched.problem("split", f"is '{searched.split}', which is no split of {dataset.path}.{near}")
+        elif searched.set_aside and samples is not None:
+            here = searched.split == (split or dataset.default_split)
+            ids = {each.id for each in (samples if here else dataset.read(searched.split)).samples}
+            node = self.searched.node.value["set_aside"]
+            for item in node.value if isinstance(node.value, list) else [node]:
+                if item.source not in ids:
+                    told = f"'searched.set_aside' has '{item.source}', which is no sample of {searched.split}."
+                    self.problems.add(f"{told}{did_you_mean(item.source, ids)}", item.line)
 
     def _check_scope(self, each: Pass, space: LabelSpace) -> None:
         for name in each.scope:

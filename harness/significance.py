@@ -133,7 +133,7 @@ def judge(comparison: Comparison, settings: Settings | None = None) -> Judgement
     chosen = settings or Settings()
     support = np.array([each.support for each in comparison.runs[0].scores.labels])
     evidence = Evidence.of(comparison, chosen, support >= chosen.least_support)
-    diffs = _judged(evidence, comparison, support)
+    diffs = _judged(evidence, comparison)
     best = _best(evidence, comparison.runs, diffs)
     n = len(stats.AVERAGES)
     return Judgement(
@@ -142,8 +142,25 @@ def judge(comparison: Comparison, settings: Settings | None = None) -> Judgement
         diffs=diffs,
         best=dict(zip(stats.AVERAGES, best[:n], strict=True)),
         best_labels=tuple(best[n:]),
-        cautions=_cautions(comparison, chosen),
+        cautions=cautions_of(comparison, chosen),
     )
+
+
+def judge_apart(pairs: Sequence[Comparison], settings: Settings | None = None) -> tuple[JudgedDiff, ...]:
+    """Return how real the changes of pairs of runs are, each pair on samples of its own.
+
+    They are corrected for each other as the later runs of one comparison are.
+    """
+    chosen = settings or Settings()
+    supports = [np.array([each.support for each in pair.runs[0].scores.labels]) for pair in pairs]
+    judged = [support >= chosen.least_support for support in supports]
+    tests = sum(int(each.sum()) for each in judged)
+    found = [Evidence.of(pair, chosen, told, tests) for pair, told in zip(pairs, judged, strict=True)]
+    tested = [each.pair(0, 1) for each in found]
+    if not tested:
+        return ()
+    p = corrected(np.stack([each.p for each in tested]), np.stack([each.told for each in found]))
+    return tuple(_judged_diff(*each, 1) for each in zip(found, pairs, tested, p, map(_sizes, pairs), strict=True))
 
 
 # --- intervals of a run -----------------------------------------------------------------------------------------------
@@ -181,20 +198,32 @@ def _label_bound(label: LabelScore, level: float) -> Interval:
 # --- differences ------------------------------------------------------------------------------------------------------
 
 
-def _judged(evidence: Evidence, comparison: Comparison, support: FloatVector) -> tuple[JudgedDiff, ...]:
-    n = len(stats.AVERAGES)
-    sizes = np.concatenate([np.full(n, float(comparison.n_common)), support])
+def _judged(evidence: Evidence, comparison: Comparison) -> tuple[JudgedDiff, ...]:
     pairs = [evidence.pair(0, at) for at in range(1, len(evidence.runs))]
     if not pairs:
         return ()
-    found = []
-    for at, p in enumerate(corrected(np.stack([pair.p for pair in pairs]), evidence.told), start=1):
-        pair, diff = pairs[at - 1], comparison.diffs[at - 1]
-        rows = _differences(evidence, at, pair, p, _by_answers(diff), sizes)
-        averages = dict(zip(stats.AVERAGES, rows[:n], strict=True))
-        mcnemar = _mcnemar(evidence.runs[0], evidence.runs[at])
-        found.append(JudgedDiff(diff.before, diff.after, averages, tuple(rows[n:]), mcnemar, pair.exact))
-    return tuple(found)
+    p, sizes = corrected(np.stack([pair.p for pair in pairs]), evidence.told), _sizes(comparison)
+    return tuple(
+        _judged_diff(evidence, comparison, pair, mine, sizes, at)
+        for at, (pair, mine) in enumerate(zip(pairs, p, strict=True), start=1)
+    )
+
+
+def _sizes(comparison: Comparison) -> FloatVector:
+    """Return on how many each score rests: samples of an average, gold cells of a label."""
+    support = [each.support for each in comparison.runs[0].scores.labels]
+    return np.array([*[float(comparison.n_common)] * len(stats.AVERAGES), *support])
+
+
+def _judged_diff(
+    evidence: Evidence, comparison: Comparison, pair: Pair, p: FloatVector, sizes: FloatVector, at: int
+) -> JudgedDiff:
+    """Return a later run, ``at`` from 1, against the baseline."""
+    diff, n = comparison.diffs[at - 1], len(stats.AVERAGES)
+    rows = _differences(evidence, at, pair, p, _by_answers(diff), sizes)
+    averages = dict(zip(stats.AVERAGES, rows[:n], strict=True))
+    mcnemar = _mcnemar(evidence.runs[0], evidence.runs[at])
+    return JudgedDiff(diff.before, diff.after, averages, tuple(rows[n:]), mcnemar, pair.exact)
 
 
 def _differences(
@@ -302,7 +331,8 @@ FEW_CASES = 5
 """Samples that must be right, and that must be wrong, for the interval of a share of them to hold."""
 
 
-def _cautions(comparison: Comparison, settings: Settings) -> tuple[str, ...]:
+def cautions_of(comparison: Comparison, settings: Settings) -> tuple[str, ...]:
+    """Return why the numbers of a comparison are rough, for people; nothing where they are not."""
     n, labels = comparison.n_common, comparison.runs[0].scores.labels
     rare = [row.label for row in labels if 0 < row.support < settings.least_support]
     found = []

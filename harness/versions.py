@@ -21,8 +21,10 @@ from harness.promptfile import load_task
 from harness.records import Sample
 from harness.runnames import find_run, list_runs
 from harness.samples import SampleSet
+from harness.searched import Searched
 from harness.significance import Judgement, Settings, judge
 from harness.store import Manifest, StoredRun
+from harness.unseen import Grounds, grounds_of, with_sure_best
 
 
 @dataclass(frozen=True)
@@ -43,13 +45,40 @@ class ComparedRuns:
 
     @cached_property
     def judgement(self) -> Judgement:
-        """How real the changes are; computed when it is asked for."""
-        return judge(self.comparison, self.settings)
+        """How real the changes on all common samples are; computed when it is asked for."""
+        return with_sure_best(judge(self.comparison, self.settings), self.comparison, self.searches)
+
+    @property
+    def searches(self) -> tuple[Searched | None, ...]:
+        """Of each run the search of errors that it comes from, where that was on the run's split."""
+        return tuple(run.manifest.prompt.searched_on(run.manifest.split) for run in self.runs)
+
+    @cached_property
+    def grounds(self) -> tuple[Grounds, ...]:
+        """What the verdict of each later run rests on: samples that a search saw are left out where it flatters a run."""
+        return grounds_of(self.comparison, self.judgement, self.searches)
+
+    @property
+    def unseen(self) -> tuple[Grounds | None, ...]:
+        """Of each later run what its verdict rests on, where that is not all common samples; else None."""
+        return tuple(each if each.flattered else None for each in self.grounds)
+
+    @property
+    def cautions(self) -> tuple[str, ...]:
+        """Why the numbers are rough, for people; each said once."""
+        flattered = listing(dict.fromkeys(name for each in self.grounds for name in each.flattered))
+        tables = "verdicts and marks in the tables are of all samples, those that a search saw included"
+        unseen = (f"on the unseen samples, {told}" for each in self.grounds for told in each.cautions)
+        said = [f"{tables}, which flatters {flattered}"] if flattered else []
+        return tuple(dict.fromkeys((*said, *self.judgement.cautions, *unseen)))
 
     @property
     def same_samples(self) -> bool:
-        """Whether the runs are about the same samples; where not, `harness compare` asks for ``--common``."""
-        return _same_samples(self.runs, self.comparison.n_common)
+        """Whether the runs are about the same samples; where not, `harness compare` asks for ``--common``.
+
+        Samples that a prompt has set aside as its shots do not count.
+        """
+        return _same_samples(self.runs, self.comparison.samples)
 
     @cached_property
     def latencies(self) -> tuple[float, ...]:
@@ -159,29 +188,43 @@ def compare_runs(
             "Run them on the same split."
         )
     if not common:
-        _refuse_others(runs, names, comparison.n_common)
+        _refuse_others(runs, names, comparison.samples)
     left_out = _left_out(runs, comparison, differing)
     compared = ComparedRuns(tuple(runs), names, comparison, (), settings or Settings())
     told = (*_only_parsers(compared), *differences([run.manifest for run in runs], names), *notes, *left_out)
     return replace(compared, notes=told)
 
 
-def _refuse_others(runs: Sequence[StoredRun], names: Sequence[str], n_common: int) -> None:
+def _refuse_others(runs: Sequence[StoredRun], names: Sequence[str], common: Sequence[str]) -> None:
     """Refuse runs whose samples are not the same: a difference of scores would be one of samples too."""
-    if not _same_samples(runs, n_common):
+    if not _same_samples(runs, common):
         sizes = ", ".join(f"{name} {run.manifest.n_samples}" for name, run in zip(names, runs, strict=True))
         raise DataError(
-            f"{listing(names)}: must have the same samples to be compared, but differ ({sizes}; {n_common} in common). "
+            f"{listing(names)}: must have the same samples to be compared, but differ ({sizes}; {len(common)} in common). "
             f"Compare on those alone: harness compare {' '.join(run.manifest.id for run in runs)} --common"
         )
 
 
-def _same_samples(runs: Sequence[StoredRun], n_common: int) -> bool:
-    """Return whether runs are about the same samples; what gold no longer has is missing in all of them."""
+def _same_samples(runs: Sequence[StoredRun], common: Sequence[str]) -> bool:
+    """Return whether runs are about the same samples; what gold no longer has is missing in all of them.
+
+    What a prompt has set aside is missing in its run alone, and on purpose.
+    """
     inputs = [run.manifest.hashes.get("inputs") for run in runs]
     if inputs.count(inputs[0]) == len(inputs) and inputs[0] is not None:
         return True
-    return all(n_common >= sum(sample.labels is not None for sample in run.samples) for run in runs)
+    aside = {identity for each in _set_aside(runs) for identity in each}
+    n_common = sum(identity not in aside for identity in common)
+    return all(
+        n_common >= sum(sample.labels is not None and sample.id not in aside for sample in run.samples) for run in runs
+    )
+
+
+def _set_aside(runs: Sequence[StoredRun]) -> list[tuple[str, ...]]:
+    """Return of each run the samples that its prompt has set aside as shots and that some other run has."""
+    every = {sample.id for run in runs for sample in run.samples}
+    searches = [run.manifest.prompt.searched_on(run.manifest.split) for run in runs]
+    return [() if each is None else tuple(one for one in each.set_aside if one in every) for each in searches]
 
 
 def _names(runs: Sequence[StoredRun]) -> tuple[str, ...]:
@@ -297,12 +340,18 @@ def _only_parsers(compared: ComparedRuns) -> list[str]:
 def _left_out(runs: Sequence[StoredRun], comparison: Comparison, differing: set[str]) -> list[str]:
     notes = []
     dropped = []
+    common = set(comparison.samples)
+    by_run = [[identity for identity in each if identity not in common] for each in _set_aside(runs)]
+    told = {identity for each in by_run for identity in each} | differing
     for stored, run in zip(runs, comparison.runs, strict=True):
-        others = run.n_dropped - len(differing & {sample.id for sample in stored.samples})
+        others = run.n_dropped - len(told & {sample.id for sample in stored.samples})
         if others > 0:
             dropped.append(f"{others} of {run.name}")
     if dropped:
         notes.append(f"left out, because not every run or today's gold has them: {listing(dropped)}")
+    for run, aside in zip(comparison.runs, by_run, strict=True):
+        if aside:
+            notes.append(f"left out, because {run.name} has set them aside as its shots: {listing(aside, 5)}")
     if differing:
         notes.append(f"left out, because their inputs differ between the runs: {listing(sorted(differing), 5)}")
     return notes

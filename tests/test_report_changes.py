@@ -22,7 +22,7 @@ from harness.project import find_project
 from harness.promptdiff import prompt_diff
 from harness.report import changes
 from harness.report.changesmarkdown import comparison_markdown
-from harness.report.judged import how_made, p_value, verdict_line, verdict_text
+from harness.report.judged import how_made, p_value, verdict_line, verdict_lines, verdict_text
 from harness.report.labelchanges import label_changes, stacked
 from harness.report.promptdiff import prompt_markdown, prompt_report
 from harness.report.terminal import rendered
@@ -565,7 +565,7 @@ def test_the_diff_in_the_report_of_a_run(project: Path, snapshot: SnapshotAssert
     """A run's own report has the verdict, the counts and a few samples, and no prompt diff."""
     found = compared(stored_run(project, "v1"), stored_run(project, "v2"))
     diff, space = found.comparison.diffs[0], found.comparison.space
-    parts = changes.diff_report(diff, space, found.samples, 1, "more", verdict_line(found, 0))
+    parts = changes.diff_report(diff, space, found.samples, 1, "more", verdict_lines(found, 0))
     assert shown(parts) == snapshot
     assert "inconclusive" not in shown(changes.diff_report(diff, space, found.samples, 1, "more"))
 

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from harness.api import Run
     from harness.holdoutlog import Looks
     from harness.noise import Noise
+    from harness.passmeasuring import MeasuredPasses
     from harness.planning import Plan
     from harness.project import Project
     from harness.store import StoredRun
@@ -235,9 +236,11 @@ def _dry_run(plans: list[tuple[Plan, Project]], use_cache: bool, as_json: bool) 
 def _finish(runs: list[Run], baseline: str | None, output: Path | None, as_json: bool) -> int:
     """Tell the last run's results, against its baseline; then write them, so that a full disk hides nothing."""
     from harness.holdout import looks_of
+    from harness.passmeasuring import takes_long
     from harness.report import files
     from harness.report.holdout import looks_markdown
     from harness.report.passes import passes_markdown
+    from harness.report.reach import reach_markdown
     from harness.versions import compare_runs, find_baseline
 
     last = runs[-1]
@@ -246,6 +249,7 @@ def _finish(runs: list[Run], baseline: str | None, output: Path | None, as_json:
     compared = compare_runs([before, stored], project) if before is not None else None
     diff = compared.comparison.diffs[0] if compared else None
     looks = looks_of(stored, project)
+    passes = None if takes_long(stored) else last.measured
     value = {
         "run": stored.manifest.to_json(),
         "scores": last.result.to_json(),
@@ -253,12 +257,13 @@ def _finish(runs: list[Run], baseline: str | None, output: Path | None, as_json:
         "judgement": compared.judgement.to_json() if compared else None,
         **({"unseen": unseen.to_json()} if compared and (unseen := compared.unseen[0]) else {}),
         "holdout": looks.to_json() if looks else None,
-        "passes": last.measured.to_json() if last.measured else None,
+        "passes": passes.to_json() if passes else None,
+        "reach": last.reach.to_json() if last.reach else None,
     }
     if as_json:
         show_json(value)
     else:
-        _tell(runs, compared, looks)
+        _tell(runs, compared, looks, passes)
     if output is not None:
         rows = files.prediction_rows(stored)
         files.write_result(
@@ -266,20 +271,24 @@ def _finish(runs: list[Run], baseline: str | None, output: Path | None, as_json:
             value,
             rows,
             lambda: (
-                files.run_markdown(stored, last.result, diff) + passes_markdown(last.measured) + looks_markdown(looks)
+                files.run_markdown(stored, last.result, diff)
+                + reach_markdown(last.reach)
+                + passes_markdown(passes)
+                + looks_markdown(looks)
             ),
         )
         note_written(output, as_json)
     return EXIT_OK if stored.manifest.state == "complete" else EXIT_INCOMPLETE
 
 
-def _tell(runs: list[Run], compared: ComparedRuns | None, looks: Looks | None) -> None:
+def _tell(runs: list[Run], compared: ComparedRuns | None, looks: Looks | None, passes: MeasuredPasses | None) -> None:
     """Show the last run's scores, what changed from its baseline, and what to type next."""
     from harness.execution import run_spent
     from harness.outside import stronger_baseline
     from harness.report import changes, listing, terminal
     from harness.report.judged import verdict_lines
     from harness.report.passes import passes_report
+    from harness.report.reach import reach_parts
 
     last = runs[-1]
     stored, space = last.stored, last.stored.manifest.space
@@ -297,8 +306,11 @@ def _tell(runs: list[Run], compared: ComparedRuns | None, looks: Looks | None) -
         show("", *notes, *changed)
     if searched := listing.searched_line(stored.manifest):
         show("", searched)
-    if last.measured is not None:
-        show("", passes_report(last.measured))
+    show(*reach_parts(last.reach))
+    if passes is not None:
+        show("", passes_report(passes))
+    elif takes_long(stored):
+        show("", hint(_typed(stored, last.project)))
     if stronger := stronger_baseline(stored, last.result, last.project):
         show("", listing.baseline_line(stronger, _typed(stored, last.project)))
     if commands := _next(runs, compared, looks is not None):

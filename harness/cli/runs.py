@@ -21,7 +21,7 @@ def command(limit: int, as_json: bool) -> int:
     from rich.text import Text
 
     from harness.project import find_project
-    from harness.report.listing import run_row, runs_table
+    from harness.report.listing import run_row, runs_table, searched_line
     from harness.runnames import list_runs
     from harness.store import is_held
 
@@ -39,6 +39,8 @@ def command(limit: int, as_json: bool) -> int:
         show(Text(f"No runs in {project.show(project.runs)} yet. Type: harness run prompts/YOURS.yaml"))
     else:
         show(runs_table(rows))
+        searched = [line for run in every[:limit] if (line := searched_line(run.manifest)) is not None]
+        show(*{line.plain: line for line in searched}.values())  # of several runs of a version once
         if len(every) > limit:
             show(Text(f"and {len(every) - limit} older: see --limit", style="dim"))
     return EXIT_OK

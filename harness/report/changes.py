@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 from rich.console import Group, RenderableType
 from rich.text import Text
@@ -19,7 +19,7 @@ from harness.report.changedsamples import label_list as label_list
 from harness.report.changedsamples import said as said
 from harness.report.changedsamples import text_of as text_of
 from harness.report.fitting import Fitting
-from harness.report.judged import how_made, how_sure, level, more_failed, score_interval, split_text, verdict_line
+from harness.report.judged import how_made, how_sure, level, more_failed, score_interval, split_text, verdict_lines
 from harness.report.labelchanges import label_changes, stacked
 from harness.report.promptdiff import prompt_report
 from harness.report.terminal import BAD, QUIET, captioned, change, named, table
@@ -52,11 +52,11 @@ def comparison_report(
     shown = viewed(compared.comparison, chosen, compared.samples)
     parts: list[RenderableType] = [_title(compared, chosen)]
     parts += [note(each) for each in compared.notes]
-    parts += [Text(""), *(verdict_line(compared, at) for at in range(len(shown.diffs)))]
+    parts += [Text(""), *(line for at in range(len(shown.diffs)) for line in verdict_lines(compared, at))]
     parts += [Text(""), versions_table(compared), Text(""), label_changes(compared, shown, full)]
     if chosen.label is None and any(run.scores.fields for run in compared.comparison.runs):
         parts += [Text(""), fields_table(compared)]
-    parts += [Text(f"caution: {each}", style="yellow") for each in compared.judgement.cautions]
+    parts += [Text(f"caution: {each}", style="yellow") for each in compared.cautions]
     parts.append(Text(how_made(compared), style=QUIET))
     for at, diff in enumerate(shown.diffs):
         parts += [Text(""), *_changed(compared, at, diff, chosen, limit, full)]
@@ -185,7 +185,7 @@ def _repeat_hint(compared: ComparedRuns, at: int, n_changed: int) -> str:
 
 
 def diff_report(
-    diff: Diff, space: LabelSpace, samples: Mapping[str, Sample], limit: int, more: str, verdict: Text | None = None
+    diff: Diff, space: LabelSpace, samples: Mapping[str, Sample], limit: int, more: str, verdict: Sequence[Text] = ()
 ) -> Iterator[RenderableType]:
     """Tell in short what changed between two runs: verdict, counts, where a change of F1 comes from, some samples.
 
@@ -195,10 +195,9 @@ def diff_report(
         samples: By id, all that `diff` tells of.
         limit: How many samples of a kind are listed.
         more: What to type to see the others.
-        verdict: What can be said of it, see `harness.report.judged.verdict_line`.
+        verdict: What can be said of it, see `harness.report.judged.verdict_lines`.
     """
-    if verdict is not None:
-        yield verdict
+    yield from verdict
     yield from _counts(diff, None)
     for kind in ("regressed", "fixed"):
         yield from sample_changes(getattr(diff, kind), kind, space, samples, limit, more)

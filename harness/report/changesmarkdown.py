@@ -19,6 +19,7 @@ from harness.report.judged import (
     level,
     p_value,
     score_interval,
+    seen_text,
     shown_word,
     verdict_text,
 )
@@ -44,8 +45,8 @@ def comparison_markdown(compared: ComparedRuns, view: View | None = None, verdic
     names = [markdown_cell(name) for name in compared.names]
     parts = [f"## {', '.join(names[1:])} against {names[0]}: {common}\n"]
     if verdicts:
-        parts += [f"**{markdown_cell(verdict_text(compared, at))}**\n" for at in range(len(shown.diffs))]
-    told = [*compared.notes, *(f"caution: {each}" for each in compared.judgement.cautions)]
+        parts += [line for at in range(len(shown.diffs)) for line in verdict_markdown(compared, at)]
+    told = [*compared.notes, *(f"caution: {each}" for each in compared.cautions)]
     parts += ["".join(f"- {markdown_cell(each)}\n" for each in told)] if told else []
     for diff in shown.diffs:
         parts += _samples(compared, diff, "regressed")
@@ -59,6 +60,12 @@ def comparison_markdown(compared: ComparedRuns, view: View | None = None, verdic
             parts.append(f"{_pair(diff)}: {markdown_cell(sure)}\n")
     parts.append(markdown_cell(how_made(compared)) + "\n")
     return "\n".join(parts)
+
+
+def verdict_markdown(compared: ComparedRuns, at: int) -> list[str]:
+    """Return the verdict of a later run, below it what all samples say where it leaves some out."""
+    seen = seen_text(compared, at)
+    return [f"**{markdown_cell(verdict_text(compared, at))}**\n", *([f"{markdown_cell(seen)}\n"] if seen else [])]
 
 
 def _pair(diff: Diff) -> str:

@@ -85,6 +85,10 @@ def _rows(widths: Sequence[int], cells: Sequence[str | Text], header: bool) -> R
 def _below(each: Version) -> list[tuple[str, str]]:
     """Return what stands below a version's row, with its style."""
     told = [(each.notes, "")] if each.notes.strip() else []
+    if each.searched is not None:
+        unseen = each.change.n_common if each.change is not None and each.change.unseen else None
+        on = f": Δ and verdict on the {numbers.plural(unseen, 'sample')} that the search never saw" if unseen else ""
+        told.append((f"{each.searched.words}{on}", QUIET))
     if each.status == "never run":
         told.append((f"never run: harness run {each.file}", QUIET))
     elif each.status == "incomplete":

@@ -16,7 +16,7 @@ from typing import Any
 
 from harness import __version__
 from harness.report import analysis, numbers, sections
-from harness.report.judged import verdict_text
+from harness.report.judged import seen_text, verdict_text
 from harness.report.markup import Content, Node, h, written
 from harness.report.samples import CHANGES, FAILURES, sample_table, to_page
 from harness.report.text import visible
@@ -100,6 +100,8 @@ def _heading(report: Report) -> Iterator[Content]:
     yield h("p", " · ".join([*about, manifest.id]), class_="about")
     if report.compared is not None and report.diff is not None:
         yield h("p", f"{verdict_text(report.compared, 0)}.", class_="verdict-line", id="verdict")
+        if seen := seen_text(report.compared, 0):
+            yield h("p", f"{seen}.", class_="quiet")
     notes = [h("li", each) for each in (*report.notes, *report.cautions)]
     if notes:
         yield h("ul", notes, class_="notes")

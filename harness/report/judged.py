@@ -82,19 +82,40 @@ def verdict_text(compared: ComparedRuns, at: int) -> str:
         compared: The comparison, whole.
         at: Which later run, from 0.
     """
-    judged, diff = compared.judgement.diffs[at], compared.comparison.diffs[at]
-    before, after = one_line(diff.before, LONGEST_NAME), one_line(diff.after, LONGEST_NAME)
-    n, macro = compared.comparison.n_common, judged.averages["macro_f1"]
-    if is_same(diff):
-        return f"{after} answers exactly as {before} does: {numbers.plural(n, 'sample')}, no cell changed"
+    grounds, whole = compared.grounds[at], compared.comparison.diffs[at]
+    before, after = one_line(whole.before, LONGEST_NAME), one_line(whole.after, LONGEST_NAME)
+    if grounds.diff is None or grounds.judged is None:
+        return f"{after} against {before}: no verdict, because there is no sample that the search never saw"
+    n, macro = len(grounds.samples), grounds.judged.averages["macro_f1"]
+    samples = numbers.plural(n, "sample")
+    who = "the search never saw" if len(grounds.flattered) == 1 else "neither search saw"
+    unseen = f" on the {samples} that {who}" if grounds.flattered else ""
+    if is_same(grounds.diff):
+        of = "" if unseen else f"{samples}, "
+        return f"{after} answers exactly as {before} does{unseen}: {of}no cell changed"
     if math.isnan(macro.delta):
-        return f"{after} against {before}: nothing can be said of macro F1, because no label has gold here"
+        return f"{after} against {before}{unseen}: nothing can be said of macro F1, because no label has gold here"
     settings = compared.judgement.settings
-    told = (
+    head = _head(f"{before}{unseen}", after, macro, _macro(macro, settings), n, settings)
+    return "; ".join([head, *_others(grounds.judged)])
+
+
+def _macro(macro: Difference, settings: Settings) -> str:
+    return (
         f"macro F1 {numbers.delta(macro.delta)} ({level(settings)} {interval(macro)}, p {p_value(macro.p_corrected)})"
     )
-    head = _head(before, after, macro, told, n, settings)
-    return "; ".join([head, *_others(judged)])
+
+
+def seen_text(compared: ComparedRuns, at: int) -> str | None:
+    """Return what all samples say of a later run whose verdict leaves out those that a search saw; None of the others."""
+    grounds = compared.grounds[at]
+    if not grounds.flattered:
+        return None
+    macro = compared.judgement.diffs[at].averages["macro_f1"]
+    flatters = " and ".join(one_line(name, LONGEST_NAME) for name in grounds.flattered)
+    every = numbers.plural(compared.comparison.n_common, "sample")
+    told = _macro(macro, compared.judgement.settings)
+    return f"seen samples included, which flatters {flatters}: {told} on all {every}"
 
 
 def is_same(diff: Diff) -> bool:
@@ -125,13 +146,20 @@ def _others(judged: JudgedDiff) -> Iterator[str]:
 
 def verdict_line(compared: ComparedRuns, at: int) -> Text:
     """Return the verdict of a later run for the terminal."""
-    said = word(compared.judgement.diffs[at].averages["macro_f1"])
-    style = "" if is_same(compared.comparison.diffs[at]) else STYLES[said]
+    grounds = compared.grounds[at]
+    said = "inconclusive" if grounds.judged is None else word(grounds.judged.averages["macro_f1"])
+    style = "" if grounds.diff is not None and is_same(grounds.diff) else STYLES[said]
     return Text(verdict_text(compared, at), style=f"bold {style}".strip())
 
 
+def verdict_lines(compared: ComparedRuns, at: int) -> list[Text]:
+    """Return the verdict of a later run for the terminal, below it what all samples say where it leaves some out."""
+    seen = seen_text(compared, at)
+    return [verdict_line(compared, at), *([Text(seen, style="dim")] if seen else [])]
+
+
 def how_sure(compared: ComparedRuns, at: int) -> str:
-    """Return what a verdict rests on: the least change that these samples would show, and McNemar's test."""
+    """Return what all common samples could show: the least change that is detectable, and McNemar's test."""
     judged = compared.judgement.diffs[at]
     least = [
         f"{SCORES[name]} {numbers.score(judged.averages[name].detectable)}"
@@ -143,7 +171,8 @@ def how_sure(compared: ComparedRuns, at: int) -> str:
         lost, won, p = judged.mcnemar
         told = f"{numbers.count(lost)} lost, {numbers.count(won)} won"
         parts.append(f"exactly right: {told} (McNemar p {p_value(p)})")
-    return " · ".join(parts)
+    every = "on all samples: " if parts and compared.unseen[at] is not None else ""
+    return every + " · ".join(parts)
 
 
 def how_made(compared: ComparedRuns) -> str:

@@ -17,7 +17,7 @@ from harness.report import numbers
 from harness.report.changes import label_list, said, text_of
 from harness.report.terminal import BAD, GOOD, QUIET, clipped, named, table
 from harness.report.text import json_text, one_line, visible
-from harness.store import StoredRun
+from harness.store import Manifest, StoredRun
 
 LONGEST_ID = 40
 """Characters of a run's id that have room on one line; a longer one goes on in the next."""
@@ -81,9 +81,18 @@ def outlook_table(rows: Sequence[Mapping[str, Any]]) -> Table:
     return made
 
 
+def searched_line(manifest: Manifest) -> Text | None:
+    """Return what a run's version was drafted from, where that is on the run's split; else None."""
+    searched = manifest.prompt.searched_on(manifest.split)
+    if searched is None:
+        return None
+    return Text(f"{one_line(manifest.version, 60)} is {one_line(searched.words, 300)}", style=QUIET)
+
+
 def run_row(run: StoredRun, state: str) -> dict[str, Any]:
     """Return what a list of runs tells of one."""
     manifest = run.manifest
+    searched = manifest.prompt.searched_on(manifest.split)
     scores = run.scores if (run.path / "scores.json").is_file() else {}
     averages = scores.get("averages", {})
     return {
@@ -104,6 +113,7 @@ def run_row(run: StoredRun, state: str) -> dict[str, Any]:
         "seconds": manifest.seconds,
         "started": manifest.started,
         "prompt_hash": manifest.prompt_hash,
+        "searched": None if searched is None else searched.to_json(),
         "notes": manifest.prompt.notes,
     }
 

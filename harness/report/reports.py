@@ -6,10 +6,10 @@ from pathlib import Path
 
 from harness.jsonfiles import write_bytes
 from harness.report import numbers
-from harness.report.changesmarkdown import comparison_markdown
+from harness.report.changesmarkdown import comparison_markdown, verdict_markdown
 from harness.report.files import FIELD_COLUMNS, field_cells, markdown_cell, markdown_table, to_csv
 from harness.report.html import to_html
-from harness.report.judged import SCORES, level, verdict_text
+from harness.report.judged import SCORES, level
 from harness.report.parquet import to_parquet
 from harness.report.sections import HEADLINE
 from harness.report.text import json_text
@@ -47,7 +47,7 @@ def to_markdown(report: Report) -> str:
     about = [numbers.plural(scores.n_samples, "sample"), " + ".join(manifest.models), f"run {manifest.id}"]
     about += [manifest.state] if manifest.state != "complete" else []
     parts = [f"## {markdown_cell(report.title)}\n", markdown_cell(", ".join(about)) + "\n"]
-    parts += [f"**{markdown_cell(verdict_text(report.compared, 0))}**\n"] if report.compared is not None else []
+    parts += verdict_markdown(report.compared, 0) if report.compared is not None else []
     notes = [*report.own_notes, *(report.cautions if report.compared is None else ())]  # the comparison tells its own
     parts += ["".join(f"- {markdown_cell(each)}\n" for each in notes)] if notes else []
     parts += [_headline(report), _labels(report)]
