@@ -18,12 +18,14 @@ if TYPE_CHECKING:
     from harness.api import baseline as baseline
     from harness.api import calibrate as calibrate
     from harness.api import compare as compare
+    from harness.api import exceptions as exceptions
     from harness.api import import_predictions as import_predictions
     from harness.api import label as label
     from harness.api import load as load
     from harness.api import resume as resume
     from harness.api import run as run
     from harness.api import score as score
+    from harness.api import suggest as suggest
     from harness.errors import HarnessError as HarnessError
 
 __version__ = "0.1.0"
@@ -35,6 +37,7 @@ __all__ = [
     "baseline",
     "calibrate",
     "compare",
+    "exceptions",
     "gate",
     "import_predictions",
     "label",
@@ -42,6 +45,7 @@ __all__ = [
     "resume",
     "run",
     "score",
+    "suggest",
 ]
 
 

@@ -28,7 +28,7 @@ from harness.versions import compare_runs, doubts
 if TYPE_CHECKING:
     from harness.calibrating import Calibrated
     from harness.draft import Style
-    from harness.exceptions import Exceptions
+    from harness.exceptionsearch import Exceptions
     from harness.gating import Gated
     from harness.importing import Imported
     from harness.labelling import Labelled
@@ -433,7 +433,7 @@ def exceptions(
             worth it.
     """
     from harness.drafting import DraftOptions, check_draft, write_draft
-    from harness.exceptions import find_exceptions, read_budget
+    from harness.exceptionsearch import find_exceptions, read_budget
 
     loaded = load(name, project, warn)
     stored, where = loaded.stored, loaded.project

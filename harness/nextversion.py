@@ -139,8 +139,8 @@ def run_command(path: Path, run: StoredRun, project: Project) -> str:
 
 
 def _models(prompt: Prompt | None) -> list[str | None]:
-    return [] if prompt is None else [each.model.name for each in prompt.passes]
+    return [] if prompt is None else list(dict.fromkeys(each.model.name for each in prompt.passes))
 
 
 def _base_urls(prompt: Prompt | None) -> list[str | None]:
-    return [] if prompt is None else [each.model.base_url for each in prompt.passes]
+    return [] if prompt is None else list(dict.fromkeys(each.model.base_url for each in prompt.passes))

@@ -60,7 +60,7 @@ def plan_run(task: Task, split: str | None, selection: Selection, repeats: int, 
     """
     chosen = select(task.samples.samples, selection)
     name = split or task.dataset.default_split
-    chosen, aside = _without_set_aside(task.prompt, chosen, name)
+    chosen, aside = without_set_aside(task.prompt, chosen, name)
     labelled = tuple(sample for sample in chosen if sample.labels is not None)
     if not labelled:
         raise DataError(
@@ -77,7 +77,7 @@ def plan_run(task: Task, split: str | None, selection: Selection, repeats: int, 
     return Plan(prompt, space, task.dataset.name, samples, name, default, selection, repeats, tag, warnings, locked)
 
 
-def _without_set_aside(
+def without_set_aside(
     prompt: Prompt, samples: Sequence[Sample], split: str
 ) -> tuple[tuple[Sample, ...], tuple[str, ...]]:
     """Return the samples that a prompt has not set aside as its shots, and a warning that names those that it has.

@@ -8,6 +8,7 @@ or imports is given to it too: texts by name, read before (see `harness.includes
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Callable, Mapping
 from functools import cache
 from types import MappingProxyType
@@ -17,6 +18,21 @@ import jinja2
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from harness.errors import DataError, did_you_mean, listing
+
+_UNSPACED = "\u0e00-\u0eff\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af"
+"""Scripts that put no spaces between words: each of their characters counts as one."""
+
+_LETTER = rf"[^\W{_UNSPACED}]"
+_WORD = re.compile(rf"[{_UNSPACED}]|{_LETTER}+(?:'{_LETTER}+)*")
+
+
+def words(text: object) -> list[str]:
+    """Return the words of a text in their order, case folded: the filter ``words``.
+
+    ``'late' in text | words`` is true of the word "Late" and not of "plate". Unicode forms are made one (NFKC), an
+    apostrophe within a word belongs to it ("didn't"), and in scripts without spaces every character is a word.
+    """
+    return _WORD.findall(unicodedata.normalize("NFKC", str(text)).casefold().replace("\u2019", "'"))
 
 
 class _Undefined(jinja2.StrictUndefined):
@@ -31,6 +47,7 @@ def _environment(loader: jinja2.BaseLoader | None = None) -> ImmutableSandboxedE
         undefined=_Undefined, trim_blocks=True, lstrip_blocks=True, autoescape=False, loader=loader
     )
     del environment.globals["lipsum"], environment.filters["random"]  # draws without a seed
+    environment.filters["words"] = words
     return environment
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from functools import cache
+from functools import cache, reduce
 from typing import Any, NamedTuple
 
 import jinja2
@@ -139,6 +139,62 @@ def _instead_of(name: str, known: list[str]) -> str:
 def check_expression(source: str, known: Iterable[str]) -> list[TemplateError]:
     """Return an error for everything in an expression that is wrong before it ever runs, like `check_names`."""
     return _check(source, _parsed_expression, expression, known)
+
+
+def alternatives(source: str) -> tuple[str, ...]:
+    """Return the parts of an expression of which one is enough: what stands between its outermost ``or``, as written.
+
+    An expression that is no such list, a ternary among them, is its own only part. Parentheses around a part are left
+    out; those within one stay.
+
+    Raises:
+        TemplateError: It is not a valid Jinja expression.
+    """
+    whole, written = _body(source), _unwrapped(source.strip())
+    parts = _between_or(written)
+    try:
+        bodies = [_body(part) for part in parts]
+    except TemplateError:
+        return (written,)  # an "or" that is the name of an attribute
+    if len(parts) < 2 or reduce(nodes.Or, bodies) != whole:
+        return (written,)
+    return tuple(each for part in parts for each in alternatives(part))
+
+
+def _body(source: str) -> nodes.Expr:
+    """Return an expression as Jinja parses it: parentheses are gone, and only their meaning is left."""
+    output = _parsed_expression(source).body[0]
+    body: nodes.Expr = output.nodes[0]  # type: ignore[attr-defined]
+    return body
+
+
+def _tokens(source: str) -> Iterator[tuple[int, str, str]]:
+    """Yield the pieces of an expression, white space too, each with how many brackets are open around it."""
+    depth = 0
+    for _, kind, text in ENVIRONMENT.lexer.tokeniter(source, None, state="variable"):
+        depth -= kind == "operator" and text in ")]}"
+        yield depth, kind, text
+        depth += kind == "operator" and text in "([{"
+
+
+def _unwrapped(source: str) -> str:
+    """Return an expression without the parentheses that are around all of it."""
+    pieces = list(_tokens(source))
+    outside = [at for at, (depth, _, _) in enumerate(pieces) if depth == 0]
+    if outside == [0, len(pieces) - 1] and pieces[0][2] == "(":
+        return _unwrapped("".join(text for _, _, text in pieces[1:-1]).strip())
+    return source
+
+
+def _between_or(source: str) -> list[str]:
+    """Return what stands between the ``or`` of an expression that no bracket is around."""
+    parts = [""]
+    for depth, kind, text in _tokens(source):
+        if depth == 0 and kind == "name" and text == "or":
+            parts.append("")
+        else:
+            parts[-1] += text
+    return [part.strip() for part in parts]
 
 
 @cache

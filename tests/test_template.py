@@ -11,8 +11,16 @@ from strategies_labels import unhurried
 
 from harness.errors import DataError
 from harness.labelspace import Label
-from harness.template import TemplateError, expression, render, sample_filter
-from harness.templatenames import Inclusion, check_expression, check_names, inclusions, names_used, reached
+from harness.template import TemplateError, expression, render, sample_filter, words
+from harness.templatenames import (
+    Inclusion,
+    alternatives,
+    check_expression,
+    check_names,
+    inclusions,
+    names_used,
+    reached,
+)
 
 CONTEXT: dict[str, Any] = {
     "text": "late",
@@ -397,6 +405,36 @@ def test_what_is_wrong_with_an_expression_is_told_before_it_runs() -> None:
     assert check_expression("'}}' in text and text is not none", ["text"]) == []
 
 
+# --- words ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("Late! The plate, late-ish.", ["late", "the", "plate", "late", "ish"]),
+        ("Didn’t 'go' won't rock'n'roll x' 'y", ["didn't", "go", "won't", "rock'n'roll", "x", "y"]),
+        ("STRASSE Straße ＬＡＴＥ", ["strasse", "strasse", "late"]),
+        ("日本語 ok タイ", ["日", "本", "語", "ok", "タ", "イ"]),
+        ("it is 10,5 a_b", ["it", "is", "10", "5", "a_b"]),
+        ("\ud800 …", []),
+        (12.5, ["12", "5"]),
+    ],
+)
+def test_the_words_of_a_text(text: object, found: list[str]) -> None:
+    """Case folded, one Unicode form, apostrophes within; characters are words where there are no spaces."""
+    assert words(text) == found
+    assert render("{{ text | words | join('|') }}", {"text": text}) == "|".join(found)
+
+
+def test_a_condition_on_a_word_finds_the_word_alone() -> None:
+    """`'late' in text` is true of plates; with `words` it is not, and an unknown name is still an error."""
+    late = expression("'late' in text | words")
+    assert [late({"text": text}) for text in ("It was LATE.", "a plate", "")] == [True, False, False]
+    assert not check_expression("'late' not in text | words", ["text"])
+    with pytest.raises(TemplateError, match="'txet' is undefined"):
+        expression("txet | words")({"text": "late"})
+
+
 # --- --filter ---------------------------------------------------------------------------------------------------------
 
 
@@ -417,3 +455,53 @@ def test_a_filter_that_is_wrong_names_the_expression() -> None:
     assert str(caught.value) == (
         "--filter 'txet == 'a'': sample s1: 'txet' is undefined. Did you mean 'text'? Here there is: id, text."
     )
+
+
+# --- alternatives of an expression ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("source", "parts"),
+    [
+        ("a", ["a"]),
+        (" a or b\n or c ", ["a", "b", "c"]),
+        ("(a or (b or c))", ["a", "b", "c"]),
+        ("(a) or (b and (c or d))", ["a", "b and (c or d)"]),
+        ("not a or b and c", ["not a", "b and c"]),
+        ("(a or b) and c", ["(a or b) and c"]),
+        ("not (a or b)", ["not (a or b)"]),
+        ("[a or b] or x[0:1] or {'or': 1}", ["[a or b]", "x[0:1]", "{'or': 1}"]),
+        ("'or' in text or \"a or b\" in text", ["'or' in text", '"a or b" in text']),
+        ("'late' in text | words or scores['a'] < 0.5", ["'late' in text | words", "scores['a'] < 0.5"]),
+        ("a or b if c else d", ["a or b if c else d"]),
+        ("(a if b else c) or d", ["a if b else c", "d"]),
+        ("x.or or b", ["x.or or b"]),
+    ],
+)
+def test_alternatives_of_an_expression(source: str, parts: list[str]) -> None:
+    """What stands between the outermost `or` are alternatives; a ternary, or what cannot be told apart, is one."""
+    assert list(alternatives(source)) == parts
+
+
+def test_what_is_no_expression_has_no_alternatives() -> None:
+    """An invalid expression is an error, as it is everywhere."""
+    with pytest.raises(TemplateError, match="must be a Jinja expression"):
+        alternatives("a or")
+
+
+BOOLEANS = st.recursive(
+    st.sampled_from(["a", "b", "c"]),
+    lambda inner: st.one_of(
+        st.tuples(inner, st.sampled_from(["or", "and"]), inner).map(" ".join),
+        inner.map(lambda one: f"({one})"),
+        inner.map(lambda one: f"not {one}"),
+    ),
+    max_leaves=8,
+)
+
+
+@given(BOOLEANS, st.booleans(), st.booleans(), st.booleans())
+def test_one_alternative_is_enough(source: str, a: bool, b: bool, c: bool) -> None:
+    """An expression is true exactly where one of its alternatives is."""
+    context = {"a": a, "b": b, "c": c}
+    assert bool(expression(source)(context)) == any(expression(part)(context) for part in alternatives(source))

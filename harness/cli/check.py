@@ -72,7 +72,14 @@ def command(
 def _check(path: Path, split: str | None, variables: dict[str, str], n_shown: int) -> dict[str, Any]:
     """Return what is wrong with one prompt, or what it is."""
     from harness.embeddings import with_expected
-    from harness.planning import near_leaks, refuse_leaks, vain_votes, with_candidates, with_shots
+    from harness.planning import (
+        near_leaks,
+        refuse_leaks,
+        vain_votes,
+        with_candidates,
+        with_shots,
+        without_set_aside,
+    )
     from harness.preview import preview
     from harness.project import find_project
     from harness.promptfile import load_task
@@ -83,6 +90,7 @@ def _check(path: Path, split: str | None, variables: dict[str, str], n_shown: in
         for warning in task.samples.warnings:
             say(warning)
         prompt, space, samples = task.prompt, task.dataset.space, task.samples.samples
+        samples, aside = without_set_aside(prompt, samples, split or task.dataset.default_split)
         refuse_leaks(prompt, samples)
         samples = with_candidates(prompt, space, with_shots(prompt, samples))
         samples, unknown = with_expected(prompt, space, samples, project)
@@ -90,7 +98,7 @@ def _check(path: Path, split: str | None, variables: dict[str, str], n_shown: in
         look = preview(prompt, space, samples, project, n_shown)
     except DataError as error:
         return {"path": str(path), "ok": False, "problems": str(error).splitlines()}
-    warnings = [*_broken_rules(task.dataset, samples), *near_leaks(prompt, samples), *vain_votes(prompt)]
+    warnings = [*aside, *_broken_rules(task.dataset, samples), *near_leaks(prompt, samples), *vain_votes(prompt)]
     warnings += [f"{path}: {warning}" for warning in look.warnings]
     if n_shown and unknown:
         warnings.append(
@@ -105,7 +113,7 @@ def _check(path: Path, split: str | None, variables: dict[str, str], n_shown: in
         "dataset": task.dataset.name,
         "labels": len(space),
         "samples": len(samples),
-        "models": [model.name for model in prompt.models],
+        "models": list(dict.fromkeys(model.name for model in prompt.models)),
         "passes": [each.name for each in prompt.passes],
         "warnings": [*task.samples.warnings, *warnings],
         "tokens": look.tokens_json(),

@@ -1,0 +1,141 @@
+"""Candidate triggers: which are made, in which order, and that the exact rule of the errors comes first."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from strategies_labels import unhurried
+from trigger_cases import LABELS, SPACE, made_cases, shipping_that_is_not_late
+
+from harness.cases import Case, Cases, gather
+from harness.literals import KINDS, Limits, signals_of
+from harness.template import expression
+from harness.triggers import Candidates, Caught, Trigger, candidates
+
+RULE = "'shipping' in predicted and 'late' not in text | words"
+
+
+def found_in(cases: Cases, limits: Limits = Limits()) -> Candidates:  # noqa: B008 - frozen
+    """Return the candidates of all cases."""
+    return candidates(signals_of(cases), np.ones(len(cases.rows), np.bool_), limits)
+
+
+def made(n: int = 200, seed: int = 5, **more: Any) -> Cases:
+    """Return cases whose errors follow the rule."""
+    return gather(SPACE, made_cases(n, seed, shipping_that_is_not_late, **more))
+
+
+def test_the_exact_rule_comes_first() -> None:
+    """Cases that a superset sends in vain, and those that a subset leaves out, put both behind the rule itself."""
+    found = found_in(made())
+    assert found.triggers[0].source == RULE
+    assert found.triggers[0].conditions == ("'shipping' in predicted", "'late' not in text | words")
+    assert found.triggers[0].kinds == ("predicted", "word")
+    assert (np.diff(found.merits) <= 0).all()
+    assert found.n_scored > len(found.triggers) == len(found.masks)
+
+
+@pytest.mark.parametrize("terms", [1, 2, 3])
+def test_masks_of_triggers_are_what_their_expressions_say(terms: int) -> None:
+    """Conjunctions and their masks belong together, whatever the number of conditions."""
+    cases = made(120, noise=0.3, weighed=True)
+    found = found_in(cases, Limits(terms=terms, conjunctions=60))
+    lengths = {len(each.conditions) for each in found.triggers}
+    assert lengths == set(range(1, terms + 1))
+    for trigger, mask in list(zip(found.triggers, found.masks, strict=True))[::6]:
+        assert trigger.source == " and ".join(trigger.conditions)
+        evaluate = expression(trigger.source)
+        assert [bool(evaluate(row.context)) for row in cases.rows] == mask.tolist(), trigger.source
+
+
+def test_no_two_candidates_send_the_same_cases() -> None:
+    """Equal masks are one candidate, that with the fewest conditions, which says how many others it stands for."""
+    cases = gather(SPACE, [_also_as(each) for each in made(120, noise=0.2).rows])
+    found = found_in(cases)
+    assert len({mask.tobytes() for mask in found.masks}) == len(found.masks)
+    by_source = {each.source: each for each in found.triggers}
+    assert "lang == 'de'" in by_source
+    assert "language == 'de'" not in by_source
+    assert by_source["lang == 'de'"].equivalents >= 1
+
+
+def _also_as(case: Case) -> Case:
+    """Return a case with its language in a second column with a shorter name."""
+    more = {"lang": case.inputs["language"]}
+    return replace(case, inputs={**case.inputs, **more}, context={**case.context, **more})
+
+
+def test_of_equal_triggers_the_simplest_is_kept() -> None:
+    """Fewer conditions, then kinds that stand earlier, then a shorter text, then the alphabet."""
+    ordered = [
+        Trigger("b", ("b",), ("predicted",)),
+        Trigger("c", ("c",), ("predicted",)),
+        Trigger("cc", ("cc",), ("predicted",)),
+        Trigger("a", ("a",), ("word",)),
+        Trigger("a and b", ("a", "b"), ("failure", "failure")),
+    ]
+    backwards = ordered[::-1]
+    assert sorted(backwards, key=lambda each: each.simplicity) == ordered
+    assert KINDS[0] == "failure"
+
+
+def test_candidates_come_from_the_given_cases_alone() -> None:
+    """What is not given changes nothing: neither its errors nor its columns."""
+    cases = made(160, noise=0.2)
+    given_half = np.arange(160) < 80
+    other = gather(
+        SPACE, [replace(row, gold=frozenset(LABELS)) if at >= 80 else row for at, row in enumerate(cases.rows)]
+    )
+    first, second = (candidates(signals_of(each), given_half, Limits()) for each in (cases, other))
+    assert first.triggers == second.triggers
+    assert first.merits.tolist() == second.merits.tolist()
+
+
+def test_candidates_hold_enough_and_are_not_too_many() -> None:
+    """Each sends and catches what the limits say, and leaves a case out."""
+    cases = made(150, noise=0.2)
+    limits = Limits(least_sent=9, least_errors=4, most=50)
+    found = found_in(cases, limits)
+    sent, caught = found.masks.sum(axis=1), found.masks @ cases.errors
+    assert len(found.triggers) == 50
+    assert (sent >= 9).all()
+    assert (sent < 150).all()
+    assert (caught >= 4).all()
+
+
+def test_support_is_counted_by_repeat() -> None:
+    """Two answers to a sample are not two samples: with two repeats a trigger must send twice as many cases."""
+    once, twice = made(120), made(120, repeats=2)
+    assert found_in(twice, Limits(least_sent=8)).masks.sum(axis=1).min() >= 16
+    assert found_in(once, Limits(least_sent=8)).masks.sum(axis=1).min() >= 8
+
+
+@pytest.mark.parametrize("n", [0, 1, 3])
+def test_without_errors_or_cases_there_is_no_candidate(n: int) -> None:
+    """Nothing to catch, nothing to tell apart."""
+    cases = gather(SPACE, made_cases(n, 1, noise=0.0))
+    assert found_in(cases).triggers == ()
+    none_given = candidates(signals_of(cases), np.zeros(n, np.bool_), Limits())
+    assert none_given.masks.shape == (0, n)
+
+
+@unhurried
+@given(st.lists(st.integers(0, 3), min_size=2, max_size=30), st.data())
+def test_merit_is_highest_for_the_cases_with_more_errors_than_the_mean(errors: list[int], data: st.DataObject) -> None:
+    """Without caution no set of cases has a higher merit than that of all whose errors are above the mean."""
+    values = np.array(errors, np.float64)
+    chosen = np.array(data.draw(st.lists(st.booleans(), min_size=len(errors), max_size=len(errors))))
+    above = values > values.mean()
+    sets = Caught(
+        np.array([above.sum(), chosen.sum()], np.float64), np.array([values[above].sum(), values[chosen].sum()])
+    )
+    best, other = sets.merit(values, caution=0).tolist()
+    assert best >= other - 1e-9
+    careful = sets.merit(values)
+    assert (careful <= sets.merit(values, caution=0) + 1e-9).all()
+    assert Caught(np.ones(2), np.ones(2)).merit(np.ones(1)).tolist() == [0, 0]
