@@ -28,6 +28,9 @@ from harness.store import InForce
 
 Form = Literal["json_schema", "json_object", "grammar", "off"]
 
+MOST_KEPT = 1024
+"""Ladders of calls with labels of their own that are kept at a time: each is asked for several times while it is made."""
+
 REFUSALS = frozenset({400, 422, 500, 501})
 """HTTP statuses with which servers refuse a form that they do not know: some of them as an error of their own."""
 
@@ -108,15 +111,19 @@ class Constraining:
             name: said if isinstance(said, str) else dict(said) for name, said in frozen.items()
         }
         self._ladders: dict[tuple[str, str], Ladder] = {}
+        self._labels: dict[tuple[str, str], tuple[str, ...]] = {}
         self._space = space
-        self._offering = {each.name: each for each in prompt.passes if each.candidates is not None}
+        self._passes = {each.name: each for each in prompt.passes}
+        self._own: dict[tuple[str, str, tuple[str, ...]], Ladder] = {}
         self._differing: set[str] = set()
         self._settled: dict[str, int] = {}
         by_key: dict[str, Ladder] = {}  # units that can be constrained in the same ways find out together
         for each in prompt.passes:
             if each.output.constrain == "off":
                 continue
-            made = {unit.name: ladder(each, unit.space, clients[each.name]) for unit in each.units(space)}
+            units = each.units(space)
+            self._labels |= {(each.name, unit.name): unit.space.names for unit in units}
+            made = {unit.name: ladder(each, unit.space, clients[each.name]) for unit in units}
             for unit, one in made.items():
                 self._ladders[each.name, unit] = by_key.setdefault(one.key, one)
                 at = one.at(form_in_force(frozen, each.name, unit))
@@ -128,16 +135,24 @@ class Constraining:
     def ladder(self, call: Call) -> Ladder:
         """Return how a call can be constrained.
 
-        Where each sample has candidates of its own, its forms name these; what a server takes is found out once for all.
+        A call about fewer labels than its unit has, because a sample has candidates or a gate closed some, has forms that
+        name these; what a server takes is found out once for all.
         """
         found = self._ladders.get((call.pass_name, call.unit), OFF)
-        if found is OFF or call.unit or call.pass_name not in self._offering:
+        if found is OFF or call.labels in ((), self._labels[call.pass_name, call.unit]):
             return found
-        steps = _steps(self._offering[call.pass_name], self._space.only(call.labels or self._space.names))
-        # Fewer labels may have more forms; one that was not among those of all labels is not tried.
-        known = {form_of(step) for step in found.steps}
-        own = {form_of(step): step for step in steps if form_of(step) in known}
-        return replace(found, steps=tuple(own.get(form_of(step)) for step in found.steps))
+        key = call.pass_name, call.unit, call.labels
+        if key not in self._own:
+            if len(self._own) >= MOST_KEPT:
+                self._own.clear()
+            self._own[key] = replace(found, steps=self._steps_about(call, found))
+        return self._own[key]
+
+    def _steps_about(self, call: Call, whole: Ladder) -> tuple[Constraint | None, ...]:
+        """Return the steps of a ladder for the labels of a call; a form that these alone do not have is "off"."""
+        each = self._passes[call.pass_name]
+        own = {form_of(step): step for step in _steps(each, self._space.only(call.labels))}
+        return tuple(own.get(form_of(step)) for step in whole.steps)
 
     def settled(self, one: Ladder) -> bool:
         """Return whether it is known which step holds for this run."""

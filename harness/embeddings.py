@@ -106,6 +106,30 @@ def with_expected(
     return with_stand_ins(prompt, space, samples), len(set(missing) if use_cache else missing)
 
 
+def ranked_labels(
+    each: Pass, model: str, space: LabelSpace, samples: Sequence[Sample], project: Project
+) -> list[list[int]] | None:
+    """Return for each sample the positions of all labels in the scope of a pass, the nearest first, by their vectors.
+
+    Only what the cache has is used: no call is made.
+
+    Returns:
+        None where the cache lacks a vector, or has some that are not of one length.
+    """
+    client = connect(each.model, project.settings)
+    pool = [label_text(label) for label in space.only(each.inside(space))]
+    texts = [input_text(sample) for sample in samples]
+    if not project.cache.exists():
+        return None
+    with Cache(project.cache, lambda _: None) as cache:
+        known = {text: _kept(cache, _key(client, model, text)) for text in dict.fromkeys([*pool, *texts])}
+    vectors = {text: vector for text, vector in known.items() if vector is not None}
+    if len(vectors) < len(known) or len({len(vector) for vector in vectors.values()}) > 1:
+        return None
+    rows = nearest_vectors([vectors[text] for text in pool], [vectors[text] for text in texts], len(pool))
+    return [row[::-1] for row in rows]
+
+
 def _chosen(choice: _Choice, samples: Sequence[Sample], vectors: Mapping[str, Vector]) -> tuple[Sample, ...]:
     pool, own = [vectors[text] for text in choice.pool], [vectors[input_text(sample)] for sample in samples]
     return choice.apply(samples, nearest_vectors(pool, own, choice.k))

@@ -89,7 +89,7 @@ def foresee(plan: Plan, project: Project, *, use_cache: bool = True) -> Outlook:
                     seen.add(key)  # the second of two identical calls waits for the first one's answer
     model = plan.prompt.passes[0].model
     limit = next((model.params[name] for name in ANSWER_LIMITS if name in model.params), None)
-    each_sample = sum(len(each.units(plan.space)) * each.draws for each in plan.prompt.passes[1:])
+    each_sample = sum(each.most_calls(plan.space) for each in plan.prompt.passes[1:])
     later = each_sample * len(plan.samples) * plan.repeats
     most = 0 if model.api in DECISION_APIS else limit if isinstance(limit, int) else None
     usages = [Usage(prompt_tokens=tokens, completion_tokens=most or 0) for tokens in asked]

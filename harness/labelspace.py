@@ -143,8 +143,18 @@ class LabelSpace:
         return LabelSpace(tuple(Label(group, about.get(group, "")) for group in self.groups), self.fields)
 
     def group(self, name: str, labels: tuple[Label, ...]) -> Group:
-        """Return some labels of a group as that group."""
-        return Group(name, labels, dict(self.about_groups).get(name, ""))
+        """Return some labels of a group as that group; the same labels give the same object."""
+        key = name, tuple(label.name for label in labels)
+        if key not in self._made_groups:
+            if len(self._made_groups) >= MOST_PARTS:
+                self._made_groups.clear()
+            self._made_groups[key] = Group(name, labels, dict(self.about_groups).get(name, ""))
+        return self._made_groups[key]
+
+    @cached_property
+    def _made_groups(self) -> dict[tuple[str, tuple[str, ...]], Group]:
+        """Groups that `group` made, by their names and those of their labels."""
+        return {}
 
     def only(self, names: Iterable[str]) -> LabelSpace:
         """Return the label space of some of the labels, in the same order; the fields stay, the rules do not.

@@ -11,15 +11,21 @@
 
 A cell that nobody answered yet takes the answer under replace, union and intersection. Under add and remove it is answered
 when the answer names it, and confirm leaves it: there is nothing to confirm. Whatever the rule, a failure changes no
-answered cell, a refused cell is left alone, and no cell outside of the scope changes.
+answered cell, a refused cell is left alone, and no cell outside of the scope changes. The same answer twice is the same
+answer once.
+
+A cell belongs to the pass that decided it: that answered it first, or changed what it said. With replace that is the last
+one that answered; under the other rules a pass that only says what is said already leaves the cell to whom it belonged. The
+cell's probability is that of the pass it belongs to.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from harness.errors import listing
+from harness.parsing.deciding import rounded
 from harness.prompt import MergeHow, Unit
 from harness.records import Answer, FailureKind, ParseFailure, Prediction
 
@@ -42,11 +48,12 @@ def merge(
         how: The merge rule.
     """
     if isinstance(result, ParseFailure):
-        taken, failed, why = frozenset[str](), before.unanswered & scope, (result.kind, result.why)
+        failed = before.unanswered & changeable(before, scope, how)
+        taken, why = frozenset[str](), (result.kind, result.why)
         after = replace(before, off_list=before.off_list + result.off_list)
     else:
         refused = result.refused & scope
-        failed = before.unanswered & refused
+        failed = before.unanswered & changeable(before, refused, how)
         why = (FailureKind.REFUSAL, f"refused: {listing(sorted(refused))}")
         taken = _taken(before, result, scope - refused, how)
         present = frozenset[str]() if how == "remove" else result.labels & taken
@@ -66,27 +73,40 @@ def merge(
     return replace(after, failure=kind, why=words), left
 
 
-def _taken(before: Prediction, answer: Answer, answered: frozenset[str], how: MergeHow) -> frozenset[str]:
-    """Return the cells that the answer decides, among those that it answered."""
-    named, open_cells = answered & answer.labels, answered & before.unanswered
+def changeable(before: Prediction, cells: frozenset[str], how: MergeHow) -> frozenset[str]:
+    """Return those of some cells that an answer can change by a merge rule, or answer first, whatever it says."""
     match how:
         case "replace":
-            return answered
-        case "add" | "remove":
-            return named
-        case "union":
-            return named | open_cells
-        case "intersection":
-            return (answered - named) | open_cells
+            return cells
+        case "add" | "union":
+            return cells - before.labels
+        case "remove" | "intersection":
+            return cells & (before.labels | before.unanswered)
         case "confirm":
-            return (answered - named) & before.labels
+            return cells & before.labels
+
+
+def _taken(before: Prediction, answer: Answer, answered: frozenset[str], how: MergeHow) -> frozenset[str]:
+    """Return the cells that the answer decides, among those that it answered."""
+    free = changeable(before, answered, how)
+    match how:
+        case "replace":
+            return free
+        case "add" | "remove":
+            return free & answer.labels
+        case "union":
+            return free & (answer.labels | before.unanswered)
+        case "intersection":
+            return (free - answer.labels) | (free & before.unanswered)
+        case "confirm":
+            return free - answer.labels
 
 
 def _of_presence(answer: Answer, how: MergeHow) -> Mapping[str, float]:
     """Return P(label) by label: an answer that names what must go gives the probability that it is absent."""
     if how != "remove":
         return answer.probabilities
-    return {name: 1 - value for name, value in answer.probabilities.items()}
+    return {name: rounded(1 - value) for name, value in answer.probabilities.items()}
 
 
 def _replaced(before: Mapping[str, float], new: Mapping[str, float], cells: frozenset[str]) -> dict[str, float]:
@@ -95,29 +115,48 @@ def _replaced(before: Mapping[str, float], new: Mapping[str, float], cells: froz
     return kept | {name: value for name, value in new.items() if name in cells}
 
 
+@dataclass(frozen=True, slots=True)
+class Gated:
+    """What gates have said so far.
+
+    Attributes:
+        closed: Labels that later passes by group or label are not asked about: those of groups that were not chosen, and
+            those for which no gate has an answer but one was asked.
+        decided: Labels about whose group a gate has an answer, whichever.
+    """
+
+    closed: frozenset[str] = frozenset()
+    decided: frozenset[str] = frozenset()
+
+
 def choose(
-    before: Prediction, reasons: Reasons, unit: Unit, result: Result, group_of: Mapping[str, str]
-) -> tuple[Prediction, Reasons, frozenset[str]]:
-    """Return what holds after the answer of a gate, why cells are unanswered, and the labels that it closes.
+    before: Prediction, reasons: Reasons, gated: Gated, unit: Unit, result: Result, group_of: Mapping[str, str]
+) -> tuple[Prediction, Reasons, Gated]:
+    """Return what holds after the answer of a gate, why cells are unanswered, and what gates have said by now.
 
     The labels of groups that it did not choose are absent. Those of the chosen ones are left to later passes. Where it
-    failed, or was refused for a group, the labels are closed too, but nobody answered them.
+    failed, or was refused for a group, what an earlier gate said of the group holds on; without one the labels are closed
+    too, and nobody answered them. A later gate's answer takes the place of an earlier one's.
 
     Args:
         before: What held before.
         reasons: Why cells are unanswered in it.
+        gated: What earlier gates said.
         unit: What the gate was asked about.
         result: Its answer, in groups.
         group_of: By label its group.
     """
+    inside = frozenset(unit.labels)
     if isinstance(result, ParseFailure):
-        return *merge(before, reasons, result, frozenset(unit.labels)), frozenset(unit.labels)
-    refused = _labels_of(unit, result.refused, group_of)
-    closed = frozenset(unit.labels) - _labels_of(unit, result.labels - result.refused, group_of)
+        return *merge(before, reasons, result, inside), replace(gated, closed=gated.closed | (inside - gated.decided))
+    refused = _of_groups(inside, result.refused, group_of)
+    answered = inside - refused
+    absent = answered - _of_groups(inside, result.labels, group_of)
     said = replace(result, labels=frozenset(), probabilities={}, mass={}, refused=refused)
-    return *merge(before, reasons, said, closed), closed
+    closed = (gated.closed - answered) | absent | (refused - gated.decided)
+    return *merge(before, reasons, said, absent | refused), Gated(closed, gated.decided | answered)
 
 
-def _labels_of(unit: Unit, groups: Iterable[str], group_of: Mapping[str, str]) -> frozenset[str]:
+def _of_groups(labels: frozenset[str], groups: Iterable[str], group_of: Mapping[str, str]) -> frozenset[str]:
     chosen = frozenset(groups)
-    return frozenset(name for name in unit.labels if group_of[name] in chosen)
+    return frozenset(name for name in labels if group_of[name] in chosen)

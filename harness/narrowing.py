@@ -6,26 +6,23 @@ no candidate. So a pass that confirms labels one by one makes a call for each pr
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import replace
 
 from harness.labelspace import LabelSpace
-from harness.prompt import MergeHow, Pass, Unit
+from harness.merging import changeable
+from harness.parsing import FORMATS
+from harness.prompt import ANSWERING, Pass, Unit
 from harness.records import Prediction, Sample
-
-_CHANGEABLE: Mapping[MergeHow, Callable[[str, Prediction], bool]] = {
-    "replace": lambda _name, _said: True,
-    "add": lambda name, said: name not in said.labels,
-    "union": lambda name, said: name not in said.labels,
-    "remove": lambda name, said: name in said.labels or name in said.unanswered,
-    "intersection": lambda name, said: name in said.labels or name in said.unanswered,
-    "confirm": lambda name, said: name in said.labels,
-}
-"""By merge rule, whether an answer can change a cell of what is said so far."""
 
 
 def asked_units(
-    each: Pass, space: LabelSpace, sample: Sample, said: Prediction, closed: frozenset[str]
+    each: Pass,
+    space: LabelSpace,
+    sample: Sample,
+    said: Prediction,
+    closed: frozenset[str],
+    reader: Pass | None = None,
 ) -> tuple[Unit, ...]:
     """Return what the calls of a pass for a sample are about, in label-space order; none where none could change anything.
 
@@ -35,6 +32,8 @@ def asked_units(
         sample: With its candidates where the pass has some.
         said: The answer so far.
         closed: The labels that earlier gates closed: those of groups they did not choose, all of theirs where they failed.
+        reader: The pass as its answers are read, where its scope or merge rule is another now: that decides which cells an
+            answer could change.
 
     Raises:
         KeyError: The sample's candidates are not chosen yet.
@@ -46,10 +45,10 @@ def asked_units(
         units = _open(units, closed)
     if each.candidates is not None:
         units = _offered(units, space, frozenset(sample.candidates[each.name]))
-    if each.how == "replace" or each.output.fields:
-        return tuple(units)
-    can_change = _CHANGEABLE[each.how]
-    return tuple(unit for unit in units if any(can_change(name, said) for name in unit.labels))
+    reader = reader or each
+    if reader.output.fields or never_offered(reader, space, sample, said, closed):
+        return tuple(units)  # what is not offered is answered with what is, so that nothing may be left out
+    return tuple(unit for unit in units if changeable(said, cells(reader, unit, space), reader.how))
 
 
 def _open(units: Iterator[Unit], closed: frozenset[str]) -> Iterator[Unit]:
@@ -64,9 +63,34 @@ def _open(units: Iterator[Unit], closed: frozenset[str]) -> Iterator[Unit]:
 def _offered(units: Iterator[Unit], space: LabelSpace, candidates: frozenset[str]) -> Iterator[Unit]:
     """Yield the units that ask about candidates alone; such a unit fills their cells and is read with their names."""
     for unit in units:
-        left = tuple(name for name in unit.labels if name in candidates)
-        if left:
-            yield unit if len(left) == len(unit.labels) else replace(unit, labels=left, space=space.only(left))
+        if left := tuple(name for name in unit.labels if name in candidates):
+            yield replace(unit, labels=left, space=space.only(left))
+
+
+def cells(each: Pass, unit: Unit, space: LabelSpace) -> frozenset[str]:
+    """Return the cells that an answer fills: those of the pass's scope that it was asked about."""
+    scope = frozenset(each.scope or space.names)
+    return scope & frozenset(unit.labels) if asks_by_label(each) else scope
+
+
+def asks_by_label(each: Pass) -> bool:
+    """Return whether the calls of a pass ask about certain labels; a text about the sample may name any."""
+    certain = each.per != "sample" or each.questions is not None or each.candidates is not None
+    return certain or FORMATS[each.output.format].one_label
+
+
+def never_offered(
+    each: Pass, space: LabelSpace, sample: Sample, said: Prediction, closed: frozenset[str]
+) -> frozenset[str]:
+    """Return the open cells in a pass's scope that it does not ask about because they are no candidates of the sample.
+
+    They are answered with the candidates: nobody said them. Empty for a pass without candidates, and for one whose merge
+    rule leaves alone what is not named.
+    """
+    if each.candidates is None or each.how not in ANSWERING:
+        return frozenset()
+    left = (said.unanswered & frozenset(each.inside(space))) - frozenset(sample.candidates[each.name])
+    return left if each.per == "sample" else left - closed
 
 
 def answer_space(each: Pass, unit: str, space: LabelSpace, sample: Sample) -> LabelSpace:
@@ -77,7 +101,12 @@ def answer_space(each: Pass, unit: str, space: LabelSpace, sample: Sample) -> La
         unit: Name of what the call was about.
         space: The run's label space.
         sample: The sample that it was about, as the run has it.
+
+    Raises:
+        KeyError: The pass asks about no such unit.
     """
-    known = {one.name: one.space for one in each.units(space)}
-    names = sample.candidates.get(each.name)
-    return known[unit] if names is None or unit else space.only(names)
+    if each.per == "label":
+        return space.only([unit])
+    if not unit and each.candidates is not None:
+        return space.only(sample.candidates[each.name])
+    return {one.name: one.space for one in each.units(space)}[unit]

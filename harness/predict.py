@@ -12,9 +12,9 @@ from typing import Any
 
 from harness.errors import DataError
 from harness.labelspace import LabelSpace
-from harness.merging import Reasons, Result, choose, merge
-from harness.narrowing import asked_units
-from harness.parsing import FORMATS, read
+from harness.merging import Gated, Reasons, Result, choose, merge
+from harness.narrowing import asked_units, cells, never_offered
+from harness.parsing import read
 from harness.prompt import Pass, Prompt, Unit
 from harness.records import Answer, Call, Completion, Prediction, Sample
 from harness.rendering import Said, answer_context, base_context, render_call, runs_now
@@ -77,7 +77,12 @@ class _State:
 
     said: Prediction
     reasons: Reasons
-    closed: frozenset[str] = frozenset()
+    gated: Gated
+
+    @property
+    def closed(self) -> frozenset[str]:
+        """The labels that gates closed."""
+        return self.gated.closed
 
 
 def predict(
@@ -105,14 +110,15 @@ def predict(
     readers = [reading.passes.get(each.name, each) for each in prompt.passes]
     fields = tuple(dict.fromkeys(name for reader in readers for name in reader.output.fields))
     nobody = Prediction(sample.id, frozenset(), unanswered=frozenset(space.names), asked_fields=fields, repeat=repeat)
-    state = _State(nobody, {})
+    state = _State(nobody, {}, Gated())
     earlier: dict[str, Said] = {}
     base = base_context(sample, space, prompt.variables)
     for each, reader in zip(prompt.passes, readers, strict=True):
         context = {**base, **answer_context(state.said, earlier, space)} if earlier else base
         raw = ""
         runs = each.name not in reading.without and _runs(each, prompt, sample, context)
-        units = asked_units(each, space, sample, state.said, state.closed) if runs else ()
+        units = asked_units(each, space, sample, state.said, state.closed, reader) if runs else ()
+        before = state
         if units:
             calls = [
                 replace(call, draw=call.draw + vote)
@@ -120,21 +126,30 @@ def predict(
                 for vote in range(each.draws)
             ]
             completions = yield calls
-            results = tuple(_results(units, completions, reader, reading.space))
-            before, state = state, _merged(state, units, results, reader, sample, space)
+            results = tuple(_results(units, completions, reader, space, reading.space))
+            state = _merged(state, units, results, reader, space)
             raw = "\n".join(completion.raw or "" for completion in completions)
+            if any(isinstance(result, Answer) for result in results):
+                state = _without_the_rest(state, reader, sample, space)
             if watch is not None:
                 told = (tuple(calls), tuple(completions), results, before.said, state.said, state.closed)
                 watch(Step(each.name, context, units, *told))
+        elif runs:
+            state = _without_the_rest(state, reader, sample, space)
         earlier[each.name] = Said(state.said, raw, _open_groups(units, state.closed, space))
     return state.said
 
 
 def _results(
-    units: tuple[Unit, ...], completions: list[Completion], reader: Pass, space: LabelSpace
+    units: tuple[Unit, ...], completions: list[Completion], reader: Pass, asked: LabelSpace, space: LabelSpace
 ) -> Generator[Result, None, None]:
-    """Yield what is read for each unit: in one completion, or in several that vote."""
-    answered_with = reader.answer_space(space)
+    """Yield what is read for each unit: in one completion, or in several that vote.
+
+    Groups are those that were ``asked`` about, whatever they are called today: they have no aliases that could be mended.
+    """
+    answered_with = space
+    if reader.chooses_groups:
+        answered_with = asked.as_groups if space is asked else replace(asked.as_groups, fields=space.fields)
     for at, unit in enumerate(units):
         drawn = completions[at * reader.draws : (at + 1) * reader.draws]
         within = answered_with.only(unit.space.names)
@@ -142,41 +157,33 @@ def _results(
 
 
 def _merged(
-    state: _State, units: tuple[Unit, ...], results: tuple[Result, ...], reader: Pass, sample: Sample, space: LabelSpace
+    state: _State, units: tuple[Unit, ...], results: tuple[Result, ...], reader: Pass, space: LabelSpace
 ) -> _State:
     """Return what holds after the answers of a pass."""
-    said, reasons, closed = state.said, state.reasons, state.closed
-    if reader.chooses_groups:
-        for unit, result in zip(units, results, strict=True):
-            said, reasons, left_out = choose(said, reasons, unit, result, space.group_of)
-            closed = (closed - frozenset(unit.labels)) | left_out
-        return _State(said, reasons, closed)
+    said, reasons, gated = state.said, state.reasons, state.gated
+    inside = frozenset(reader.inside(space))
     for unit, result in zip(units, results, strict=True):
-        said, reasons = merge(said, reasons, result, _cells(reader, unit, space), reader.how)
-    if reader.candidates is not None and any(isinstance(result, Answer) for result in results):
-        # What was not offered was not asked about: nobody said it, so it is absent, and what was said of it stands.
-        offered = frozenset(sample.candidates[reader.name])
-        never = (said.unanswered & frozenset(reader.inside(space))) - offered
-        said, reasons = merge(said, reasons, Answer(frozenset()), never)
-    return _State(said, reasons, closed)
+        if reader.chooses_groups:
+            about = replace(unit, labels=tuple(name for name in unit.labels if name in inside))
+            said, reasons, gated = choose(said, reasons, gated, about, result, space.group_of)
+        else:
+            said, reasons = merge(said, reasons, result, cells(reader, unit, space), reader.how)
+    return _State(said, reasons, gated)
+
+
+def _without_the_rest(state: _State, reader: Pass, sample: Sample, space: LabelSpace) -> _State:
+    """Return what holds when the open cells are absent that a pass did not ask about because they are no candidates."""
+    rest = never_offered(reader, space, sample, state.said, state.closed)
+    if not rest:
+        return state
+    said, reasons = merge(state.said, state.reasons, Answer(frozenset()), rest)
+    return replace(state, said=said, reasons=reasons)
 
 
 def _open_groups(units: tuple[Unit, ...], closed: frozenset[str], space: LabelSpace) -> tuple[str, ...]:
     """Return the groups of which a pass was asked about labels that are open, in label-space order."""
     asked = frozenset(name for unit in units for name in unit.labels) - closed
     return tuple(group for group, names in space.groups.items() if not asked.isdisjoint(names))
-
-
-def _cells(each: Pass, unit: Unit, space: LabelSpace) -> frozenset[str]:
-    """Return the cells that an answer fills: those of the pass's scope that it was asked about."""
-    scope = frozenset(each.scope or space.names)
-    return scope & frozenset(unit.labels) if asks_by_label(each) else scope
-
-
-def asks_by_label(each: Pass) -> bool:
-    """Return whether the calls of a pass ask about certain labels; a text about the sample may name any."""
-    certain = each.per != "sample" or each.questions is not None or each.candidates is not None
-    return certain or FORMATS[each.output.format].one_label
 
 
 def _runs(each: Pass, prompt: Prompt, sample: Sample, context: Mapping[str, Any]) -> bool:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 
 from harness.errors import Problems, did_you_mean, listing
 from harness.labelspace import LabelSpace
@@ -27,7 +28,14 @@ _QUOTED = r"""(?:"([^"]+)"|'([^']+)')"""
 _EARLIER = re.compile(rf"\bpasses\s*(?:\.\s*(\w+)|\[\s*{_QUOTED}\s*\])")
 _SCORE = re.compile(rf"(?<![\w.])scores\s*(?:\.\s*get\s*\(\s*{_QUOTED}|\.\s*(\w+)|\[\s*{_QUOTED}\s*\])")
 _PREDICTED = re.compile(rf"{_QUOTED}\s+(?:not\s+)?in\s+(?:passes\s*\.\s*\w+\s*\.\s*)?predicted\b")
+_CHOSEN = re.compile(rf"{_QUOTED}\s+(?:not\s+)?in\s+passes\s*\.\s*\w+\s*\.\s*groups\b")
+_FIELD = re.compile(
+    rf"(?:(?<![\w.])|passes\s*\.\s*\w+\s*\.\s*)fields\s*(?:\.\s*get\s*\(\s*{_QUOTED}|\.\s*(\w+)|\[\s*{_QUOTED}\s*\])"
+)
 _UNDEFINED = re.compile(r"'(\w+)' is not defined\.")
+_OF_CALLS = frozenset({"shots", "candidates"})
+"""Names of what a call is made of, which nothing has before it is decided whether there is one."""
+
 _OF_MAPPINGS = frozenset({"get", "items", "keys", "values"})
 
 
@@ -44,10 +52,10 @@ def check_templates(
         when_lines: By pass name, the line of its `when`.
     """
     variables = frozenset(prompt.variables)
-    hidden, labels = _reasons(space), space.names
+    hidden = _reasons(space)
     for number, each in enumerate(prompt.passes):
         before = prompt.passes[:number]
-        earlier = [one.name for one in before]
+        names = _Names([one.name for one in before], space, [one for each in before for one in each.output.fields])
         known = known_names(each, before, columns=columns, variables=variables)
         sound = True
         if offers_candidates(each):
@@ -55,19 +63,28 @@ def check_templates(
         for message, own in _templates(each):
             errors = [
                 *check_names(message.source, known | own, prompt.files),
-                *_unknown_in_answers(message.source, earlier, labels),
-                *_unknown_in_files(message.source, prompt.files, earlier, labels),
+                *_unknown_in_answers(message.source, names),
+                *_unknown_in_files(message.source, prompt.files, names),
             ]
             for error in errors:
                 problems.add(_explained(error, hidden), message.line + error.line - 1)
             sound = sound and not errors
         if sound and each.shots is not None:
             _check_shots(each, variables, prompt.files, problems)
-        if each.when is not None and earlier:
+        if each.when is not None and before:
             # The label space is no part of an answer: "'shipping' in labels" would always be true.
-            found = check_expression(each.when, known - TASK_NAMES - UNIT_NAMES[each.per])
-            for error in [*found, *_unknown_in_answers(f"{{{{{each.when}}}}}", earlier, labels)]:
+            found = check_expression(each.when, known - TASK_NAMES - UNIT_NAMES[each.per] - _OF_CALLS)
+            for error in [*found, *_unknown_in_answers(f"{{{{{each.when}}}}}", names)]:
                 problems.add(f"'when' of pass {each.name}: {_explained(error, hidden)}", when_lines[each.name])
+
+
+_SHOWN: Mapping[str | bool, frozenset[str]] = {
+    "label": frozenset({"label", "candidates"}),
+    "group": frozenset({"group", "candidates"}),
+    False: frozenset({"candidates"}),
+    True: frozenset({"candidates", "groups"}),
+}
+"""The names that show what to choose from, by what a call is about; of one about the sample, by whether it is a gate's."""
 
 
 def _check_candidates(each: Pass, files: Mapping[str, str], others: frozenset[str], problems: Problems) -> None:
@@ -77,15 +94,16 @@ def _check_candidates(each: Pass, files: Mapping[str, str], others: frozenset[st
         problems.add(
             f"pass {each.name}: 'candidates' is what it chooses from, and a column or variable too. Rename that.", line
         )
-    shown = {"candidates", "label", "groups"} if each.chooses_groups else {"candidates", "label"}
-    if each.chooses_groups and each.per == "group":
-        shown = {"group"}
     used: set[str] = set()
     for message in templates_of((each,)):
         with suppress(TemplateError):  # told with the names
             used |= set(names_used(message.source, files))
-    if used.isdisjoint(shown) and each.questions is None:
-        says = "{% for label in candidates %} … {% endfor %}" if each.per != "group" else "{{ group }}"
+    if each.candidates is not None and each.per == "sample" and "labels" in used:
+        why = "its template shows all 'labels', and it asks about candidates alone. Write 'candidates' in their place."
+        problems.add(f"pass {each.name}: {why}", line)
+    elif used.isdisjoint(_SHOWN[each.per if each.per != "sample" else each.chooses_groups]) and each.questions is None:
+        says = "{{ group }}" if each.per == "group" else "{% for label in candidates %} … {% endfor %}"
+        says = "{{ label }}" if each.per == "label" else says
         problems.add(f"pass {each.name}: its template must show what there is to choose from. Write: {says}", line)
 
 
@@ -139,25 +157,41 @@ def _explained(error: TemplateError, hidden: Mapping[str, str]) -> str:
     return TemplateError(f"'{found[1]}' {hidden[found[1]]}", where=error.where).message
 
 
-def _unknown_in_answers(source: str, earlier: list[str], labels: Sequence[str]) -> Iterator[TemplateError]:
-    """Yield an error for each ``passes.NAME`` that no earlier pass has, and each name asked of an answer that is no label.
+@dataclass(frozen=True, slots=True)
+class _Names:
+    """What an answer so far can be asked for: earlier passes, the labels and groups, and the fields those passes ask for."""
 
-    The latter are ``scores.NAME`` and ``'NAME' in predicted``, which would never be true.
+    earlier: Sequence[str]
+    space: LabelSpace
+    fields: Sequence[str]
+
+    @property
+    def by_pattern(self) -> Iterator[tuple[re.Pattern[str], str, Collection[str], str]]:
+        """What finds a name, what is asked for it, what it can be, and how it is told that it is not."""
+        asked = f"no field that an earlier pass asks for{f'; there is {listing(self.fields)}' if self.fields else ''}"
+        yield _SCORE, "scores", self.space.names, "no label"
+        yield _PREDICTED, "predicted", self.space.names, "no label"
+        yield _CHOSEN, "groups", self.space.groups, "no group"
+        yield _FIELD, "fields", self.fields, asked
+
+
+def _unknown_in_answers(source: str, names: _Names) -> Iterator[TemplateError]:
+    """Yield an error for each ``passes.NAME`` that no earlier pass has, and each name asked of an answer that it never has.
+
+    The latter are ``scores.NAME``, ``'NAME' in predicted``, ``'NAME' in passes.PASS.groups`` and ``fields.NAME``.
     """
-    if not earlier:
+    if not names.earlier:
         return  # then none of these is defined
     own = _given_by(source)
     for tag in _TAG.finditer(source):
         for name, at in _members(_EARLIER, tag):
-            if name not in earlier and name not in _OF_MAPPINGS:
-                message = (
-                    f"there is no earlier pass '{name}'; there is {listing(earlier)}.{did_you_mean(name, earlier)}"
-                )
-                yield TemplateError(message, source.count("\n", 0, at) + 1)
-        for pattern, what in ((_SCORE, "scores"), (_PREDICTED, "predicted")):
+            if name not in names.earlier and name not in _OF_MAPPINGS:
+                there = f"there is {listing(names.earlier)}.{did_you_mean(name, names.earlier)}"
+                yield TemplateError(f"there is no earlier pass '{name}'; {there}", source.count("\n", 0, at) + 1)
+        for pattern, what, known, none in names.by_pattern:
             for name, at in _members(pattern, tag):
-                if what not in own and name not in labels and name not in _OF_MAPPINGS:
-                    message = f"'{what}' is asked for '{name}', which is no label.{did_you_mean(name, labels)}"
+                if what not in own and name not in known and name not in _OF_MAPPINGS:
+                    message = f"'{what}' is asked for '{name}', which is {none}.{did_you_mean(name, known)}"
                     yield TemplateError(message, source.count("\n", 0, at) + 1)
 
 
@@ -175,16 +209,14 @@ def _given_by(source: str) -> frozenset[str]:
         return frozenset()  # told with the names
 
 
-def _unknown_in_files(
-    source: str, files: Mapping[str, str], earlier: list[str], labels: Sequence[str]
-) -> Iterator[TemplateError]:
+def _unknown_in_files(source: str, files: Mapping[str, str], names: _Names) -> Iterator[TemplateError]:
     """Yield the same for the files that a template includes or imports, at its own lines."""
     try:
         named = list(reached(source, files))
     except TemplateError:
         return  # told with the names
     for name, line in named:
-        for error in _unknown_in_answers(files[name], earlier, labels):
+        for error in _unknown_in_answers(files[name], names):
             yield TemplateError(error.bare, line, f"{name}:{error.line}")
 
 
@@ -199,9 +231,16 @@ def _check_shots(each: Pass, variables: frozenset[str], files: Mapping[str, str]
             )
             problems.add(message, each.messages[0].line)
         return
+    used = names_used(turn.source, files)
+    if each.candidates is not None and each.per == "sample" and "candidates" not in used:
+        problems.add(
+            f"pass {each.name}: each shot is asked about candidates of its own, so the last user message must show them. "
+            "Write there: {% for label in candidates %} … {% endfor %}",
+            turn.line,
+        )
     has = columns_of(shots) | variables | TASK_NAMES | UNIT_NAMES[each.per]
     has |= {"candidates"} if offers_candidates(each) else set()
-    for name, line in names_used(turn.source, files).items():
+    for name, line in used.items():
         if name not in has:
             problems.add(_shot_lacks(name), _line(turn, line))
 

@@ -8,15 +8,13 @@ from typing import Any, get_args
 
 from harness.clients.wires import WIRES
 from harness.errors import did_you_mean, listing
-from harness.labelspace import NONE_WORD, LabelSpace, normalize
+from harness.labelspace import LabelSpace
 from harness.parsing import FORMATS, Output
 from harness.parsing.constraints import constraint_problems
 from harness.parsing.formats import Constrain
 from harness.prompt import (
     DECISION_APIS,
-    LOCAL,
     MOST_QUESTIONS,
-    Candidates,
     How,
     MessageTemplate,
     Model,
@@ -25,6 +23,7 @@ from harness.prompt import (
     QuestionTemplates,
     Votes,
 )
+from harness.promptpasses import Contradiction, impossible_choices
 from harness.records import ParseFailure
 from harness.yamlfile import Node, Section
 
@@ -40,12 +39,6 @@ CONSTRAINING = ("response_format", "grammar", "json_schema", "structured_outputs
 # Statements, because a predicate is one; of a choice the name says what is chosen.
 LABEL_QUESTION = 'The label "{{ label.name }}" applies{% if label.description %}: {{ label.description }}{% endif %}'
 FIELD_QUESTION = "{{ field.name }}{% if field.description %}: {{ field.description }}{% endif %}"
-
-CANDIDATES_BY = ("similar", "tfidf", "embeddings")
-"""What the nearness of a label's description to a text is measured with; "similar" leaves it to the harness: TF-IDF."""
-
-Contradiction = tuple[str, str]
-"""The key of a pass, or of the top, that a problem is told at; and the problem."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,23 +126,6 @@ def read_votes(section: Section) -> Votes | None:
     return Votes(k or 2, how or "majority")
 
 
-def read_candidates(section: Section) -> Candidates | None:
-    """Return how a pass chooses the labels that a sample is asked about; None when it asks about all."""
-    details = section.section("candidates")
-    if details is None:
-        return None
-    k = details.integer("k", least=1)
-    if k is None and not details.has("k"):
-        details.problem("k", "is missing. Say how many labels a sample is asked about.")
-    by, model = details.choice("by", CANDIDATES_BY), details.text("model")
-    if by == "embeddings" and not details.has("model"):
-        details.problem("model", "is missing. Name the server's embedding model.")
-    if details.has("model") and by != "embeddings":
-        details.problem("model", "needs 'by: embeddings'. Take it out.")
-    details.finish()
-    return Candidates(k or 1, "embeddings" if by == "embeddings" else "tfidf", model)
-
-
 def read_questions(section: Section, model: Model) -> QuestionTemplates | None:
     """Return what a decision API is asked: `question`, a text about labels or a mapping; None for every other API."""
     node = section.take("question")
@@ -183,28 +159,35 @@ def _question(section: Section, key: str) -> MessageTemplate | None:
 def unreadable_units(each: Pass, space: LabelSpace) -> Iterator[str]:
     """Yield where an answer about a label or a group could not be written and read back, though one about all can be.
 
-    A code that stands for labels of several groups, say, is none in an answer about one of them.
+    A code that stands for labels of several groups, say, is none in an answer about one of them. Candidates can be any
+    labels, so each must have a form of its own.
     """
-    if each.per == "sample":
-        return
-    written = FORMATS[each.output.format]
-    for unit in each.units(space):
-        yield from constraint_problems(written, each.output, unit.space)
-        for labels in (frozenset[str](), frozenset(unit.space.names)):
+    for what, inside in _parts(each, space):
+        written = FORMATS[each.output.format]
+        yield from constraint_problems(written, each.output, inside)
+        for labels in (frozenset[str](), frozenset(inside.names)):
             try:
-                said = written.render(labels, {}, unit.space, each.output)
-                sound = written.parse(said, unit.space, each.output, False).labels == labels
-                why = f"{said!r} is not read back as {listing(unit.space.names)}."
+                said = written.render(labels, {}, inside, each.output)
+                sound = written.parse(said, inside, each.output, False).labels == labels
+                why = f"{said!r} is not read back as {listing(inside.names)}."
             except (ValueError, ParseFailure) as error:
                 sound, why = False, str(error)
             if not sound:
-                yield f"format {each.output.format} has no form for an answer about {each.per} {unit.name}: {why}"
+                yield f"format {each.output.format} has no form for an answer about {what}: {why}"
+
+
+def _parts(each: Pass, space: LabelSpace) -> Iterator[tuple[str, LabelSpace]]:
+    """Yield what answers of a pass can be about if not about all, and the label space that they are read with."""
+    if each.per != "sample":
+        yield from ((f"{each.per} {unit.name}", unit.space) for unit in each.units(space))
+    elif each.candidates is not None and each.questions is None and not each.output.fields:
+        yield from ((f"label {name} alone", space.only([name])) for name in each.inside(space))
 
 
 def impossible(each: Pass, space: LabelSpace) -> Iterator[Contradiction]:
     """Yield what cannot go together in a pass, for this label space: the key that it is told at, and the message."""
     yield from _impossible_units(each, space)
-    yield from _impossible_choices(each, space)
+    yield from impossible_choices(each, space)
     if each.model.api in DECISION_APIS:
         yield from _impossible_decisions(each)
     elif each.output.format == DECISIONS:
@@ -253,49 +236,6 @@ def _decides_by_probability(each: Pass) -> bool:
 
 def _asks_of_one(each: Pass) -> bool:
     return FORMATS[each.output.format].one_label
-
-
-def _impossible_choices(each: Pass, space: LabelSpace) -> Iterator[Contradiction]:
-    """Yield what is wrong with a pass that chooses groups, or that is asked about candidates."""
-    inside = each.inside(space) if all(name in space.index for name in each.scope) else ()
-    if each.chooses_groups:
-        yield from _impossible_gate(each, space, inside)
-    if each.candidates is None:
-        return
-    if each.per == "group":
-        yield "candidates", "and 'per: group' exclude each other: a group is asked about whole. Take one of them out."
-    if inside and each.candidates.k >= len(inside):
-        told = f"must choose fewer labels than the {len(inside)} that the pass asks about, got k {each.candidates.k}."
-        yield "candidates", f"{told} Take it out, or lower k."
-    if each.candidates.by == "embeddings" and each.model.name.startswith(LOCAL):
-        yield (
-            "candidates",
-            f"'by: embeddings' needs a server with embeddings, and {each.model.name} has none. Say tfidf.",
-        )
-
-
-def _impossible_gate(each: Pass, space: LabelSpace, inside: tuple[str, ...]) -> Iterator[Contradiction]:
-    if not space.groups:
-        yield "choose", "'choose: groups' needs 'groups' in the dataset, and it has none."
-        return
-    if lone := [name for name in inside if name not in space.group_of]:
-        why = "needs a group for every label that the pass is about, but these have none"
-        yield "choose", f"'choose: groups' {why}: {listing(lone, 5)}. Give them one, or narrow 'merge.scope'."
-    if each.per == "label":
-        yield "per", "'choose: groups' asks about groups. Use 'per: group', or take 'per' out for one call a sample."
-    elif each.per == "sample" and _asks_of_one(each) and len(space.groups) != 1:
-        yield "output", f"format {each.output.format} answers for one group. Add: per: group"
-    if each.how != "replace":
-        yield "merge", f"'how: {each.how}' merges labels, and this pass chooses groups. Take it out."
-    if each.candidates is not None:
-        yield "candidates", "are labels, and this pass chooses groups. Take it out."
-    spellings: dict[str, str] = {}
-    for group in space.groups:
-        other = spellings.setdefault(normalize(group), group)
-        if other != group:
-            yield "choose", f"the groups '{other}' and '{group}' are spelled alike, so an answer could mean either."
-    if NONE_WORD in spellings:
-        yield "choose", f"a group is called '{NONE_WORD}', which is how the empty set is written. Rename it."
 
 
 def _impossible_units(each: Pass, space: LabelSpace) -> Iterator[Contradiction]:

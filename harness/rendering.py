@@ -102,11 +102,24 @@ def answer_names(earlier: Sequence[Pass]) -> frozenset[str]:
     return ANSWER_NAMES | WEIGHED_NAMES if weighed else ANSWER_NAMES
 
 
+class _Fields(dict[str, Any]):
+    """The fields that were answered. To look up one that was asked for and has no answer gives None, and is no error."""
+
+    def __init__(self, said: Prediction) -> None:
+        super().__init__(said.fields)
+        self._asked = frozenset(said.asked_fields)
+
+    def __missing__(self, name: str) -> None:
+        if name not in self._asked:
+            raise KeyError(name)
+
+
 def answer_context(so_far: Prediction, earlier: Mapping[str, Said], space: LabelSpace) -> dict[str, Any]:
     """Return the answer so far as template names, labels in label-space order.
 
     `scores` has every label; one without a probability has NaN, with which no comparison is true. `confidence` is 0 when a
-    cell is unanswered or nothing has a probability: that is what a second look is for.
+    cell is unanswered or nothing has a probability: that is what a second look is for. `fields` has the answered ones; one
+    that nobody answered is None where it is looked up, as one is of which the answer says that there is nothing.
 
     Args:
         so_far: What the passes up to now say together.
@@ -119,14 +132,14 @@ def answer_context(so_far: Prediction, earlier: Mapping[str, Said], space: Label
         "failed": so_far.failed,
         "failure": None if so_far.failure is None else str(so_far.failure),
         "off_list": list(so_far.off_list),
-        "fields": dict(so_far.fields),
+        "fields": _Fields(so_far),
         "scores": {name: so_far.probabilities.get(name, math.nan) for name in space.names},
         "confidence": 0.0 if so_far.failed else so_far.confidence or 0.0,
         "passes": {
             name: {
                 "predicted": space.ordered(left.prediction.labels),
                 "raw": left.raw,
-                "fields": dict(left.prediction.fields),
+                "fields": _Fields(left.prediction),
                 "groups": list(left.groups),
             }
             for name, left in earlier.items()
@@ -175,8 +188,9 @@ def render_call(
     shots = _shots_of(each, sample, unit)
     answers = _shot_answers(each, shots, unit, space)
     if each.shots is not None:
-        placed = [{**shot.inputs, "answer": answer} for shot, answer in zip(shots, answers, strict=True)]
-        context = {**context, "shots": placed}
+        offered = [_offered(each, shot, unit, space) for shot in shots]
+        pairs = zip(shots, answers, offered, strict=True)
+        context = {**context, "shots": [{**shot.inputs, **own, "answer": answer} for shot, answer, own in pairs]}
     turn = shot_turn(each, files)
     # A shot is asked with its own columns alone: what it lacks must not come from the sample.
     hidden = ANSWER_NAMES | WEIGHED_NAMES | sample.inputs.keys()
@@ -184,7 +198,7 @@ def render_call(
     messages: list[Message] = []
     for message in each.messages:
         if message is turn:
-            asked = _shot_questions(message, shots, unit, bare, files)
+            asked = _shot_questions(each, message, shots, unit, space, bare, files)
             for question, answer in zip(asked, answers, strict=True):
                 messages.append({"role": "user", "content": question})
                 messages.append({"role": "assistant", "content": answer})
@@ -258,9 +272,28 @@ def shot_answer(shot: Sample, each: Pass, unit: Unit, space: LabelSpace) -> str:
     fields = {name: first_right(shot.fields.get(name)) for name in each.output.fields}
     gold: Iterable[str] = shot.labels or ()
     if each.chooses_groups:
-        gold = (space.group_of[name] for name in gold if name in space.group_of)
-    labels = frozenset(name for name in gold if name in unit.space.index)
-    return FORMATS[each.output.format].render(labels, fields, unit.space, each.output)
+        gold = (space.group_of[name] for name in gold if name in unit.labels)
+    within = _shot_space(each, shot, unit, space)
+    labels = frozenset(name for name in gold if name in within.index)
+    return FORMATS[each.output.format].render(labels, fields, within, each.output)
+
+
+def _shot_space(each: Pass, shot: Sample, unit: Unit, space: LabelSpace) -> LabelSpace:
+    """Return the label space that a shot is asked and answered with.
+
+    Where each sample has candidates, that is those of the sample and the shot's own labels: among candidates of another text
+    its right answer would nearly always be none, and that is what the model would learn.
+    """
+    if each.candidates is None or each.per != "sample":
+        return unit.space
+    own = (shot.labels or frozenset()) & frozenset(each.inside(space))
+    return space.only(space.ordered(own | frozenset(unit.space.names)))
+
+
+def _offered(each: Pass, shot: Sample, unit: Unit, space: LabelSpace) -> dict[str, Any]:
+    """Return the candidates of a shot where it has its own."""
+    own = each.candidates is not None and each.per == "sample"
+    return {"candidates": _shot_space(each, shot, unit, space).labels} if own else {}
 
 
 def _shot_answers(each: Pass, shots: tuple[Sample, ...], unit: Unit, space: LabelSpace) -> tuple[str, ...]:
@@ -273,15 +306,23 @@ def _shot_answers(each: Pass, shots: tuple[Sample, ...], unit: Unit, space: Labe
 
 
 def _shot_questions(
-    message: MessageTemplate, shots: tuple[Sample, ...], unit: Unit, bare: Mapping[str, Any], files: Mapping[str, str]
+    each: Pass,
+    message: MessageTemplate,
+    shots: tuple[Sample, ...],
+    unit: Unit,
+    space: LabelSpace,
+    bare: Mapping[str, Any],
+    files: Mapping[str, str],
 ) -> tuple[str, ...]:
     """Return the questions of shots, in their order: a template that does not use `shots` in these names and theirs."""
 
     def questions() -> tuple[str, ...]:
-        return tuple(_render(message, {**bare, **shot.inputs}, files) for shot in shots)
+        return tuple(
+            _render(message, {**bare, **shot.inputs, **_offered(each, shot, unit, space)}, files) for shot in shots
+        )
 
-    names = tuple(name for name in bare if name not in ("group", "shots"))  # a group is made anew, of its unit's labels
-    objects = (message, unit.space, files, *shots, *(bare[name] for name in names))
+    names = tuple(name for name in bare if name != "shots")
+    objects = (each, message, unit.space, files, *shots, *(bare[name] for name in names))
     return _QUESTIONS.of((unit.name, *names), objects, questions) if shots else ()
 
 
@@ -290,7 +331,7 @@ def _instructions(
 ) -> str:
     """Return a message; one that takes nothing from the sample or the answer so far is the same for all samples."""
     used = names_used(message.source, files)
-    changing = ANSWER_NAMES | WEIGHED_NAMES | sample.inputs.keys() | {"group", "shots"}
+    changing = ANSWER_NAMES | WEIGHED_NAMES | sample.inputs.keys() | {"shots"}
     # `names_used` leaves out what Jinja itself defines, so a column of such a name would go unnoticed.
     if not changing.isdisjoint(used) or not ENVIRONMENT.globals.keys().isdisjoint(context):
         return _render(message, context, files)

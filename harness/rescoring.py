@@ -11,8 +11,10 @@ from harness.completionlog import Slot, StoredCompletion
 from harness.dataset import load_dataset
 from harness.errors import DataError, listing
 from harness.labelspace import LabelSpace
+from harness.narrowing import asks_by_label
 from harness.outside import state_of
-from harness.predict import Asking, Reading, Step, asks_by_label, predict
+from harness.parsing import FORMATS
+from harness.predict import Asking, Reading, Step, predict
 from harness.project import Project
 from harness.prompt import Pass, Prompt, without_answer
 from harness.promptfile import load_task
@@ -154,7 +156,7 @@ def _todays_passes(run: StoredRun, path: Path, dataset: Path | None, project: Pr
     merged = [passes.get(each.name, each) for each in prompt.passes]
     if left := without_answer(merged, run.manifest.space):
         raise DataError(
-            f"run {run.manifest.id}: with today's 'merge.scope' none of its passes answers {listing(left)}. Run it again."
+            f"run {run.manifest.id}: with today's 'merge' none of its passes answers {listing(left)}. Run it again."
         )
     return passes
 
@@ -169,7 +171,7 @@ def _as_today(run: StoredRun, asked: Pass, today: Pass) -> Pass:
     output = replace(today.output, constrain=asked.output.constrain)  # what was in force then
     read = replace(asked, output=output, scope=today.scope, how=today.how, votes=votes)
     where = f"run {run.manifest.id}: pass {asked.name}"
-    for _, problem in impossible(read, run.manifest.space):
+    for problem in _unreadable(asked, today, read, run.manifest.space):
         because = problem.partition(". ")[0].rstrip(".")
         raise DataError(f"{where} cannot be read as today's file says: {because}. Run it again.")
     if asked.scope and asks_by_label(asked):
@@ -180,6 +182,15 @@ def _as_today(run: StoredRun, asked: Pass, today: Pass) -> Pass:
             raise DataError(f"{where} was asked about none of the labels in today's 'merge.scope'. Run it again.")
         return replace(read, scope=scope)
     return read
+
+
+def _unreadable(asked: Pass, today: Pass, read: Pass, space: LabelSpace) -> Iterator[str]:
+    """Yield why what a pass was asked cannot be read as today's file says."""
+    if asked.chooses_groups != today.chooses_groups:
+        yield f"it chose {'groups' if asked.chooses_groups else 'labels'} then"
+    yield from (problem for _, problem in impossible(read, space))
+    if asked.chooses_groups:  # their names are those of then, whatever they are called today
+        yield from FORMATS[read.output.format].check(read.output, asked.answer_space(space))
 
 
 def todays_gold(run: StoredRun, samples: Sequence[Sample]) -> tuple[Sample, ...]:

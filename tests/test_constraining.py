@@ -21,14 +21,14 @@ from harness.cache import Cache
 from harness.clients import chat
 from harness.clients.embedded import EmbeddedClient
 from harness.completionlog import StoredCompletion
-from harness.constraining import OFF, REFUSALS, Constraining, form_of, ignored, ladder
+from harness.constraining import MOST_KEPT, OFF, REFUSALS, Constraining, form_of, ignored, ladder
 from harness.errors import DataError
 from harness.execution import foresee
 from harness.labelspace import Field, Label, LabelSpace
 from harness.parsing import FORMATS, Output, read
 from harness.parsing.constraints import constraint_problems, forms
 from harness.pricing import Spent
-from harness.prompt import Engine, MessageTemplate, Model, Pass, Prompt
+from harness.prompt import Candidates, Engine, MessageTemplate, Model, Pass, Prompt
 from harness.records import Answer, Call, Completion, Constraint, FailureKind, Sample
 from harness.report.terminal import rendered, run_report
 from harness.retry import AttemptFailed
@@ -560,6 +560,35 @@ def test_what_is_in_force_is_told_when_it_is_news(tmp_path: Path) -> None:
         later = Constraining(prompt, SPACE, clients, cache, {})
         assert not later.settled(later.ladder(calls[0]))
         assert later.likely(later.ladder(calls[0])) == 1
+
+
+def test_a_call_about_fewer_labels_has_forms_of_its_own(tmp_path: Path) -> None:
+    """Candidates, and what a gate left of a group, stand in the form; what the server takes is settled for all at once."""
+    space = LabelSpace(tuple(Label(name, group="g") for name in ("shipping", "quality", "price")))
+    by_group = replace(a_pass(Output("json", constrain="auto"), per="group"), name="fine")
+    gate = replace(a_pass(Output("json", constrain="auto"), chooses_groups=True), name="gate")
+    prompt = Prompt("v1", (a_pass(Output("json", constrain="auto"), candidates=Candidates(2)), gate, by_group))
+    calls = [
+        Call("s1", "main", "", 0, (), labels=("shipping", "price")),
+        Call("s2", "main", "", 0, (), labels=("quality", "price")),
+        Call("s1", "fine", "g", 0, (), labels=("quality",)),
+        Call("s1", "gate", "", 0, (), labels=("g",)),
+    ]
+
+    def enum(call: Call, known: Constraining) -> Any:
+        step = known.ladder(call).steps[0]
+        return step and step.schema and step.schema["properties"]["labels"]["items"]["enum"]
+
+    with Cache(tmp_path / "cache", pytest.fail) as cache:
+        known = Constraining(prompt, space, dict.fromkeys(["main", "gate", "fine"], StubClient()), cache, {})
+        assert [enum(call, known) for call in calls] == [list(call.labels) for call in calls]
+        assert known.ladder(calls[0]) is known.ladder(replace(calls[0], sample="s3"))
+        known.settle(calls[0], 1, {"json_schema": "no"})
+        assert known.settled(known.ladder(calls[1]))
+        assert form_of(known.ladder(calls[1]).steps[known.likely(known.ladder(calls[1]))]) == "json_object"
+        for number in range(MOST_KEPT + 1):
+            own = Call("s", "main", "", 0, (), labels=(f"l{number}",))
+            assert len(known.ladder(own).steps) == len(known.ladder(calls[0]).steps)
 
 
 def test_a_form_that_is_no_longer_there_begins_anew(tmp_path: Path) -> None:

@@ -193,15 +193,19 @@ def test_labels_in_any_language_are_fine(folder: Path) -> None:
 
 
 def test_what_is_wrong_with_groups_is_told_at_the_group(folder: Path) -> None:
-    """A group holds labels, and a label has one group."""
+    """A group holds labels, at least one, and a label has one group."""
     text = (
         f"{SPLITS}labels: [shipping, price]\ngroups:\n  a: [shiping]\n  b: [price]\n  c:\n    - price\n  d: {{x: y}}\n"
+        "  e: []\n  f:\n  g: {labels: []}\n"
     )
     assert refusal(folder, text) == [
         "4: 'groups.a' has 'shiping', which is no label. Did you mean 'shipping'?",
         "6: 'groups.c' has 'price', which is in 'b' too. A label has one group.",
         "8: 'groups.d.labels' is missing. Name the labels of the group.",
         "8: unknown key 'groups.d.x'. Known here: description, labels.",
+        "9: 'groups.e' must name at least one label, got none.",
+        "10: 'groups.f' must name at least one label, got none.",
+        "11: 'groups.g.labels' must name at least one label, got none.",
     ]
 
 

@@ -10,7 +10,7 @@ import pytest
 from harness.errors import Problems
 from harness.labelspace import Field, Label, LabelSpace
 from harness.parsing import Output
-from harness.prompt import MessageTemplate, Model, Pass, Prompt
+from harness.prompt import Candidates, MessageTemplate, Model, Pass, Prompt
 from harness.promptnames import check_templates, unused_variables
 from harness.records import Sample
 from harness.shots import Shots
@@ -207,3 +207,49 @@ def test_shots_with_a_column_called_answer() -> None:
 def test_shots_are_not_checked_in_a_template_that_is_wrong_already() -> None:
     """A template with unknown names is told for those; what shots lack of it is not told too."""
     assert len(told(asking("first", "{{ lng }}", shots=shots()))) == 1
+
+
+# --- gates, candidates, fields ----------------------------------------------------------------------------------------
+
+
+def test_candidates_must_be_shown_and_hide_nothing() -> None:
+    """Gates and passes with candidates show what there is to choose from, and a column of that name is in the way."""
+    gate = replace(asking("gate", "{{ text }}"), chooses_groups=True)
+    says = "its template must show what there is to choose from. Write: "
+    loop = "{% for label in candidates %} … {% endfor %}"
+    assert told(gate, FIRST) == [f"10: pass gate: {says}{loop}"]
+    assert told(replace(gate, per="group"), FIRST) == [f"10: pass gate: {says}{{{{ group }}}}"]
+    assert told(asking("gate", "{{ groups }} {{ candidates }}", "{{ tx"))[0].startswith("10: ")
+    few = replace(asking("few", "{{ text }}"), candidates=Candidates(1))
+    assert told(replace(few, per="label")) == [f"10: pass few: {says}{{{{ label }}}}"]
+    problems = Problems(Path("p.yaml"))
+    shown = replace(asking("few", "{{ candidates }}"), candidates=Candidates(1))
+    check_templates(Prompt("p", (shown,)), frozenset({"candidates"}), SPACE, problems, {})
+    assert [str(each) for each in problems.found] == [
+        "p.yaml:10: pass few: 'candidates' is what it chooses from, and a column or variable too. Rename that."
+    ]
+
+
+def test_a_template_that_is_no_jinja_is_told_once() -> None:
+    """What a broken template of a gate shows nobody knows: it is told for that, and for nothing it does not show."""
+    gate = replace(asking("gate", "{{ candidates }}", "{{ tx"), chooses_groups=True)
+    (problem,) = told(gate)
+    assert problem.startswith("20: must be Jinja, but ")
+
+
+@pytest.mark.parametrize(
+    ("template", "problem"),
+    [
+        ("{{ fields.mood }} {{ fields['mood'] }} {{ passes.first.fields.get('mood') }} {{ fields.items() }}", None),
+        ("{{ fields.mod }}", "mod"),
+        ("{{ fields['item'] }}", "item"),
+        ("{{ passes.first.fields.item }}", "item"),
+        ("{% macro m(fields) %}{{ fields.item }}{% endmacro %}{{ m({'item': 1}) }}", None),
+    ],
+)
+def test_fields_are_those_of_earlier_passes(template: str, problem: str | None) -> None:
+    """A field that no earlier pass asks for would never have a value."""
+    first = replace(FIRST, output=Output("json", {}, ("mood",)))
+    why = f"10: 'fields' is asked for '{problem}', which is no field that an earlier pass asks for; there is mood."
+    found = told(first, asking("second", template))
+    assert [each.partition(" Did you")[0] for each in found] == ([] if problem is None else [why])

@@ -141,7 +141,9 @@ def test_templates_see_what_they_ask_about() -> None:
     """`label` has name and description, `group` name and labels; without fan-out there is neither."""
     (first, *_), (group, _) = asking(per="label").units(SPACE), asking(per="group").units(SPACE)
     assert unit_context(asking(per="label"), first, SPACE) == {"label": SPACE.labels[0]}
-    assert unit_context(asking(per="group"), group, SPACE) == {"group": Group("delivery", (SPACE.labels[0], SPACE.labels[2]))}
+    assert unit_context(asking(per="group"), group, SPACE) == {
+        "group": Group("delivery", (SPACE.labels[0], SPACE.labels[2]))
+    }
     assert unit_context(asking(), Unit("", SPACE.names, SPACE), SPACE) == {}
 
 
@@ -330,3 +332,24 @@ def test_questions_do_not_depend_on_gold(labels: frozenset[str], mood: str) -> N
     (unit,) = each.units(SPACE)
     context = base_context(sample, SPACE, {"tone": "Kindly."})
     assert render_call(each, sample, unit, SPACE, context) == rendered(each)[0]
+
+
+# --- gates and fields ---------------------------------------------------------------------------------------------
+
+
+def test_shots_of_a_gate_are_answered_with_the_groups_of_its_labels() -> None:
+    """A gold label outside of the gate's scope does not make its group right."""
+    shot = Sample("w", {"text": "x"}, frozenset({"shipping", "quality"}))
+    gate = asking("{{ text }}", chooses_groups=True, scope=("packaging", "quality"), shots=Shots((shot,)))
+    (call,) = rendered(gate)
+    assert contents(call) == ["x", "product", "Late."]
+    assert call.labels == ("delivery", "product")
+
+
+def test_a_field_without_an_answer_is_none_and_an_unknown_one_an_error() -> None:
+    """Fields that are asked for can be looked up in any answer; they are there to go through only when answered."""
+    said = Prediction("s", frozenset(), fields={"mood": "mad"}, asked_fields=("mood", "vip"))
+    fields = answer_context(said, {}, SPACE)["fields"]
+    assert (fields["mood"], fields["vip"], fields.get("vip"), dict(fields)) == ("mad", None, None, {"mood": "mad"})
+    with pytest.raises(KeyError):
+        fields["item"]

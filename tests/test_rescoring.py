@@ -380,7 +380,7 @@ def test_a_scope_that_leaves_labels_without_a_pass_is_refused(folder: Folder, se
     narrow = TWO_PASSES.replace('    template: "First', '    merge: {scope: [shipping]}\n    template: "First')
     folder.prompt("v1", narrow.replace("    when: \"'quality' in predicted\"\n", ""))
     assert refusal(folder, run, server) == (
-        "with today's 'merge.scope' none of its passes answers quality, price. Run it again."
+        "with today's 'merge' none of its passes answers quality, price. Run it again."
     )
 
 
