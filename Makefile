@@ -25,6 +25,7 @@ check: $(VENV)/.dev
 bench: $(VENV)/.dev
 	$(BIN)/python benchmarks/throughput.py
 	$(BIN)/python benchmarks/scale.py --samples 5000 --labels 50 --page 500
+	$(BIN)/python benchmarks/coarse.py --samples 5000
 
 fuzz: $(VENV)/.dev
 	$(BIN)/python -m pytest -n 2 --hypothesis-profile=nightly tests/test_parsing_fuzz.py $(ARGS)

@@ -2,8 +2,12 @@
 
 Texts are compared by the cosine of their TF-IDF vectors over character n-grams within words: 3 to 5 characters, which
 endings, typing errors and scripts without spaces leave largely alone. On the reviews set the nearest text shares more
-labels so than with words or pairs of words. The weights of the n-grams are those of the pool of shots alone, so that the
-choice for a sample does not depend on which other samples are asked.
+labels so than with words or pairs of words. The weights of the n-grams are those of the pool alone, so that the choice for a
+sample does not depend on which other samples are asked.
+
+The same goes for labels. Of 227 labels with a sentence each (CLINC150 and BANKING77, two utterances a sample) the 30 nearest
+hold 86 % of the gold; by words 81 %, by words and characters together 85 %, by BM25 over the same n-grams 85 %. The group's
+name, names and descriptions compared apart, and sentences compared one by one change it by less than a point.
 """
 
 from __future__ import annotations
@@ -30,6 +34,7 @@ SHARED_WORDS = 0.5
 """Share of the words of each of two texts that the other has too, below which they are not compared further."""
 
 _CHUNK = 2000
+_JOINERS = re.compile(r"[_\-/]+")
 _WORD = re.compile(r"[\u0e00-\u0eff\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]|\w+")
 
 
@@ -40,8 +45,9 @@ def input_text(sample: Sample) -> str:
 
 
 def label_text(label: Label) -> str:
-    """Return what a label is compared by: its name, its other names and its description."""
-    return "\n".join([label.name, *label.aliases, label.description])
+    """Return what a label is compared by: its name and its other names, joiners as spaces, and its description."""
+    names = (_JOINERS.sub(" ", name) for name in (label.name, *label.aliases))
+    return "\n".join([*names, label.description])
 
 
 def nearest(pool: Sequence[str], texts: Sequence[str], k: int) -> list[list[int]]:
@@ -57,6 +63,16 @@ def nearest(pool: Sequence[str], texts: Sequence[str], k: int) -> list[list[int]
         for start in range(0, len(texts), _CHUNK)
         for row in _nearest_of(tfidf.cosines(texts[start : start + _CHUNK]), k)
     ]
+
+
+def ranked(pool: Sequence[str], texts: Sequence[str]) -> Iterator[list[int]]:
+    """Yield for each text the positions of all texts of a pool, the nearest first: what `nearest` takes the head of."""
+    if not texts:
+        return
+    tfidf = _Tfidf(pool)
+    for start in range(0, len(texts), _CHUNK):
+        for row in _nearest_of(tfidf.cosines(texts[start : start + _CHUNK]), len(pool)):
+            yield row[::-1]
 
 
 def nearest_vectors(pool: Sequence[Sequence[float]], vectors: Sequence[Sequence[float]], k: int) -> list[list[int]]:

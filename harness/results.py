@@ -19,7 +19,10 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from harness.comparison import ComparedRun, Comparison
+    from harness.passmeasuring import MeasuredPass, MeasuredPasses
+    from harness.reach import Reach
     from harness.scoring import Scores
+    from harness.withoutpasses import Without
 
 
 class Run:
@@ -105,6 +108,47 @@ class Run:
 
         return pd.DataFrame(prediction_rows(self.stored))
 
+    @cached_property
+    def measured(self) -> MeasuredPasses | None:
+        """What the later passes are worth, as a value; None for a run of one pass, without a prompt, or without gold."""
+        from harness.passmeasuring import measure_passes
+
+        self._check_gold()
+        return measure_passes(self.stored, self.project.settings.prices)
+
+    @cached_property
+    def reach(self) -> Reach | None:
+        """What gates and candidates left to later passes, as a value; None where the prompt has neither, or none made it."""
+        from harness.reaching import reach_of
+
+        self._check_gold()
+        return reach_of(self.stored, self.project)
+
+    @property
+    def passes(self) -> pd.DataFrame:
+        """One row for each later pass that answers what an earlier one has answered; `measured` has all that is known.
+
+        Columns: how, when, worth, sent, changed, corrected, broken, net, precision, recall, base_rate, calls, tokens,
+        usd, gain (right cells for 100 samples, with it against without), low, high, p, macro_f1 (its change with it).
+        """
+        import pandas as pd
+
+        columns = ["pass", *PASS_COLUMNS]
+        rows = [] if self.measured is None else [_pass_row(each) for each in self.measured.passes]
+        return pd.DataFrame(rows, columns=columns).set_index("pass")
+
+    def without(self, *passes: str) -> RunWithout:
+        """Return what the run would have answered without some of its passes, from stored completions alone.
+
+        Raises:
+            UsageError: A name is no pass of the run, or without these passes some label has no answer.
+            DataError: No prompt made the run, or it has no gold.
+        """
+        from harness.withoutpasses import without_passes
+
+        self._check_gold()
+        return RunWithout(self, without_passes(self.stored, passes))
+
     def failures(
         self, label: str | None = None, kind: str | None = None, regressed_from: str | None = None, sort: str = "order"
     ) -> pd.DataFrame:
@@ -170,6 +214,65 @@ class Run:
             and label not in each.unanswered
             and (label in each.labels) == (label in (self.stored.gold.get(each.sample) or ()))
         }
+
+
+PASS_COLUMNS = (
+    "how", "when", "worth", "sent", "changed", "corrected", "broken", "net", "precision", "recall", "base_rate",
+    "calls", "tokens", "usd", "gain", "low", "high", "p", "macro_f1",
+)  # fmt: skip
+"""What `Run.passes` has of a pass beside its name."""
+
+
+def _pass_row(each: MeasuredPass) -> dict[str, Any]:
+    effect, gain, macro = each.effect, each.gain, each.judged.get("macro_f1")
+    return {
+        "pass": each.name,
+        **{name: getattr(each, name) for name in ("how", "when", "worth")},
+        **{name: getattr(effect, name) for name in ("changed", "corrected", "broken", "net")},
+        **{name: getattr(effect.trigger, name) for name in ("sent", "precision", "recall", "base_rate")},
+        **{name: getattr(each.price, name) for name in ("calls", "tokens", "usd")},
+        **{name: getattr(gain, name) for name in ("low", "high", "p")},
+        "gain": gain.value,
+        "macro_f1": 0.0 if macro is None else macro.delta,
+    }
+
+
+class RunWithout:
+    """What a run would have answered without some of its passes. Nothing of it is on disk.
+
+    Attributes:
+        run: The run as it is.
+        answers: What it would have answered, and how many calls that would need which were never made.
+    """
+
+    def __init__(self, run: Run, answers: Without) -> None:
+        self.run = run
+        self.answers = answers
+
+    def __repr__(self) -> str:
+        return f"<Run {self.run.id} without {', '.join(self.answers.names)}: {self.answers.missing} calls missing>"
+
+    @property
+    def result(self) -> Scores:
+        """All scores as a value; calls that were never made count as call errors."""
+        return self.answers.scores
+
+    @property
+    def headline(self) -> dict[str, float]:
+        """Macro F1, micro F1, subset accuracy and coverage, each from 0 to 1; NaN where it is not defined."""
+        return self.result.headline
+
+    @cached_property
+    def comparison(self) -> ComparisonResult:
+        """What would change from the run as it is, the baseline, as `harness.compare` has it of two runs."""
+        from harness.comparison import RunPredictions, compare
+
+        stored, answers = self.run.stored, self.answers
+        names = self.run.version, f"{self.run.version} without {', '.join(answers.names)}"
+        predictions = stored.predictions, answers.predictions
+        pairs = [RunPredictions(*pair) for pair in zip(names, predictions, strict=True)]
+        compared = compare(stored.manifest.space, answers.gold, pairs)
+        return ComparisonResult(ComparedRuns((stored, stored), names, compared, ()))
 
 
 class ComparisonResult:

@@ -13,7 +13,8 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.metrics.pairwise import cosine_similarity
 from strategies_labels import unhurried
 
-from harness.neighbours import Pair, input_text, near_duplicates, nearest, nearest_vectors
+from harness.labelspace import Label
+from harness.neighbours import Pair, input_text, label_text, near_duplicates, nearest, nearest_vectors, ranked
 from harness.records import Sample
 
 POOL = (
@@ -90,6 +91,23 @@ def test_the_text_of_a_sample() -> None:
     """A sample is compared by its text, without one by all its columns."""
     assert input_text(Sample("a", {"text": "x", "title": "y"})) == "x"
     assert input_text(Sample("a", {"title": "y", "body": 3})) == "3\ny"
+
+
+def test_the_text_of_a_label() -> None:
+    """A label is compared by its names and its description; words of a name stand apart, whatever joins them."""
+    label = Label("late_delivery", "It came-late.", aliases=("courier/post", "Late-Parcel"))
+    assert label_text(label) == "late delivery\ncourier post\nLate Parcel\nIt came-late."
+    pool = [label_text(Label(name)) for name in ("colour_wrong", "delivery_late", "parcel_lost")]
+    assert nearest(pool, ["the delivery was too late"], 1) == [[1]]
+
+
+def test_a_ranking_is_what_the_nearest_are_the_head_of() -> None:
+    """All texts of the pool, the nearest first; nothing without texts."""
+    texts = ["the parcel broke", "a lamp too late", ""]
+    for row, chosen in zip(ranked(POOL, texts), nearest(POOL, texts, 2), strict=True):
+        assert sorted(row) == list(range(len(POOL)))
+        assert row[:2] == chosen[::-1]
+    assert list(ranked(POOL, [])) == []
 
 
 def test_near_duplicates_are_found() -> None:

@@ -239,7 +239,7 @@ def _finish(runs: list[Run], baseline: str | None, output: Path | None, as_json:
     from harness.passmeasuring import takes_long
     from harness.report import files
     from harness.report.holdout import looks_markdown
-    from harness.report.passes import passes_markdown
+    from harness.report.passesmarkdown import passes_markdown
     from harness.report.reach import reach_markdown
     from harness.versions import compare_runs, find_baseline
 
@@ -285,9 +285,10 @@ def _tell(runs: list[Run], compared: ComparedRuns | None, looks: Looks | None, p
     """Show the last run's scores, what changed from its baseline, and what to type next."""
     from harness.execution import run_spent
     from harness.outside import stronger_baseline
+    from harness.passmeasuring import takes_long
     from harness.report import changes, listing, terminal
     from harness.report.judged import verdict_lines
-    from harness.report.passes import passes_report
+    from harness.report.passes import hint, passes_report
     from harness.report.reach import reach_parts
 
     last = runs[-1]

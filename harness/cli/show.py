@@ -85,8 +85,8 @@ def _show_without(loaded: Run, names: tuple[str, ...], as_json: bool) -> int:
         from harness.report import numbers
 
         say(
-            f"without {', '.join(answers.names)} run {loaded.id} would need {numbers.plural(answers.missing, 'call')} "
-            "that were never made. They count as call errors."
+            f"without {', '.join(answers.names)} run {loaded.id} would need calls that were never made: "
+            f"{numbers.count(answers.missing)}. They count as call errors."
         )
     if as_json:
         scores = {"without": list(answers.names), "missing": answers.missing, "scores": found.result.to_json()}

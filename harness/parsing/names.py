@@ -76,26 +76,70 @@ class Item:
     may_go_on: bool = False
 
 
+MOST_SHAPES = 4096
+"""Label spaces whose spellings are remembered at a time: as many as `LabelSpace.only` keeps."""
+
+
+class _Shape:
+    """How long the spellings of a label space are, and what of them could be taken for more than a name.
+
+    Attributes:
+        longest: Characters of the longest.
+        signs: Most signs in one that could begin an explanation.
+        inner: Most joints in one that could separate names.
+        words: Most words in one.
+    """
+
+    def __init__(self, space: LabelSpace) -> None:
+        self.space = space
+        spellings = [spelling for label in space for spelling in (label.name, *label.aliases)]
+        self.longest = max(map(len, spellings), default=0)
+        self.signs = max((len(_EXPLAINS.findall(spelling)) for spelling in spellings), default=0)
+        self.inner = max((len(_OTHER_SEPARATORS.findall(spelling)) for spelling in spellings), default=0)
+        self.words = max((len(spelling.split()) for spelling in spellings), default=0)
+        self._pieces: dict[str, int] = {}
+
+    def pieces(self, separator: str) -> int:
+        """Return into how many pieces at most ``separator`` can break a name."""
+        if separator not in self._pieces:
+            # A joiner such as "-" may be written where the label space has another one.
+            plain = normalize(separator) or " "
+            spelled = [spelling for label in self.space for spelling in (label.name, *label.aliases)]
+            breaks = (max(each.count(separator), normalize(each).count(plain)) for each in spelled)
+            self._pieces[separator] = 1 + max(breaks, default=0)
+        return self._pieces[separator]
+
+
+_SHAPES: dict[int, _Shape] = {}
+
+
+def _shape_of(space: LabelSpace) -> _Shape:
+    """Return the shape of a label space, made once: every answer about it is read with it."""
+    found = _SHAPES.get(id(space))
+    if found is None or found.space is not space:
+        if len(_SHAPES) >= MOST_SHAPES:
+            _SHAPES.clear()
+        found = _SHAPES[id(space)] = _Shape(space)
+    return found
+
+
 class Names:
     """Finds what pieces of text name, exactly: by the spellings of the label space and the none word."""
 
     def __init__(self, space: LabelSpace, none: str) -> None:
-        spellings = [spelling for label in space for spelling in (label.name, *label.aliases)]
         self.space = space
         self._nones = {normalize(none), NONE_WORD}
         self._known: dict[str, Item | None] = {}
+        self._shape = shape = _shape_of(space)
         # Longer texts name nothing, whatever is trimmed from them: they need not be looked at closely.
-        self._longest = 64 + 4 * max(map(len, [none, *spellings]))
-        self._signs = max((len(_EXPLAINS.findall(spelling)) for spelling in spellings), default=0)
-        self._inner = max((len(_OTHER_SEPARATORS.findall(spelling)) for spelling in spellings), default=0)
-        self.words = max((len(spelling.split()) for spelling in spellings), default=0)
+        self._longest = 64 + 4 * max(len(none), shape.longest)
+        self._signs = shape.signs
+        self._inner = shape.inner
+        self.words = shape.words
 
     def pieces(self, separator: str) -> int:
         """Return into how many pieces at most ``separator`` can break a name."""
-        # A joiner such as "-" may be written where the label space has another one.
-        plain = normalize(separator) or " "
-        spelled = [spelling for label in self.space for spelling in (label.name, *label.aliases)]
-        return 1 + max((max(each.count(separator), normalize(each).count(plain)) for each in spelled), default=0)
+        return self._shape.pieces(separator)
 
     def exact(self, text: str) -> Item | None:
         """Return the label or none that ``text`` names when only decoration is taken off it, or None."""

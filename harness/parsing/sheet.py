@@ -179,11 +179,9 @@ class Sheet:
     def _echo(self) -> str | None:
         """Return why this is no answer when it is the prompt's list of labels, each with its description."""
         space = self._names.space
+        explained = [item for item in self._found.answers if item.explanation]
+        if len(space) < _FEWEST_FOR_ECHO or len({item.name for item in explained}) < len(space):
+            return None
         descriptions = {label.name: normalize(label.description) for label in space}
-        echoed = {
-            item.name
-            for item in self._found.answers
-            if item.explanation and descriptions[item.name].startswith(normalize(item.explanation))
-        }
-        whole = len(space) >= _FEWEST_FOR_ECHO and len(echoed) == len(space)
-        return "it repeats the list of labels with their descriptions" if whole else None
+        echoed = {item.name for item in explained if descriptions[item.name].startswith(normalize(item.explanation))}
+        return "it repeats the list of labels with their descriptions" if len(echoed) == len(space) else None
