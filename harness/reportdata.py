@@ -20,6 +20,7 @@ from harness.holdout import Looks, looks_of
 from harness.labelanalysis import LabelAnalysis, analyse
 from harness.labelspace import LabelSpace
 from harness.noise import Noise, noise, unstable_cells
+from harness.passmeasuring import MeasuredPasses, measure_passes, takes_long
 from harness.plainvalues import to_plain
 from harness.probabilities import LabelProbabilities
 from harness.project import Project
@@ -117,6 +118,7 @@ class Report:
         macro_curve: The macro average over thresholds; None where the run has no probabilities.
         label_curves: By label, those that have probabilities and support.
         looks: How often the run's split was looked at; None where it is not locked.
+        passes: What the later passes are worth; None where there are none, or too much would have to be read again.
     """
 
     run: StoredRun
@@ -130,6 +132,7 @@ class Report:
     macro_curve: ThresholdCurve | None
     label_curves: Mapping[str, ThresholdCurve]
     looks: Looks | None = None
+    passes: MeasuredPasses | None = None
 
     @property
     def space(self) -> LabelSpace:
@@ -286,6 +289,7 @@ class Report:
             "cautions": list(self.cautions),
             "holdout": None if self.looks is None else self.looks.to_json(),
             "scores": self.scores.to_json(),
+            "passes": None if self.passes is None else self.passes.to_json(),
             "intervals": self.judgement.to_json(),
             "labels": [row.to_row() for row in self.labels],
             "comparison": None if compared is None else compared.comparison.to_json(),
@@ -340,6 +344,7 @@ def report_of(
         macro_curve=macro_curve,
         label_curves=label_curves,
         looks=looks_of(run, project),
+        passes=None if takes_long(run) else measure_passes(run, project.settings.prices, settings),
     )
 
 

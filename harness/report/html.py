@@ -18,6 +18,7 @@ from harness import __version__
 from harness.report import analysis, numbers, sections
 from harness.report.judged import seen_text, verdict_text
 from harness.report.markup import Content, Node, h, written
+from harness.report.passeshtml import passes_section
 from harness.report.samples import CHANGES, FAILURES, sample_table, to_page
 from harness.report.text import visible
 from harness.reportdata import Report
@@ -112,6 +113,7 @@ def _sections(report: Report) -> Iterator[tuple[str, str, Node | None]]:
     yield "scores", "Scores", sections.headline(report)
     yield "labels", "Labels", sections.label_table(report)
     yield "changes", "Changes", sections.changes(report)
+    yield "passes", "Passes", passes_section(report.passes)
     yield "failures", "Failures", sections.failures(report)
     yield "fields", "Fields", sections.field_table(report)
     yield "confusion", "Confusion", analysis.confusion(report)

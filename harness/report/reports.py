@@ -11,6 +11,7 @@ from harness.report.files import FIELD_COLUMNS, field_cells, markdown_cell, mark
 from harness.report.html import to_html
 from harness.report.judged import SCORES, level
 from harness.report.parquet import to_parquet
+from harness.report.passesmarkdown import passes_markdown
 from harness.report.sections import HEADLINE
 from harness.report.text import json_text
 from harness.reportdata import Report, failure_kinds
@@ -56,6 +57,8 @@ def to_markdown(report: Report) -> str:
     if kinds := failure_kinds(scores):
         rows = [[str(kind), str(n)] for kind, n in kinds.items()]
         parts.append(markdown_table(["without an answer", "samples"], rows))
+    if report.passes is not None:
+        parts.append(passes_markdown(report.passes))
     if report.compared is not None:
         parts.append(comparison_markdown(report.compared, verdicts=False))
     return "\n".join(parts)
