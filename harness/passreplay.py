@@ -7,14 +7,14 @@ a pass that is left out or merged otherwise, where a later call may be one that 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from harness.labelspace import LabelSpace
 from harness.merging import Reasons, merge
 from harness.narrowing import asked_units, cells, never_offered
-from harness.predict import Asking, Reading, Step, predict
+from harness.predict import Reading, Step, answered, predict
 from harness.prompt import ANSWERING, MergeHow, MessageTemplate, Pass, Prompt, QuestionTemplates, without_answer
 from harness.records import Answer, Asked, Call, Completion, FailureKind, ParseFailure, Prediction, Sample
 from harness.rendering import render_call
@@ -184,19 +184,8 @@ def _walked(run: StoredRun, bare: Prompt, sample: Sample, repeat: int) -> tuple[
     def find(call: Call) -> Completion:
         return _stored(run, call)
 
-    said = _answered(predict(bare, run.manifest.space, sample, repeat, None, steps.append), find)
+    said = answered(predict(bare, run.manifest.space, sample, repeat, None, steps.append), find)
     return said, {step.name: step for step in steps}
-
-
-def _answered(asking: Asking, find: Callable[[Call], Completion]) -> Prediction:
-    """Return the prediction when ``find`` answers every call."""
-    try:
-        calls = next(asking)
-        while True:
-            calls = asking.send([find(call) for call in calls])
-    except StopIteration as end:
-        said: Prediction = end.value
-        return said
 
 
 def _stored(run: StoredRun, call: Call) -> Completion:
@@ -272,7 +261,7 @@ def _otherwise(variant: Variant, tally: Tally, place: _Place, *, last: bool) -> 
     else:
         reused = _Reused(each.name, place)
         asking = predict(variant.prompt, space, place.sample, place.repeat, variant.reading)
-        said, missing = _answered(asking, reused.find), reused.missing
+        said, missing = answered(asking, reused.find), reused.missing
     tally.missing[variant.name] += missing
     return said
 

@@ -140,6 +140,17 @@ def predict(
     return state.said
 
 
+def answered(asking: Asking, find: Callable[[Call], Completion]) -> Prediction:
+    """Return the prediction when ``find`` answers every call."""
+    try:
+        calls = next(asking)
+        while True:
+            calls = asking.send([find(call) for call in calls])
+    except StopIteration as end:
+        prediction: Prediction = end.value
+        return prediction
+
+
 def _results(
     units: tuple[Unit, ...], completions: list[Completion], reader: Pass, asked: LabelSpace, space: LabelSpace
 ) -> Generator[Result, None, None]:

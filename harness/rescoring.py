@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from harness.labelspace import LabelSpace
 from harness.narrowing import asks_by_label
 from harness.outside import state_of
 from harness.parsing import FORMATS
-from harness.predict import Asking, Reading, Step, predict
+from harness.predict import Reading, Step, answered, predict
 from harness.project import Project
 from harness.prompt import Pass, Prompt, without_answer
 from harness.promptfile import load_task
@@ -239,7 +239,7 @@ def replay(
                 missing += 1
                 return _NEVER_MADE
 
-            predictions.append(_answered(predict(prompt, space, sample, repeat, reading), find))
+            predictions.append(answered(predict(prompt, space, sample, repeat, reading), find))
     return predictions, missing
 
 
@@ -275,7 +275,7 @@ def _made(
         made[call.slot] = call.asked
         return stored[call.slot].completion
 
-    _answered(predict(prompt, space, sample, repeat), find)
+    answered(predict(prompt, space, sample, repeat), find)
     return made
 
 
@@ -295,7 +295,7 @@ def steps_of(
     """
     steps: list[Step] = []
     asking = predict(run.manifest.prompt, run.manifest.space, sample, repeat, reading, steps.append)
-    return _answered(asking, lambda call: _stored(run, call)), tuple(steps)
+    return answered(asking, lambda call: _stored(run, call)), tuple(steps)
 
 
 def _stored(run: StoredRun, call: Call) -> Completion:
@@ -329,17 +329,6 @@ def _left(run: StoredRun, sample: Sample, repeat: int) -> dict[str, Said]:
         before = before if step is None else step.after
         left[each.name] = Said(before, raw, () if step is None else step.groups(run.manifest.space))
     return left
-
-
-def _answered(asking: Asking, find: Callable[[Call], Completion]) -> Prediction:
-    """Return the prediction when ``find`` answers every call."""
-    try:
-        calls = next(asking)
-        while True:
-            calls = asking.send([find(call) for call in calls])
-    except StopIteration as end:
-        prediction: Prediction = end.value
-        return prediction
 
 
 _NEVER_MADE = Completion(

@@ -309,7 +309,7 @@ def _tell(runs: list[Run], compared: ComparedRuns | None, looks: Looks | None, p
         show("", searched)
     show(*reach_parts(last.reach))
     if passes is not None:
-        show("", passes_report(passes))
+        show("", passes_report(passes, locked=looks is not None))
     elif takes_long(stored):
         show("", hint(_typed(stored, last.project)))
     if stronger := stronger_baseline(stored, last.result, last.project):

@@ -25,6 +25,7 @@ def command(run: str, as_json: bool) -> int:
 
     from harness import api
     from harness.execution import run_spent
+    from harness.holdout import looks_of
     from harness.project import find_project
     from harness.report.numbers import plural
     from harness.report.terminal import run_report
@@ -43,7 +44,8 @@ def command(run: str, as_json: bool) -> int:
     else:
         if scores:
             spent = run_spent(rescored.run, project.settings.prices)
-            show(run_report(rescored.run.manifest, loaded.result, spent, None, None))
+            looks = looks_of(rescored.run, project)
+            show(run_report(rescored.run.manifest, loaded.result, spent, None, None, looks=looks))
         taken = ", ".join(rescored.sources) or "nothing, they are gone"
         show(Text(f"{plural(rescored.changed, 'prediction')} changed. Taken from today's files: {taken}.", style="dim"))
     return EXIT_INCOMPLETE if rescored.missing else EXIT_OK

@@ -43,6 +43,7 @@ def command(run: str, sample: str | None, repeat: int, without: tuple[str, ...],
         return _show_sample(loaded, sample, repeat, as_json)
     if without:
         return _show_without(loaded, without, as_json)
+    from harness.holdout import looks_of
     from harness.noise import noise_of
     from harness.passmeasuring import takes_long
     from harness.plainvalues import to_plain
@@ -53,11 +54,13 @@ def command(run: str, sample: str | None, repeat: int, without: tuple[str, ...],
     noise = noise_of(space, stored.samples, stored.gold, stored.predictions, result) if several else None
     long = not passes and takes_long(stored)
     measured = None if long else loaded.measured
+    looks = looks_of(stored, loaded.project)
     if as_json:
         worth = None if measured is None else measured.to_json()
         reach = None if loaded.reach is None else loaded.reach.to_json()
         scores = {"scores": result.to_json(), "noise": to_plain(noise), "passes": worth, "reach": reach}
-        show_json({"run": stored.manifest.to_json(), **scores})
+        holdout = looks.to_json() if looks else None
+        show_json({"run": stored.manifest.to_json(), **scores, "holdout": holdout})
         return EXIT_OK
     from harness.execution import run_spent
     from harness.report.listing import searched_line
@@ -66,12 +69,12 @@ def command(run: str, sample: str | None, repeat: int, without: tuple[str, ...],
     from harness.report.terminal import run_report
 
     spent = run_spent(stored, loaded.project.settings.prices)
-    show(run_report(stored.manifest, result, spent, None, None, noise))
+    show(run_report(stored.manifest, result, spent, None, None, noise, looks))
     if searched := searched_line(stored.manifest):
         show("", searched)
     show(*reach_parts(loaded.reach))
     if measured is not None:
-        show("", passes_report(measured))
+        show("", passes_report(measured, locked=looks is not None))
     elif long:
         show("", hint(run))
     return EXIT_OK

@@ -44,11 +44,14 @@ LABELS = ("label", "changed", "corrected", "broken", "net", "F1 before", "F1 aft
 OTHERWISE = ("the final answers", "macro F1", "micro F1", "subset acc.", "coverage", "calls missing")
 
 
-def passes_report(found: MeasuredPasses) -> RenderableType:
-    """Return what is said of the passes of a run in the terminal."""
+def passes_report(found: MeasuredPasses, *, locked: bool = False) -> RenderableType:
+    """Return what is said of the passes of a run in the terminal.
+
+    On a locked split other ways to merge are not shown: to choose one there is to tune on it.
+    """
     parts: list[RenderableType] = []
     for each in found.passes:
-        parts += [Text(""), *_one(each, found)] if parts else _one(each, found)
+        parts += [Text(""), *_one(each, found, locked)] if parts else _one(each, found, locked)
     return Group(*parts, *(Text(line, style=QUIET) for line in notes(found)))
 
 
@@ -57,7 +60,7 @@ def hint(run: str) -> Text:
     return Text(f"What the later passes are worth takes a while here. Type: harness show {run} --passes", style=QUIET)
 
 
-def _one(each: MeasuredPass, found: MeasuredPasses) -> Iterator[RenderableType]:
+def _one(each: MeasuredPass, found: MeasuredPasses, locked: bool) -> Iterator[RenderableType]:
     yield Text(verdict_text(each), style=f"bold {STYLES[each.worth]}")
     if each.worth == "never asked":
         return
@@ -69,7 +72,7 @@ def _one(each: MeasuredPass, found: MeasuredPasses) -> Iterator[RenderableType]:
         tables.append(_parts_table(each))
     if each.effect.labels:
         tables.append(_label_table(each))
-    if matters(each):
+    if matters(each) and not locked:
         tables.append(_otherwise_table(each, found))
     for made in tables:
         yield Text("")
