@@ -1,4 +1,4 @@
-"""From a plan to a finished run: foresee it, make it, resume it. The one place that joins runner, store and scoring."""
+"""From a plan to a finished run: make it, resume it. The one place that joins runner, store and scoring."""
 
 from __future__ import annotations
 
@@ -13,21 +13,20 @@ from datetime import UTC, datetime
 from typing import Any
 
 from harness.cache import Cache
-from harness.clients import Client, connect
+from harness.clients import Client, connect_passes
 from harness.completionlog import Slot, StoredCompletion
-from harness.constraining import Constraining, ignored
-from harness.embeddings import with_embedded, with_expected
+from harness.constraining import ignored
+from harness.embeddings import with_embedded
 from harness.errors import EXIT_INTERRUPTED, DataError, HarnessError
-from harness.identity import call_key, gold_hash, inputs_hash, space_hash
+from harness.identity import gold_hash, inputs_hash, space_hash
 from harness.narrowing import answer_space
 from harness.parsing import read
 from harness.planning import Plan
-from harness.predict import predict
-from harness.pricing import Prices, Spent, estimated_tokens, spent
+from harness.pricing import Prices, Spent, spent
 from harness.project import Project
-from harness.prompt import ANSWER_LIMITS, DECISION_APIS, Prompt
+from harness.prompt import Prompt
 from harness.provenance import git_state, versions
-from harness.records import FailureKind, ParseFailure, Prediction, Usage
+from harness.records import FailureKind, ParseFailure, Prediction
 from harness.retry import RetryPolicy
 from harness.runner import Job, Progress, run_job
 from harness.store import Manifest, RunWriter, State, StoredRun, create_run, load_run, new_id, open_run
@@ -40,69 +39,6 @@ class InterruptedRun(HarnessError):  # noqa: N818 - no error of anybody's
     """The user stopped the run; what was answered is kept."""
 
     exit_code = EXIT_INTERRUPTED
-
-
-@dataclass(frozen=True, slots=True)
-class Outlook:
-    """What a dry run tells.
-
-    Attributes:
-        calls: Calls of the first pass, all repeats.
-        cached: How many of them the cache answers.
-        later_calls: Most calls that later passes can add.
-        prompt_tokens: Estimated tokens of the calls to be made (four bytes of UTF-8 a token).
-        completion_tokens: Most tokens that can come back; None when no max_tokens bounds them.
-        usd: Most that it can cost; None when unknown.
-        embeddings: Texts whose vectors are asked for before, to choose shots; they are in no other number.
-    """
-
-    calls: int
-    cached: int
-    later_calls: int
-    prompt_tokens: int
-    completion_tokens: int | None
-    usd: float | None
-    embeddings: int = 0
-
-
-def foresee(plan: Plan, project: Project, *, use_cache: bool = True) -> Outlook:
-    """Return what a run would do, without a call."""
-    samples, embeddings = with_expected(plan.prompt, plan.space, plan.samples, project, use_cache=use_cache)
-    plan = replace(plan, samples=samples)
-    clients = _clients(plan.prompt, project)
-    seen: set[str] = set()
-    cached = 0
-    asked: list[int] = []
-    with Cache(project.cache if use_cache and project.cache.exists() else None, lambda _: None) as cache:
-        known = Constraining(plan.prompt, plan.space, clients, cache, {})
-        for repeat in range(plan.repeats):
-            for sample in plan.samples:
-                for call in next(predict(plan.prompt, plan.space, sample, repeat)):
-                    client = clients[call.pass_name]
-                    ways = known.ladder(call)
-                    body = client.body(call, ways.steps[known.likely(ways)])
-                    key = call_key(client.endpoint, body, call.draw)
-                    if use_cache and (key in seen or cache.get(key) is not None):
-                        cached += 1
-                    else:
-                        asked.append(estimated_tokens(call))
-                    seen.add(key)  # the second of two identical calls waits for the first one's answer
-    model = plan.prompt.passes[0].model
-    limit = next((model.params[name] for name in ANSWER_LIMITS if name in model.params), None)
-    each_sample = sum(each.most_calls(plan.space) for each in plan.prompt.passes[1:])
-    later = each_sample * len(plan.samples) * plan.repeats
-    most = 0 if model.api in DECISION_APIS else limit if isinstance(limit, int) else None
-    usages = [Usage(prompt_tokens=tokens, completion_tokens=most or 0) for tokens in asked]
-    usd = spent([(model.name, usage) for usage in usages], project.settings.prices).usd
-    return Outlook(
-        calls=len(asked) + cached,
-        cached=cached,
-        later_calls=later,
-        prompt_tokens=sum(asked),
-        completion_tokens=None if most is None and asked else len(asked) * (most or 0),
-        usd=usd if not later and not embeddings and (most is not None or usd == 0) else None,
-        embeddings=embeddings,
-    )
 
 
 def start(
@@ -122,7 +58,7 @@ def start(
     """
     samples = with_embedded(plan.prompt, plan.space, plan.samples, project, use_cache=use_cache, warn=warn)
     plan = replace(plan, samples=samples)
-    clients = _clients(plan.prompt, project)
+    clients = connect_passes(plan.prompt, project.settings)
     with create_run(project.runs, _manifest(plan, clients, project), plan.samples) as writer:
         return _Execution(writer, clients, project, use_cache, concurrency, progress, warn).run()
 
@@ -157,7 +93,7 @@ def resume(
         raise DataError(f"run {run.manifest.id}: no prompt made it, so it has no calls to make. Type: {again}")
     for warning in run.log.warnings(run.path / "completions.jsonl"):
         warn(warning)
-    clients = _clients(run.manifest.prompt, project)
+    clients = connect_passes(run.manifest.prompt, project.settings)
     for name, client in clients.items():
         if dict(client.endpoint) != dict(run.manifest.endpoints[name]):
             raise DataError(
@@ -206,14 +142,6 @@ def _refuse_alike(run: StoredRun, slots: Iterable[Slot]) -> None:
 
 def _show(endpoint: Mapping[str, Any]) -> str:
     return ", ".join(f"{key} {value}" for key, value in endpoint.items())
-
-
-def _clients(prompt: Prompt, project: Project) -> dict[str, Client]:
-    """Return who answers each pass; passes with the same model share a client."""
-    by_model = {id(model): connect(model, project.settings) for model in prompt.models}
-    position = {each.name: prompt.models.index(each.model) for each in prompt.passes}
-    clients = list(by_model.values())
-    return {name: clients[at] for name, at in position.items()}
 
 
 def _manifest(plan: Plan, clients: Mapping[str, Client], project: Project) -> Manifest:

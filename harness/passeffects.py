@@ -345,9 +345,10 @@ def worth(effect: Effect, gain: Gain, macro_f1: Difference | None, settings: Set
     """Return in a word whether a pass pays.
 
     * never asked: its trigger sent no sample;
-    * does not pay: no cell more is right with it than without it, or none can be by the interval;
-    * pays: the net gain is really positive, by interval and test, and macro F1 is not really worse;
-    * not shown to pay: more cells are right, but these samples cannot tell it from chance, or macro F1 is worse.
+    * pays: more cells are right with it than without it, and that or the gain in macro F1 is real by interval and test,
+      while the other is not really worse;
+    * does not pay: no cell more is right with it, or none can be by the interval, and macro F1 is not really better;
+    * not shown to pay: all else. These samples cannot tell the gain from chance, or the two contradict each other.
 
     Args:
         effect: What it changed.
@@ -357,7 +358,8 @@ def worth(effect: Effect, gain: Gain, macro_f1: Difference | None, settings: Set
     """
     if not effect.trigger.sent:
         return "never asked"
+    said = None if macro_f1 is None else macro_f1.verdict
     if not gain.net > 0 or gain.high <= 0:
-        return "does not pay"
-    costs_f1 = macro_f1 is not None and macro_f1.verdict == "worse"
-    return "pays" if is_shown(gain, settings) and not costs_f1 else "not shown to pay"
+        return "not shown to pay" if said == "better" else "does not pay"
+    shown = is_shown(gain, settings) or said == "better"
+    return "pays" if shown and said != "worse" else "not shown to pay"

@@ -39,6 +39,7 @@ PURE = [
     "ledger",
     "promptdiff",
     "copiedtext",
+    "answerwords",
     "suggestion",
     "suggestionanswer",
     "confusion",
@@ -140,6 +141,7 @@ ORDER = [
         "ledger",
         "promptdiff",
         "copiedtext",
+        "answerwords",
         "suggestion",
         "suggestionanswer",
         "pricing",
@@ -166,6 +168,7 @@ ORDER = [
     ["runner", "differing", "versions", "holdout", "blessing", "measuring", "gating", "planning", "embeddings"],
     [
         "execution",
+        "outlook",
         "history",
         "rescoring",
         "reaching",

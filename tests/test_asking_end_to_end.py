@@ -24,7 +24,7 @@ from scripted_server import (
 )
 
 from harness import execution
-from harness.execution import foresee
+from harness.outlook import foresee
 from harness.records import FailureKind, Prediction
 from harness.rescoring import rescore
 from harness.store import StoredRun, load_run

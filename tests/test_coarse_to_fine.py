@@ -16,8 +16,8 @@ from scripted_server import ScriptedServer
 
 from harness import api
 from harness.cli import group as cli
-from harness.execution import foresee
 from harness.neighbours import label_text, nearest
+from harness.outlook import foresee
 from harness.reach import CandidateReach, GateReach, Reach
 from harness.store import load_run
 

@@ -13,6 +13,7 @@ from scripted_server import EMBEDDINGS_PATH, Reply, ScriptedServer, error
 from harness import execution
 from harness.embeddings import with_embedded, with_expected
 from harness.errors import DataError, ModelError
+from harness.outlook import foresee
 from harness.planning import Plan, with_stand_ins
 from harness.records import Sample
 from harness.rescoring import rescore
@@ -88,9 +89,9 @@ def test_a_run_keeps_the_choice(folder: Folder) -> None:
     with ScriptedServer(right_but()) as server:
         plan = planned(folder, server)
         chosen = [each.shots for each in with_embedded(plan.prompt, plan.space, plan.samples, folder.project)]
-        assert execution.foresee(plan, folder.project).cached == 0
+        assert foresee(plan, folder.project).cached == 0
         run = execution.start(plan, folder.project)
-        assert execution.foresee(plan, folder.project).cached == len(plan.samples)  # the cache has the vectors too
+        assert foresee(plan, folder.project).cached == len(plan.samples)  # the cache has the vectors too
         server.reset()
         assert rescore(run, folder.project).missing == 0
         assert server.count == 0

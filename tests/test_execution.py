@@ -16,8 +16,9 @@ from scripted_server import Reply, ScriptedServer, broken_json, cut, drop, error
 
 from harness import execution
 from harness.errors import EXIT_INTERRUPTED, DataError, ModelError, RunBusyError
-from harness.execution import InterruptedRun, Outlook, foresee, run_spent
+from harness.execution import InterruptedRun, run_spent
 from harness.identity import gold_hash, inputs_hash, space_hash
+from harness.outlook import Outlook, foresee
 from harness.planning import plan_labels
 from harness.pricing import Spent
 from harness.records import FailureKind

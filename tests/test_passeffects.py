@@ -269,6 +269,9 @@ def judged(word: str) -> Difference:
         ([1] * 20, "inconclusive", "pays"),
         ([1] * 20, "worse", "not shown to pay"),
         ([1, 1, -1], "inconclusive", "not shown to pay"),
+        ([1, 1, -1], "better", "pays"),
+        ([1, 1, -1], "worse", "not shown to pay"),
+        ([1, -1, -1], "better", "not shown to pay"),
         ([1, 1, 1], "inconclusive", "not shown to pay"),
         ([1, -1], "inconclusive", "does not pay"),
         ([-1] * 20, "worse", "does not pay"),
@@ -276,7 +279,7 @@ def judged(word: str) -> Difference:
     ],
 )
 def test_whether_a_pass_pays(changes: list[int], macro: str, word: str) -> None:
-    """It pays when interval and test agree on a net gain and macro F1 is not worse; no net gain never pays."""
+    """It pays when a gain in cells or in macro F1 is shown and the other is not worse; no net gain never pays."""
     assert worth(effect(), gain(changes), judged(macro), FEW) == word
 
 

@@ -14,7 +14,7 @@ from scripted_server import Reply, Request, ScriptedServer, error, say
 from harness import execution
 from harness.calibrating import calibrate_run
 from harness.errors import DataError
-from harness.execution import foresee
+from harness.outlook import foresee
 from harness.planning import plan_labels
 from harness.prompt import Prompt
 from harness.records import FailureKind, Prediction

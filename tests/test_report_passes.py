@@ -158,6 +158,16 @@ def test_a_pass_as_html() -> None:
             "does not pay: it changed nothing, because every answer of it failed, for 88 calls (31,204 tokens, $0.0021).",
         ),
         (
+            changed({}, gain=replace(CHECK.gain, low=-1.0)),
+            "pays: it corrected 12 cells and broke 3, for 88 calls (31,204 tokens, $0.0021); macro F1 is better (+0.020), "
+            "the gain in cells alone could be chance.",
+        ),
+        (
+            changed({}, worth="not shown to pay", gain=replace(CHECK.gain, net=0)),
+            "is not shown to pay: it corrected 12 cells and broke 3, for 88 calls (31,204 tokens, $0.0021); macro F1 is "
+            "better (+0.020), but no more cells are right.",
+        ),
+        (
             changed({}, worth="not shown to pay", gain=replace(CHECK.gain, needed=901)),
             "is not shown to pay: it corrected 12 cells and broke 3, for 88 calls (31,204 tokens, $0.0021); about 901 "
             "samples like these would show such a gain.",

@@ -219,12 +219,12 @@ def _run_all(plans: list[tuple[Plan, Project]], *, quiet: bool, **how: Any) -> l
 
 
 def _dry_run(plans: list[tuple[Plan, Project]], use_cache: bool, as_json: bool) -> int:
-    from harness import execution
+    from harness.outlook import foresee
     from harness.report.listing import outlook_table
 
     rows = []
     for plan, project in plans:
-        outlook = execution.foresee(plan, project, use_cache=use_cache)
+        outlook = foresee(plan, project, use_cache=use_cache)
         rows.append({"version": plan.prompt.version, "samples": len(plan.samples), **asdict(outlook)})
     if as_json:
         show_json(rows)

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any, Protocol
 
 from harness.project import Settings
-from harness.prompt import Model
+from harness.prompt import Model, Prompt
 from harness.records import Call, Completion, Constraint
 
 
@@ -67,3 +67,13 @@ def connect(model: Model, settings: Settings) -> Server:
     from harness.clients.remote import RemoteClient
 
     return RemoteClient(model, settings)
+
+
+def connect_passes(prompt: Prompt, settings: Settings) -> dict[str, Client]:
+    """Return who answers each pass, by its name; passes with the same model share a client.
+
+    Raises:
+        ModelError: As `connect` does.
+    """
+    clients = [connect(model, settings) for model in prompt.models]
+    return {each.name: clients[prompt.models.index(each.model)] for each in prompt.passes}

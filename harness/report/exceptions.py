@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterator
+from dataclasses import replace
 
 from rich.console import RenderableType
 from rich.table import Table
@@ -11,14 +12,27 @@ from rich.text import Text
 
 from harness.drafting import Drafted
 from harness.exceptionsearch import Exceptions
+from harness.labeltriggers import WIDEST
 from harness.nextversion import next_version
 from harness.report import numbers
-from harness.report.exceptiontables import LONGEST, Sheet, choice_sheet, front_sheet, site_sheets, trigger_sheet
+from harness.report.exceptiontables import (
+    LONGEST,
+    Sheet,
+    choice_sheet,
+    front_sheet,
+    label_sheet,
+    site_sheets,
+    trigger_sheet,
+)
 from harness.report.exceptionwords import bound_line, title_line, verdict_line
 from harness.report.terminal import BAD, GOOD, QUIET, captioned, next_steps, table
 from harness.report.text import one_line
+from harness.triggersearch import Settings
 
 MOST_TRIGGERS = 8
+
+MOST_LABELS = 3
+"""Labels for which the next command is told."""
 
 STYLES = {"worth": GOOD, "not worth": BAD, "too few to tell": "yellow"}
 
@@ -39,6 +53,8 @@ def exceptions_report(found: Exceptions, limit: int = MOST_TRIGGERS) -> list[Ren
     parts += [Text(""), Text(verdict_line(found), style=STYLES[found.search.verdict])]
     if bound := bound_line(found):
         parts.append(Text(bound, style=QUIET))
+    if found.by_label:
+        parts += [Text(""), _heading("Label by label"), Text(""), sheet_table(label_sheet(found))]
     return parts
 
 
@@ -105,12 +121,33 @@ def draft_report(drafted: Drafted, name: str) -> list[RenderableType]:
 
 def search_steps(found: Exceptions, name: str) -> list[RenderableType]:
     """Return what to type next where nothing was drafted; ``name`` is what to type for the run."""
-    steps = [f"harness exceptions {name} -o exceptions.md"]
+    again = f"harness exceptions {name}"
+    steps = [f"{again}{_options(found)} -o exceptions.md"]
     if found.sites.labels:
         label = found.sites.labels[0].label
         steps.append(f"harness failures {name} --label {one_line(shlex.quote(label), LONGEST)}")
     path = found.run.manifest.prompt.path
-    if path is not None and found.search.chosen is not None and found.search.verdict != "not worth":
-        new = path.with_name(f"{next_version(path.stem)}.yaml")
-        steps.append(f"harness exceptions {name} --write {shlex.quote(str(new))}")
+    if path is not None:
+        new = shlex.quote(str(path.with_name(f"{next_version(path.stem)}.yaml")))
+        by_label = [] if found.search.verdict == "worth" else found.worth_by_label[:MOST_LABELS]
+        if found.search.chosen is not None and found.search.verdict != "not worth" and not by_label:
+            steps.append(f"{again}{_options(found)} --write {new}")
+        steps += [f"{again}{_options(_about(found, label))} --write {new}" for label in by_label]
     return [next_steps(steps)]
+
+
+def _about(found: Exceptions, label: str) -> Exceptions:
+    """Return the same as if one label had been named, with the budget that its trigger may need."""
+    budget = max(found.settings.budget, WIDEST)
+    return replace(found, labels=(label,), settings=replace(found.settings, budget=budget))
+
+
+def _options(found: Exceptions) -> str:
+    """Return the options of the command that searches just so."""
+    settings, manifest = found.settings, found.run.manifest
+    words = [f" --label {one_line(shlex.quote(each), LONGEST)}" for each in found.labels]
+    if settings.budget != Settings().budget:
+        words.append(f" --budget {settings.budget * 100:g}%")
+    if settings.seed and manifest.prompt.searched_on(manifest.split) is None:
+        words.append(f" --seed {settings.seed}")
+    return "".join(words)

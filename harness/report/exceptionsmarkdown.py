@@ -7,9 +7,10 @@ from typing import Any
 
 from harness.exceptionsearch import Exceptions, Worth
 from harness.failures import Failure
+from harness.labeltriggers import LabelTrigger
 from harness.plainvalues import to_plain
 from harness.report import numbers
-from harness.report.exceptiontables import Sheet, choice_sheet, front_sheet, site_sheets, trigger_sheet
+from harness.report.exceptiontables import Sheet, choice_sheet, front_sheet, label_sheet, site_sheets, trigger_sheet
 from harness.report.exceptionwords import bound_line, title_line, verdict_line
 from harness.report.files import markdown_cell, markdown_table
 from harness.report.text import visible
@@ -45,8 +46,8 @@ def _triggers(found: Exceptions) -> Iterator[str]:
     yield "## What would send them to a second pass\n"
     if not result.ranked:
         yield "No expression sends enough samples with more errors than the others.\n"
-        return
-    yield _sheet(trigger_sheet(found, MOST_TRIGGERS))
+    else:
+        yield _sheet(trigger_sheet(found, MOST_TRIGGERS))
     if len(result.front) > 1:
         yield "What a price buys:\n"
         yield _sheet(front_sheet(found))
@@ -55,6 +56,9 @@ def _triggers(found: Exceptions) -> Iterator[str]:
         yield _block(result.chosen.expression)
         yield _sheet(choice_sheet(found, result.chosen))
         yield _said(bound_line(found)) + "\n"
+    if found.by_label:
+        yield "## Label by label\n"
+        yield _sheet(label_sheet(found))
 
 
 def _sheet(sheet: Sheet) -> str:
@@ -154,6 +158,7 @@ def to_json(found: Exceptions) -> dict[str, Any]:
             "reference": to_plain(result.reference),
             "reasons": to_plain(result.reasons),
         },
+        "by_label": [_label_json(each) for each in found.by_label],
         "clusters": [_cluster_json(each) for each in found.worth],
         "drafted": None if found.drafted is None else found.drafted.to_json(),
     }
@@ -161,6 +166,10 @@ def to_json(found: Exceptions) -> dict[str, Any]:
 
 def _choice(each: Choice) -> dict[str, Any]:
     return {"expression": each.expression, **to_plain(each)}
+
+
+def _label_json(each: LabelTrigger) -> dict[str, Any]:
+    return {**to_plain(each), "choice": None if each.choice is None else _choice(each.choice)}
 
 
 def _cluster_json(each: Worth) -> dict[str, Any]:

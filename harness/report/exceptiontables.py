@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from harness.errorsites import ErrorSites, Site, SiteKind
 from harness.exceptionsearch import Exceptions
+from harness.labeltriggers import WIDEST
 from harness.report import numbers
 from harness.report.judged import p_value
 from harness.report.text import json_text, one_line
@@ -239,6 +240,27 @@ def _intervals(sure: Uncertainty) -> tuple[str, ...]:
     bound = sure.bound["macro_f1"]
     gain = numbers.DASH if math.isnan(bound.low) else f"{numbers.delta(bound.low)}–{numbers.delta(bound.high)}"
     return ("", *shares, "", gain)
+
+
+def label_sheet(found: Exceptions) -> Sheet:
+    """Return the best trigger for each label's errors alone, with its numbers on the half that was not searched."""
+    rows = []
+    for each in found.by_label:
+        trigger, cells = "nothing found", (numbers.DASH,) * 5
+        if each.choice is not None:
+            unseen = each.choice.unseen
+            shares = (unseen.price, unseen.coverage, unseen.precision, unseen.base_rate)
+            trigger, cells = each.choice.expression, (numbers.count(unseen.sent), *map(numbers.percent, shares))
+        ps = (p_value(each.fold_p_holm), p_value(each.unseen_p_holm))
+        rows.append((each.label, trigger, *cells, *ps, each.verdict))
+    columns = (
+        "label", "trigger for its errors", *_NUMBERS[:4], "of all\nwrong", "p, by\nfolds", "p,\nunseen", "verdict",
+    )  # fmt: skip
+    note = (
+        f"On the unseen half. Only the label's errors count, and up to {numbers.percent(WIDEST)} of the samples may be sent. "
+        f"Both p are corrected for {numbers.plural(len(rows), 'label')} (Holm)."
+    )
+    return Sheet(columns, tuple(rows), ("label", "trigger for its errors", "verdict"), (note,))
 
 
 def _span(found: Interval) -> str:

@@ -10,7 +10,7 @@ from harness.report import numbers
 from harness.report.judged import p_value
 from harness.stats import Interval
 from harness.triggernumbers import Numbers
-from harness.triggersearch import Reason
+from harness.triggerverdict import Reason
 
 SCORES = {"macro_f1": "macro F1", "micro_f1": "micro F1", "subset_accuracy": "subset accuracy"}
 
@@ -35,9 +35,11 @@ def verdict_line(found: Exceptions) -> str:
             "Worth a second pass: on samples that the search never saw it catches more errors than chance "
             f"(p {p_value(result.unseen_p)}), {numbers.percent(unseen.coverage)} of them for {_price(unseen)}."
         )
+    names = ", ".join(found.worth_by_label)
+    but = f"; but label by label: {names}" if names else ""
     if result.verdict == "not worth":
-        return f"No trigger is worth it: {'; '.join(_whys(found)) or CHANCE}."
-    return f"Too few to tell: {'; '.join(_whys(found))}."
+        return f"No trigger is worth it: {'; '.join(_whys(found)) or CHANCE}{but}."
+    return f"Too few to tell: {'; '.join(_whys(found))}{but}."
 
 
 def _whys(found: Exceptions) -> Iterator[str]:

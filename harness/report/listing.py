@@ -67,6 +67,7 @@ def outlook_table(rows: Sequence[Mapping[str, Any]]) -> Table:
     made = table(*columns, left=("prompt",), gives_way=("prompt",))
     for row in rows:
         later = f" + up to {numbers.count(row['later_calls'])}" if row["later_calls"] else ""
+        unknown = " + ?" if row["later_calls"] else ""
         answer, usd = row["completion_tokens"], row["usd"]
         made.add_row(
             named(row["version"]),
@@ -74,8 +75,8 @@ def outlook_table(rows: Sequence[Mapping[str, Any]]) -> Table:
             *((numbers.count(row["embeddings"]),) if embeds else ()),
             numbers.count(row["calls"] - row["cached"]) + later,
             numbers.count(row["cached"]),
-            f"~{numbers.short_count(row['prompt_tokens'])}",
-            "no limit" if answer is None else f"≤{numbers.short_count(answer)}",
+            f"~{numbers.short_count(row['prompt_tokens'])}{unknown}",
+            "no limit" if answer is None else f"≤{numbers.short_count(answer)}{unknown}",
             f"≤{numbers.usd(usd)}" if usd else numbers.usd(usd),
         )
     return made

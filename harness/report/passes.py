@@ -9,7 +9,7 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from harness.errors import listing
-from harness.passeffects import PER, Gain, LabelEffect, Worth
+from harness.passeffects import PER, Gain, LabelEffect, Worth, is_shown
 from harness.passmeasuring import THOUSAND, CostPer, MeasuredPass, MeasuredPasses, WhatIf
 from harness.passreplay import WITHOUT
 from harness.report import numbers
@@ -149,6 +149,11 @@ def _why_not(each: MeasuredPass) -> str:
     """Return what keeps a gain from being shown, or what the final answers say where the pass itself says otherwise."""
     gain, effect = each.gain, each.effect
     macro = each.judged.get("macro_f1")
+    better = macro is not None and macro.verdict == "better"
+    if each.worth == "pays" and macro is not None and better and not is_shown(gain):
+        return f"; macro F1 is better ({numbers.delta(macro.delta)}), the gain in cells alone could be chance"
+    if each.worth == "not shown to pay" and macro is not None and better and not gain.net > 0:
+        return f"; macro F1 is better ({numbers.delta(macro.delta)}), but no more cells are right"
     if each.worth == "not shown to pay":
         if macro is not None and macro.verdict == "worse":
             return f"; more cells are right, but macro F1 is worse ({numbers.delta(macro.delta)})"
@@ -203,14 +208,14 @@ def _price_lines(each: MeasuredPass) -> Iterator[str]:
     ]
     thousand = (
         f"{numbers.short_count(new.calls)} calls, {numbers.short_count(new.tokens)} tokens, "
-        f"{numbers.usd(new.usd)} for {numbers.count(THOUSAND)} new samples"
+        f"cost {numbers.usd(new.usd)} for {numbers.count(THOUSAND)} new samples"
     )
     yield f"That is {'; '.join([*cells, thousand])}"
 
 
 def _cost(cost: CostPer) -> str:
     priced = f", {numbers.usd(cost.usd)}" if cost.usd else ""
-    return f"{numbers.count(cost.tokens)} tokens{priced}"
+    return f"{numbers.short_count(round(cost.tokens))} tokens{priced}"
 
 
 def notes(found: MeasuredPasses) -> Iterator[str]:
