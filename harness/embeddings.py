@@ -17,10 +17,10 @@ from harness.clients import Server, connect
 from harness.errors import ModelError
 from harness.identity import call_key
 from harness.labelspace import LabelSpace
-from harness.neighbours import input_text, label_text, nearest_vectors
+from harness.neighbours import direction, input_text, label_texts, nearest_vectors
 from harness.planning import choosing, offering, with_nearest, with_offered, with_stand_ins
 from harness.project import Project
-from harness.prompt import Pass, Prompt
+from harness.prompt import Candidates, Pass, Prompt
 from harness.records import Completion, Sample
 
 PATH = "/embeddings"
@@ -37,24 +37,28 @@ class _Choice:
     Attributes:
         model: The server's embedding model.
         k: How many.
-        pool: The texts to choose from.
+        pool: What to choose from: the texts of each.
         apply: Takes the samples and the positions that were chosen for each; returns the samples with them.
     """
 
     asker: Pass
     model: str
     k: int
-    pool: Sequence[str]
+    pool: Sequence[Sequence[str]]
     apply: Callable[[Sequence[Sample], Sequence[Sequence[int]]], tuple[Sample, ...]]
+
+    def texts(self, samples: Sequence[Sample]) -> list[str]:
+        """Return every text whose vector is needed, once."""
+        return _needed(self.pool, samples)
 
 
 def _choices(prompt: Prompt, space: LabelSpace) -> Iterator[_Choice]:
     for each, shots, how in choosing(prompt, "embeddings"):
-        pool = [input_text(shot) for shot in shots.samples]
-        yield _Choice(each, str(how.model), how.k, pool, partial(with_nearest, each, shots))
+        of_shots = [(input_text(shot),) for shot in shots.samples]
+        yield _Choice(each, str(how.model), how.k, of_shots, partial(with_nearest, each, shots))
     for each, offer in offering(prompt, "embeddings"):
-        pool = [label_text(label) for label in space.only(each.inside(space))]
-        yield _Choice(each, str(offer.model), offer.k, pool, partial(with_offered, each, space))
+        of_labels = label_texts(space.only(each.inside(space)), offer.examples)
+        yield _Choice(each, str(offer.model), offer.k, of_labels, partial(with_offered, each, space))
 
 
 def with_embedded(
@@ -71,11 +75,9 @@ def with_embedded(
     Raises:
         ModelError: The server has no such model, or gives no vectors.
     """
-    texts = [input_text(sample) for sample in samples]
     for choice in _choices(prompt, space):
         with Cache(project.cache if use_cache else None, warn) as cache:
-            wanted = dict.fromkeys([*choice.pool, *texts])
-            vectors = _run(_asked(choice.asker, choice.model, wanted, project, cache))
+            vectors = _run(_asked(choice.asker, choice.model, choice.texts(samples), project, cache))
         if len({len(vector) for vector in vectors.values()}) > 1:
             raise ModelError(
                 f"model {choice.model}: its vectors are not as long as those in the cache. Type: --no-cache"
@@ -92,10 +94,9 @@ def with_expected(
     Where vectors are missing in the cache, the first of the pool stand in. No call is made.
     """
     missing: list[str] = []
-    texts = [input_text(sample) for sample in samples]
     for choice in _choices(prompt, space):
         client = connect(choice.asker.model, project.settings)
-        keys = {text: _key(client, choice.model, text) for text in dict.fromkeys([*choice.pool, *texts])}
+        keys = {text: _key(client, choice.model, text) for text in choice.texts(samples)}
         with Cache(project.cache if use_cache and project.cache.exists() else None, lambda _: None) as cache:
             known = {text: _kept(cache, key) for text, key in keys.items()}
         vectors = {text: vector for text, vector in known.items() if vector is not None}
@@ -106,8 +107,8 @@ def with_expected(
     return with_stand_ins(prompt, space, samples), len(set(missing) if use_cache else missing)
 
 
-def ranked_labels(
-    each: Pass, model: str, space: LabelSpace, samples: Sequence[Sample], project: Project
+def ranked_by_vectors(
+    each: Pass, offer: Candidates, space: LabelSpace, samples: Sequence[Sample], project: Project
 ) -> list[list[int]] | None:
     """Return for each sample the positions of all labels in the scope of a pass, the nearest first, by their vectors.
 
@@ -117,27 +118,36 @@ def ranked_labels(
         None where the cache lacks a vector, or has some that are not of one length.
     """
     client = connect(each.model, project.settings)
-    pool = [label_text(label) for label in space.only(each.inside(space))]
-    texts = [input_text(sample) for sample in samples]
+    pool = label_texts(space.only(each.inside(space)), offer.examples)
     if not project.cache.exists():
         return None
     with Cache(project.cache, lambda _: None) as cache:
-        known = {text: _kept(cache, _key(client, model, text)) for text in dict.fromkeys([*pool, *texts])}
+        known = {text: _kept(cache, _key(client, str(offer.model), text)) for text in _needed(pool, samples)}
     vectors = {text: vector for text, vector in known.items() if vector is not None}
     if len(vectors) < len(known) or len({len(vector) for vector in vectors.values()}) > 1:
         return None
-    rows = nearest_vectors([vectors[text] for text in pool], [vectors[text] for text in texts], len(pool))
-    return [row[::-1] for row in rows]
+    return [row[::-1] for row in _nearest(pool, samples, vectors, len(pool))]
 
 
 def _chosen(choice: _Choice, samples: Sequence[Sample], vectors: Mapping[str, Vector]) -> tuple[Sample, ...]:
-    pool, own = [vectors[text] for text in choice.pool], [vectors[input_text(sample)] for sample in samples]
-    return choice.apply(samples, nearest_vectors(pool, own, choice.k))
+    return choice.apply(samples, _nearest(choice.pool, samples, vectors, choice.k))
 
 
-async def _asked(
-    each: Pass, model: str, texts: Mapping[str, None], project: Project, cache: Cache
-) -> dict[str, Vector]:
+def _needed(pool: Sequence[Sequence[str]], samples: Sequence[Sample]) -> list[str]:
+    """Return the texts of a pool and of samples, each once."""
+    texts = (text for each in pool for text in each)
+    return list(dict.fromkeys([*texts, *(input_text(sample) for sample in samples)]))
+
+
+def _nearest(
+    pool: Sequence[Sequence[str]], samples: Sequence[Sample], vectors: Mapping[str, Vector], k: int
+) -> list[list[int]]:
+    """Return for each sample the positions of what is nearest in a pool, the nearest last."""
+    of_pool = [direction([vectors[text] for text in each]) for each in pool]
+    return nearest_vectors(of_pool, [vectors[input_text(sample)] for sample in samples], k)
+
+
+async def _asked(each: Pass, model: str, texts: Sequence[str], project: Project, cache: Cache) -> dict[str, Vector]:
     """Return the vector of each text."""
     client = connect(each.model, project.settings)
     keys = {text: _key(client, model, text) for text in texts}

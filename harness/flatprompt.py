@@ -19,11 +19,11 @@ from typing import Any, NamedTuple
 
 from harness.labelspace import LabelSpace
 from harness.metrics import NAN
-from harness.predict import Step
+from harness.predict import Step, said_by
 from harness.pricing import estimated_tokens
 from harness.prompt import Pass, Prompt, Unit
 from harness.records import ParseFailure, Prediction, Sample
-from harness.rendering import Said, answer_context, base_context, render_call
+from harness.rendering import answer_context, base_context, render_call
 from harness.shots import Shots
 from harness.template import TemplateError
 
@@ -192,12 +192,8 @@ def _add(counts: Counter[str], step: Step) -> None:
 def _context(each: Pass, prompt: Prompt, space: LabelSpace, one: Asked) -> dict[str, Any]:
     """Return what the templates of a pass would have seen that was not asked, because nothing was left to ask about."""
     fields = tuple(dict.fromkeys(name for each in prompt.passes for name in each.output.fields))
-    said = Prediction(one.sample.id, frozenset(), unanswered=frozenset(space.names), asked_fields=fields)
-    earlier: dict[str, Said] = {}
-    for other in takewhile(lambda other: other.name != each.name, prompt.passes):
-        step = one.steps.get(other.name)
-        said = said if step is None else step.after
-        raw = "" if step is None else "\n".join(completion.raw or "" for completion in step.completions)
-        earlier[other.name] = Said(said, raw, () if step is None else step.groups(space))
+    nothing = Prediction(one.sample.id, frozenset(), unanswered=frozenset(space.names), asked_fields=fields)
+    before = takewhile(lambda other: other.name != each.name, prompt.passes)
+    earlier = said_by(before, one.steps, space, nothing)
     base = base_context(one.sample, space, prompt.variables)
-    return {**base, **answer_context(said, earlier, space)} if earlier else base
+    return {**base, **answer_context([*earlier.values()][-1].prediction, earlier, space)} if earlier else base

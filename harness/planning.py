@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from harness.errors import DataError, listing
 from harness.identity import content
 from harness.labelspace import LabelSpace
-from harness.neighbours import input_text, label_text, near_duplicates, nearest
+from harness.neighbours import input_text, label_texts, near_duplicates, nearest, nearest_labels
 from harness.predict import predict
 from harness.prompt import Candidates, Pass, Prompt
 from harness.promptfile import Task
@@ -72,7 +73,7 @@ def plan_run(task: Task, split: str | None, selection: Selection, repeats: int, 
     samples = with_candidates(prompt, space, with_shots(prompt, labelled))
     _try_templates(prompt, space, samples)
     default = name == task.dataset.default_split
-    warnings = (*aside, *near_leaks(prompt, labelled), *vain_votes(prompt))
+    warnings = (*aside, *near_leaks(prompt, labelled), *bare_labels(prompt, space), *vain_votes(prompt))
     locked = name in task.dataset.locked
     return Plan(prompt, space, task.dataset.name, samples, name, default, selection, repeats, tag, warnings, locked)
 
@@ -123,36 +124,79 @@ def plan_labels(task: Task, selection: Selection) -> Plan:
         split,
         default_split=False,
         selection=selection,
-        warnings=tuple(vain_votes(task.prompt)),
+        warnings=(*bare_labels(task.prompt, task.dataset.space), *vain_votes(task.prompt)),
     )
 
 
 def refuse_leaks(prompt: Prompt, samples: Iterable[Sample]) -> None:
-    """Refuse shots that are evaluated too: the prompt would hold their answers.
+    """Refuse shots, and examples of candidates, that are evaluated too: the prompt would know their answers.
 
     Raises:
-        DataError: A shot has the text of a sample.
+        DataError: One of them has the text of a sample.
     """
     ids = {content(sample): sample.id for sample in samples}
-    shots = {content(shot): shot.id for each in prompt.passes if each.shots is not None for shot in each.shots.samples}
-    leaks = [f"{identity} (sample {ids[content]})" for content, identity in shots.items() if content in ids]
-    if leaks:
-        raise DataError(
-            f"{prompt.path}: shots must not be among the evaluated samples, or the prompt holds their answers, but "
-            f"{listing(leaks, 5)} {'is' if len(leaks) == 1 else 'are'}. Take them out of the shots or of the split."
-        )
+    for given in _given(prompt):
+        texts = {content(one): one.id for one in given.samples}
+        leaks = [f"{identity} (sample {ids[text]})" for text, identity in texts.items() if text in ids]
+        if leaks:
+            raise DataError(
+                f"{prompt.path}: {given.what} must not be among the evaluated samples, or {given.holds}, but "
+                f"{listing(leaks, 5)} {'is' if len(leaks) == 1 else 'are'}. "
+                f"Take them out of the {given.name} or of the split."
+            )
 
 
 def near_leaks(prompt: Prompt, samples: Sequence[Sample]) -> Iterator[str]:
-    """Yield a warning when shots are nearly the same text as evaluated samples; it names up to three pairs."""
-    shots = {shot.id: shot for each in prompt.passes if each.shots is not None for shot in each.shots.samples}
-    pairs = near_duplicates(list(shots.values()), samples) if shots else []
-    if pairs:
-        told = listing([f"{pair.shot} and sample {pair.sample} ({pair.cosine:.2f})" for pair in pairs], 3)
-        yield (
-            f"{prompt.path}: shots are nearly the same texts as evaluated samples, so the prompt may hold their answers: "
-            f"{told}. Take them out of the shots or of the split."
-        )
+    """Yield a warning when shots, or examples, are nearly the same text as evaluated samples; it names up to three pairs."""
+    for given in _given(prompt):
+        pairs = near_duplicates(given.samples, samples)
+        if pairs:
+            told = listing([f"{pair.shot} and sample {pair.sample} ({pair.cosine:.2f})" for pair in pairs], 3)
+            yield (
+                f"{prompt.path}: {given.what} are nearly the same texts as evaluated samples, so {given.may_hold}: "
+                f"{told}. Take them out of the {given.name} or of the split."
+            )
+
+
+class _Given(NamedTuple):
+    """Labelled samples that a prompt was given, and how it is told where they are evaluated too."""
+
+    samples: list[Sample]
+    what: str
+    name: str
+    holds: str
+    may_hold: str
+
+
+def _given(prompt: Prompt) -> Iterator[_Given]:
+    """Yield the shots of a prompt, and the examples of its candidates, each once."""
+    shots = _once(each.shots.samples for each in prompt.passes if each.shots is not None)
+    examples = _once(each.candidates.examples for each in prompt.passes if each.candidates is not None)
+    if shots:
+        yield _Given(shots, "shots", "shots", "the prompt holds their answers", "the prompt may hold their answers")
+    if examples:
+        find, may = "they find their own labels", "they may find their own labels"
+        yield _Given(examples, "examples of 'candidates'", "examples", find, may)
+
+
+def _once(pools: Iterable[Iterable[Sample]]) -> list[Sample]:
+    """Return the samples of several passes; those that passes share once."""
+    return list({(one.id, content(one)): one for pool in pools for one in pool}.values())
+
+
+def bare_labels(prompt: Prompt, space: LabelSpace) -> Iterator[str]:
+    """Yield a warning for each pass whose candidates have examples for some labels and none for others."""
+    for each in prompt.passes:
+        if each.candidates is None or not each.candidates.examples:
+            continue
+        inside = each.inside(space)
+        known = frozenset[str]().union(*(example.labels or () for example in each.candidates.examples))
+        bare = [name for name in inside if name not in known]
+        if bare:
+            yield (
+                f"{prompt.path}: pass {each.name}: {len(bare)} of {len(inside)} labels have no example in 'candidates.from' "
+                f"and come behind those that have: {listing(bare, 5)}. Add examples of them."
+            )
 
 
 def vain_votes(prompt: Prompt) -> Iterator[str]:
@@ -194,8 +238,8 @@ def with_nearest(
 def with_candidates(prompt: Prompt, space: LabelSpace, samples: Sequence[Sample]) -> tuple[Sample, ...]:
     """Return the samples with the labels that each pass chooses for them by TF-IDF; those by embeddings need a server."""
     for each, how in offering(prompt, "tfidf"):
-        pool = [label_text(label) for label in space.only(each.inside(space))]
-        chosen = nearest(pool, [input_text(one) for one in samples], how.k)
+        pool = label_texts(space.only(each.inside(space)), how.examples)
+        chosen = nearest_labels(pool, [input_text(one) for one in samples], how.k)
         samples = with_offered(each, space, samples, chosen)
     return tuple(samples)
 

@@ -6,7 +6,7 @@ code answers from a model (runner) and from stored completions (`harness score`)
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -69,6 +69,29 @@ class Step:
     def groups(self, space: LabelSpace) -> tuple[str, ...]:
         """Return the groups of which labels were asked about and are open: for a gate those that it chose."""
         return _open_groups(self.units, self.closed, space)
+
+
+def said_by(
+    passes: Iterable[Pass], steps: Mapping[str, Step], space: LabelSpace, before: Prediction
+) -> dict[str, Said]:
+    """Return what each of some passes left of a sample, by name: what stood after it, its raw output, its groups.
+
+    Args:
+        passes: From the first one on.
+        steps: By name, what those did that were asked; the others left what stood before them.
+        space: The label space.
+        before: What stood before the first.
+    """
+    left: dict[str, Said] = {}
+    for each in passes:
+        step = steps.get(each.name)
+        if step is None:
+            left[each.name] = Said(before, "")
+        else:
+            before = step.after
+            raw = "\n".join(completion.raw or "" for completion in step.completions)
+            left[each.name] = Said(before, raw, step.groups(space))
+    return left
 
 
 @dataclass(frozen=True, slots=True)

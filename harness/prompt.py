@@ -10,6 +10,7 @@ from typing import Any, Literal
 from harness.identity import digest
 from harness.labelspace import LabelSpace
 from harness.parsing import FORMATS, Output
+from harness.records import Sample
 from harness.searched import Searched
 from harness.shots import NearestBy, Shots
 
@@ -123,17 +124,29 @@ class QuestionTemplates:
 
 @dataclass(frozen=True, slots=True)
 class Candidates:
-    """How a pass chooses the labels that a sample is asked about: those whose descriptions are nearest to its input text.
+    """How a pass chooses the labels that a sample is asked about: those that are nearest to its input text.
 
     Attributes:
         k: So many of the labels of its scope.
         by: What nearness is measured with.
         model: The server's embedding model, for "embeddings".
+        examples: Labelled samples whose texts describe their labels too. They are in no message, but decide what is asked.
     """
 
     k: int
     by: NearestBy = "tfidf"
     model: str | None = None
+    examples: tuple[Sample, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the choice as plain values; `from_json` is the way back."""
+        said = {"k": self.k, "by": self.by, "model": self.model}
+        return {**said, "examples": [each.to_json() for each in self.examples]} if self.examples else said
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Candidates:
+        """Return the choice that `to_json` wrote."""
+        return cls(**{**data, "examples": tuple(Sample.from_json(each) for each in data.get("examples", ()))})
 
 
 @dataclass(frozen=True, slots=True)
@@ -392,7 +405,7 @@ def _said_json(each: Pass) -> dict[str, Any]:
     if each.chooses_groups:
         said["choose"] = "groups"
     if each.candidates is not None:
-        said["candidates"] = asdict(each.candidates)
+        said["candidates"] = each.candidates.to_json()
     return said
 
 
@@ -416,7 +429,7 @@ def _pass_from_json(row: Mapping[str, Any]) -> Pass:
         questions=_questions_from_json(row.get("questions")),
         how=row.get("how", "replace"),
         chooses_groups=row.get("choose") == "groups",
-        candidates=Candidates(**row["candidates"]) if "candidates" in row else None,
+        candidates=Candidates.from_json(row["candidates"]) if "candidates" in row else None,
     )
 
 

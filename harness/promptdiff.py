@@ -9,7 +9,7 @@ from difflib import SequenceMatcher
 from itertools import zip_longest
 from typing import Any, Literal, NamedTuple, TypeAlias
 
-from harness.identity import canonical
+from harness.identity import canonical, digest
 from harness.prompt import Pass, Prompt
 from harness.shots import Shots
 
@@ -214,6 +214,16 @@ def _asking_settings(each: Pass) -> Iterator[tuple[str, str]]:
         yield "scope", ", ".join(each.scope)
     if each.votes is not None:
         yield "votes", f"{each.votes.k}, {each.votes.how}"
+    if each.how != "replace":
+        yield "merge", each.how
+    if each.chooses_groups:
+        yield "choose", "groups"
+    if each.candidates is not None:
+        yield "candidates", f"{each.candidates.k}, by {each.candidates.by}"
+        if each.candidates.model is not None:
+            yield "candidates model", each.candidates.model
+        if examples := each.candidates.examples:
+            yield "candidates examples", f"{len(examples)} ({digest([one.to_json() for one in examples])})"
 
 
 _SETTINGS: Mapping[Part, Callable[[Pass], Iterator[tuple[str, str]]]] = {

@@ -26,7 +26,7 @@ from harness.promptoutput import (
     read_votes,
     unreadable_units,
 )
-from harness.promptpasses import impossible_together, read_candidates
+from harness.promptpasses import ExampleFile, impossible_together, read_candidates, with_examples
 from harness.promptshots import ShotFile, check_server, check_shots, choose_shots, inside, read_pool, read_shots
 from harness.rendering import columns_of
 from harness.samples import RESERVED, SampleSet
@@ -152,6 +152,7 @@ class _PromptFile:
         self.scope_lines: dict[str, int] = {}
         self.output_lines: dict[str, int] = {}
         self.shot_files: dict[str, ShotFile] = {}
+        self.example_files: dict[str, ExampleFile] = {}
         self.searched: Section | None = None
 
     def prompt(self, variables: Mapping[str, str]) -> Prompt:
@@ -257,7 +258,7 @@ class _PromptFile:
             self.when_lines[name] = section.node.value["when"].text_line
         scope: tuple[str, ...] = ()
         how: MergeHow = "replace"
-        if (merge := section.section("merge")) is not None:
+        if (merge := section.section("merge", "merge: {how: confirm}")) is not None:
             self.scope_lines[name] = merge.line
             scope = merge.texts("scope") or ()
             how = merge.choice("how", get_args(MergeHow)) or "replace"
@@ -271,6 +272,9 @@ class _PromptFile:
         self.output_lines[name] = section.line if said.output is None else said.output.line
         if said.shots is not None:
             self.shot_files[name] = said.shots
+        offer, examples = read_candidates(section, self.path.parent, self.project)
+        if examples is not None:
+            self.example_files[name] = examples
         return Pass(
             name,
             self._messages(section),
@@ -280,7 +284,7 @@ class _PromptFile:
             votes=read_votes(section),
             questions=read_questions(section, model),
             chooses_groups=section.choice("choose", ["groups"]) is not None,
-            candidates=read_candidates(section),
+            candidates=offer,
         )
 
     def _model(self, said: Mapping[str, Any], line: int) -> Model:
@@ -334,7 +338,8 @@ class _PromptFile:
             pool = None if file is None else pools[id(file)]
             known = all(name in space.index for name in each.scope)
             chosen = choose_shots(file, pool, each, space) if file is not None and pool is not None and known else None
-            passes.append(replace(each, shots=chosen))
+            offer = with_examples(each, self.example_files.get(each.name), space) if known else each.candidates
+            passes.append(replace(each, shots=chosen, candidates=offer))
             for key, message in (contradictions := list(impossible(passes[-1], space))):
                 self.problems.add(message, self._line_of(key, each.name))
             if known and not wrong and not contradictions:

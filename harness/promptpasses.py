@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
 
-from harness.errors import listing
+from harness.errors import DataError, listing
 from harness.labelspace import NONE_WORD, LabelSpace, is_visible, normalize
+from harness.neighbours import examples_of
 from harness.parsing import FORMATS
+from harness.project import Project
 from harness.prompt import DECISION_APIS, LOCAL, MOST_QUESTIONS, Candidates, Pass, templates_of, without_answer
+from harness.promptshots import inside
+from harness.samples import read_samples
 from harness.template import TemplateError
 from harness.templatenames import reached
 from harness.yamlfile import Section
@@ -20,25 +26,71 @@ Contradiction = tuple[str, str]
 """The key of a pass, or of the top, that a problem is told at; and the problem."""
 
 
-def read_candidates(section: Section) -> Candidates | None:
-    """Return how a pass chooses the labels that a sample is asked about; None when it asks about all."""
+@dataclass(frozen=True, slots=True)
+class ExampleFile:
+    """Where the examples of candidates come from, and the section that says so."""
+
+    path: Path
+    section: Section
+
+
+def read_candidates(section: Section, folder: Path, project: Project) -> tuple[Candidates | None, ExampleFile | None]:
+    """Return how a pass chooses the labels that a sample is asked about, and where their examples come from.
+
+    Args:
+        section: The pass, or the top.
+        folder: What its paths are relative to.
+        project: Where files may be read.
+
+    Returns:
+        None for a pass that asks about all; the examples, if there are any, are still to be read.
+    """
     node = section.take("candidates")
     if node is not None and not isinstance(node.value, dict):
         section.problem("candidates", f"must be a mapping, got {node.kind}. Write candidates: {{k: 30}}.")
-        return Candidates(1)  # so that its templates are not told to be wrong too
+        return Candidates(1), None  # so that its templates are not told to be wrong too
     details = section.section("candidates")
     if details is None:
-        return None
+        return None, None
     k = details.integer("k", least=1)
     if k is None and not details.has("k"):
         details.problem("k", "is missing. Say how many labels a sample is asked about.")
     by, model = details.choice("by", CANDIDATES_BY), details.text("model")
+    path = inside(details, "from", folder, project)
     if by == "embeddings" and not details.has("model"):
         details.problem("model", "is missing. Name the server's embedding model.")
     if details.has("model") and by != "embeddings":
         details.problem("model", "needs 'by: embeddings'. Take it out.")
     details.finish()
-    return Candidates(k or 1, "embeddings" if by == "embeddings" else "tfidf", model)
+    how = Candidates(k or 1, "embeddings" if by == "embeddings" else "tfidf", model)
+    return how, None if path is None else ExampleFile(path, details)
+
+
+def with_examples(each: Pass, file: ExampleFile | None, space: LabelSpace) -> Candidates | None:
+    """Return the candidates of a pass with the examples of their labels; what is wrong with these is noted.
+
+    Args:
+        each: Every label in its scope is one.
+        file: Where they are; None leaves the candidates as they are.
+        space: The label space.
+    """
+    if each.candidates is None or file is None:
+        return each.candidates
+    try:
+        samples = read_samples(file.path, space).samples
+    except DataError as error:
+        file.section.problems.add(f"'candidates.from' cannot be used:\n{error}", file.section.line)
+        return each.candidates
+    names = each.inside(space)
+    examples = examples_of(names, samples)
+    if unlabelled := [one.id for one in samples if one.labels is None]:
+        file.section.problem("from", f"must be labelled, but these are not: {listing(unlabelled, 5)}.")
+    elif not examples:
+        told = f"must have examples of labels that the pass asks about, but {file.path.name} has none."
+        file.section.problem("from", f"{told} Add some, or take 'from' out.")
+    about = frozenset(names)
+    kept = (replace(one, labels=(one.labels or frozenset()) & about, fields={}) for one in examples)
+    return replace(each.candidates, examples=tuple(kept))
 
 
 # --- one pass ---------------------------------------------------------------------------------------------------------

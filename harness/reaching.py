@@ -6,9 +6,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from harness.bulk import many_values
-from harness.embeddings import ranked_labels
+from harness.embeddings import ranked_by_vectors
 from harness.flatprompt import Asked
-from harness.neighbours import input_text, label_text, ranked
+from harness.neighbours import input_text, label_texts, ranked_labels
 from harness.project import Project
 from harness.prompt import Candidates, Pass
 from harness.reach import Reach, chooses
@@ -79,11 +79,11 @@ def _rows(
     """Return for each sample the positions of all labels in a pass's scope, the nearest first; None where unknown."""
     space = run.manifest.space
     if how.by == "tfidf":
-        pool = [label_text(label) for label in space.only(each.inside(space))]
-        return ranked(pool, [input_text(sample) for sample in samples])
+        pool = label_texts(space.only(each.inside(space)), how.examples)
+        return ranked_labels(pool, [input_text(sample) for sample in samples])
     asked_there = each.model.base_url or run.manifest.endpoints[each.name].get("base_url")
     there = replace(each, model=replace(each.model, base_url=asked_there))
-    return ranked_labels(there, str(how.model), space, samples, project)
+    return ranked_by_vectors(there, how, space, samples, project)
 
 
 def _places(run: StoredRun, each: Pass, samples: Sequence[Sample], rows: Iterable[Sequence[int]]) -> _Places | None:

@@ -14,7 +14,7 @@ from harness.labelspace import LabelSpace
 from harness.narrowing import asks_by_label
 from harness.outside import state_of
 from harness.parsing import FORMATS
-from harness.predict import Reading, Step, answered, predict
+from harness.predict import Reading, Step, answered, predict, said_by
 from harness.project import Project
 from harness.prompt import Pass, Prompt, without_answer
 from harness.promptfile import load_task
@@ -124,7 +124,8 @@ def _todays(run: StoredRun, project: Project) -> _Today:
     passes: dict[str, Pass] = {}
     if path is not None:
         passes = _todays_passes(run, path, dataset, project)
-        sources.append(f"output format of {path.name}")
+        what = "output formats and merge rules" if len(prompt.passes) > 1 else "output format"
+        sources.append(f"{what} of {path.name}")
     asked = {name for each in prompt.passes for name in passes.get(each.name, each).output.fields}
     _refuse(run, asked - {each.name for each in space.fields})
     if loaded is not None:
@@ -320,15 +321,8 @@ def next_contexts(run: StoredRun) -> Iterator[tuple[Prediction, Mapping[str, Any
 def _left(run: StoredRun, sample: Sample, repeat: int) -> dict[str, Said]:
     """Return what each pass of a run left of a sample."""
     _, steps = steps_of(run, sample, repeat)
-    by_name = {step.name: step for step in steps}
-    left: dict[str, Said] = {}
-    before = Prediction(sample.id, frozenset(), unanswered=frozenset(run.manifest.space.names), repeat=repeat)
-    for each in run.manifest.prompt.passes:
-        step = by_name.get(each.name)
-        raw = "" if step is None else "\n".join(one.raw or "" for one in step.completions)
-        before = before if step is None else step.after
-        left[each.name] = Said(before, raw, () if step is None else step.groups(run.manifest.space))
-    return left
+    nothing = Prediction(sample.id, frozenset(), unanswered=frozenset(run.manifest.space.names), repeat=repeat)
+    return said_by(run.manifest.prompt.passes, {step.name: step for step in steps}, run.manifest.space, nothing)
 
 
 _NEVER_MADE = Completion(

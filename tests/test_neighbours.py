@@ -14,7 +14,20 @@ from sklearn.metrics.pairwise import cosine_similarity
 from strategies_labels import unhurried
 
 from harness.labelspace import Label
-from harness.neighbours import Pair, input_text, label_text, near_duplicates, nearest, nearest_vectors, ranked
+from harness.neighbours import (
+    EXAMPLES,
+    Pair,
+    direction,
+    examples_of,
+    input_text,
+    label_text,
+    label_texts,
+    near_duplicates,
+    nearest,
+    nearest_labels,
+    nearest_vectors,
+    ranked_labels,
+)
 from harness.records import Sample
 
 POOL = (
@@ -102,12 +115,105 @@ def test_the_text_of_a_label() -> None:
 
 
 def test_a_ranking_is_what_the_nearest_are_the_head_of() -> None:
-    """All texts of the pool, the nearest first; nothing without texts."""
+    """All of the pool, the nearest first; nothing without texts."""
     texts = ["the parcel broke", "a lamp too late", ""]
-    for row, chosen in zip(ranked(POOL, texts), nearest(POOL, texts, 2), strict=True):
+    pool = [(text,) for text in POOL]
+    for row, chosen in zip(ranked_labels(pool, texts), nearest_labels(pool, texts, 2), strict=True):
         assert sorted(row) == list(range(len(POOL)))
         assert row[:2] == chosen[::-1]
-    assert list(ranked(POOL, [])) == []
+    assert list(ranked_labels(pool, [])) == []
+    assert nearest_labels(pool, [], 2) == []
+
+
+# --- examples ---------------------------------------------------------------------------------------------------------
+
+
+def example(identity: str, text: str, *labels: str) -> Sample:
+    """Return a labelled sample."""
+    return Sample(identity, {"text": text}, frozenset(labels))
+
+
+def test_labels_are_compared_by_the_texts_of_their_examples_too() -> None:
+    """A label's texts are its own and those of the samples that have it, each once, in their order; others have none."""
+    examples = [example("a", "Lost.", "late"), example("b", "Dear.", "late", "price"), example("c", "Lost.", "late")]
+    labels = [Label("late", "Came late"), Label("price"), Label("size")]
+    assert label_texts(labels, examples) == [("late\nCame late", "Lost.", "Dear."), ("price\n", "Dear."), ("size\n",)]
+    assert label_texts(labels, [Sample("u", {"text": "Unlabelled."})]) == [(label_text(label),) for label in labels]
+
+
+def test_examples_find_a_label_whose_words_are_not_in_the_text() -> None:
+    """What the name does not say, examples do; a label without any keeps its own words."""
+    labels = [Label("price"), Label("late"), Label("broken")]
+    examples = [example("a", "The courier never came.", "late"), example("b", "My courier got lost.", "late")]
+    text = "Where is the courier?"
+    assert nearest_labels(label_texts(labels, []), [text], 1) == [[0]]
+    assert nearest_labels(label_texts(labels, examples), [text, "It is broken."], 1) == [[1], [2]]
+
+
+@unhurried
+@given(st.lists(st.sampled_from(POOL), min_size=1, max_size=5, unique=True), st.integers(1, 5))
+def test_a_pool_of_single_texts_is_ranked_as_texts_are(pool: list[str], k: int) -> None:
+    """Without examples nothing changes: one text stands for itself."""
+    texts = ["the parcel broke", "zwei Wochen", ""]
+    assert nearest_labels([(text,) for text in pool], texts, k) == nearest(pool, texts, k)
+
+
+@unhurried
+@given(st.permutations(range(4)), st.permutations(POOL))
+def test_the_order_of_examples_decides_nothing(order: list[int], texts: list[str]) -> None:
+    """Labels are ranked by what their examples say, in whatever order the file has them."""
+    examples = [example(str(at), POOL[at], "x" if at % 2 else "y") for at in range(4)]
+    labels = [Label("x"), Label("y"), Label("parcel")]
+    shuffled = [examples[at] for at in order]
+    expected = list(ranked_labels(label_texts(labels, examples), texts))
+    assert list(ranked_labels(label_texts(labels, shuffled), texts)) == expected
+
+
+def test_the_vector_of_a_label_is_the_direction_of_the_mean() -> None:
+    """Its cosine is that of the mean of its texts' TF-IDF vectors, over the n-grams of all texts, each text once."""
+    reference = TfidfVectorizer(analyzer="char_wb", ngram_range=(3, 5), sublinear_tf=True)
+    of_texts = reference.fit_transform(POOL).toarray()
+    members = [[0, 1], [1], [2, 3, 4]]
+    texts = ["the parcel broke", "too dear, zwei Wochen", "on the first day"]
+    means = np.stack([of_texts[each].mean(axis=0) for each in members])
+    cosines = cosine_similarity(reference.transform(texts).toarray(), means)
+    pool = [tuple(POOL[at] for at in each) for each in members]
+    assert list(ranked_labels(pool, texts)) == [list(np.argsort(-row, kind="stable")) for row in cosines]
+
+
+def test_vectors_of_a_label_count_alike() -> None:
+    """Each is scaled to length 1 before the mean, so a long one weighs no more; a single one stands for itself."""
+    assert direction([[3.0, 4.0]]) == [3.0, 4.0]
+    assert direction([[10.0, 0.0], [0.0, 2.0]]) == [0.5, 0.5]
+    assert direction([[0.0, 0.0], [0.0, 5.0]]) == [0.0, 0.5]
+
+
+def test_each_label_has_its_first_examples_alone() -> None:
+    """Of each label the first `EXAMPLES` count; a sample is kept where it is one of them for some label."""
+    many = [example(f"a{at}", f"Common {at}.", "common") for at in range(EXAMPLES + 5)]
+    both, empty = example("both", "Rare and common.", "common", "rare"), example("none", "Nothing.")
+    kept = examples_of(["common", "rare", "other"], [*many, both, empty])
+    assert [each.id for each in kept] == [*(f"a{at}" for at in range(EXAMPLES)), "both"]
+    common, rare, _ = label_texts([Label("common"), Label("rare"), Label("other")], kept)
+    assert len(common) == 1 + EXAMPLES
+    assert "Rare and common." not in common
+    assert rare == ("rare\n", "Rare and common.")
+
+
+@unhurried
+@given(st.lists(st.frozensets(st.sampled_from("abc")), max_size=30))
+def test_what_is_kept_gives_the_same_texts(rows: list[frozenset[str]]) -> None:
+    """The samples that a prompt keeps give each label the texts that all samples of the file would."""
+    file = [Sample(str(at), {"text": f"Text {at}."}, labels) for at, labels in enumerate(rows)]
+    labels = [Label("a"), Label("b")]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("harness.neighbours.EXAMPLES", 3)
+        kept = examples_of(["a", "b"], file)
+        assert label_texts(labels, kept) == label_texts(labels, file)
+        assert len(kept) <= 6
+
+
+# --- near-duplicates --------------------------------------------------------------------------------------------------
 
 
 def test_near_duplicates_are_found() -> None:

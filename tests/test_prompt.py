@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from strategies_labels import space_of, unhurried
 
 from harness.parsing import Output
-from harness.prompt import Engine, MessageTemplate, Model, Pass, Prompt, without_answer
+from harness.prompt import Candidates, Engine, MessageTemplate, Model, Pass, Prompt, without_answer
 from harness.records import FailureKind, Prediction, Sample
 from harness.rendering import (
     ANSWER_NAMES,
@@ -85,6 +85,8 @@ def second(**changes: Any) -> Prompt:
         second(when="not failed"),
         second(when=None),
         second(scope=()),
+        second(candidates=Candidates(2)),
+        second(candidates=Candidates(3, examples=(SHOT,))),
     ],
 )
 def test_whatever_changes_what_is_asked_changes_the_hash(changed: Prompt) -> None:
@@ -109,6 +111,19 @@ def test_whatever_changes_what_is_asked_changes_the_hash(changed: Prompt) -> Non
 def test_whatever_changes_only_who_is_asked_or_why_keeps_the_hash(changed: Prompt) -> None:
     """The prompt hash does not cover version, parent, notes, paths, model name, base URL or engine."""
     assert changed.hash == PROMPT.hash
+
+
+def test_examples_of_candidates_are_part_of_what_is_asked() -> None:
+    """Other examples choose other labels: they change the hash. Without any the plain values are what they were."""
+    plain = second(candidates=Candidates(2))
+    given = second(candidates=Candidates(2, examples=(SHOT,)))
+    other = second(candidates=Candidates(2, examples=(replace(SHOT, inputs={"text": "Lost!"}),)))
+    assert len({plain.hash, given.hash, other.hash}) == 3
+    assert plain.to_json()["passes"][1]["candidates"] == {"k": 2, "by": "tfidf", "model": None}
+    for prompt in (plain, given, second(candidates=Candidates(2, "embeddings", "e5", (SHOT,)))):
+        again = Prompt.from_json(json.loads(json.dumps(prompt.to_json())))
+        assert again.passes[1].candidates == prompt.passes[1].candidates
+        assert again.hash == prompt.hash
 
 
 # --- JSON -------------------------------------------------------------------------------------------------------------

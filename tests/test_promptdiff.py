@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.parsing import Output
-from harness.prompt import MessageTemplate, Model, Pass, Prompt, QuestionTemplates, Votes
+from harness.prompt import Candidates, MessageTemplate, Model, Pass, Prompt, QuestionTemplates, Votes
 from harness.promptdiff import MOST_PAIRS, MOST_WORDS, PromptDiff, Word, diff_lines, diff_words, prompt_diff
 from harness.records import Sample
 from harness.shots import Nearest, Shots
@@ -255,3 +255,16 @@ def test_plain_values() -> None:
             }
         ],
     }
+
+
+def test_how_answers_are_merged_and_what_is_offered() -> None:
+    """Merge rule, gate and candidates are settings of what is asked; the content of examples counts, not their number."""
+    examples = (Sample("e1", {"text": "late"}, frozenset({"shipping"})),)
+    diff = changed(how="confirm", chooses_groups=True, candidates=Candidates(3, "embeddings", "e5", examples))
+    *plain, last = told(diff)["asking"]
+    assert plain == ["+merge: confirm", "+choose: groups", "+candidates: 3, by embeddings", "+candidates model: e5"]
+    assert last.startswith("+candidates examples: 1 (")
+    other = (Sample("e1", {"text": "lost"}, frozenset({"shipping"})),)
+    offering = [prompt(replace(PASS, candidates=Candidates(3, examples=each))) for each in (examples, other)]
+    (line,) = told(prompt_diff(*offering))["asking"]
+    assert line.startswith("~candidates examples: 1 (")

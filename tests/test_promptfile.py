@@ -190,6 +190,10 @@ WRONG = {
         PASSES + PASS + "    outptu: list\n",
         ["5: unknown key 'passes[1].outptu'. Did you mean 'output'?"],
     ),
+    "a merge that is no mapping": (
+        PASSES + PASS + "    merge: confirm\n",
+        ["5: 'passes[1].merge' must be a mapping, got a text. Write merge: {how: confirm}."],
+    ),
     "an unknown key of merge": (
         PASSES + PASS + "    merge: {scopes: [price]}\n",
         ["5: unknown key 'passes[1].merge.scopes'. Did you mean 'scope'?"],

@@ -12,6 +12,7 @@ import pytest
 from harness.errors import Problems
 from harness.labelspace import Field, Label, LabelSpace
 from harness.parsing import Output
+from harness.project import Project, Settings
 from harness.prompt import Candidates, MessageTemplate, Model, Pass, QuestionTemplates
 from harness.promptoutput import impossible, unreadable_units
 from harness.promptpasses import impossible_together, read_candidates
@@ -84,17 +85,38 @@ def many(n: int) -> LabelSpace:
             Candidates(2, "tfidf", "e"),
             ["1: 'candidates.model' needs 'by: embeddings'. Take it out."],
         ),
+        ("candidates: {k: 2, from: [a]}", Candidates(2), ["1: 'candidates.from' must be a text, got a list."]),
+        (
+            "candidates: {k: 2, from: ../../elsewhere.jsonl}",
+            Candidates(2),
+            ["1: 'candidates.from' must lie in the project ROOT, got '../../elsewhere.jsonl'."],
+        ),
         (
             "candidates: 30",
             Candidates(1),
             ["1: 'candidates' must be a mapping, got a number. Write candidates: {k: 30}."],
         ),
-        ("candidates: {k: 3, n: 2}", Candidates(3), ["1: unknown key 'candidates.n'. Known here: by, k, model."]),
+        ("candidates: {k: 3, n: 2}", Candidates(3), ["1: unknown key 'candidates.n'. Known here: by, from, k, model."]),
     ],
 )
 def test_candidates_are_read(tmp_path: Path, text: str, candidates: Candidates | None, problems: list[str]) -> None:
-    """How many, by what, and with which model: what is missing or too much is told."""
-    assert told(tmp_path, text, read_candidates) == (candidates, problems)
+    """How many, by what, with which model and examples: what is missing or too much is told."""
+    project = Project(tmp_path, Settings())
+    problems = [each.replace("ROOT", str(tmp_path)) for each in problems]
+    said = told(tmp_path, text, lambda section: read_candidates(section, tmp_path, project))
+    assert said == ((candidates, None), problems)
+
+
+def test_the_file_of_examples_is_told_from_the_prompts_folder(tmp_path: Path) -> None:
+    """The path is relative to the prompt file; the examples are read once the labels are known."""
+    project = Project(tmp_path, Settings())
+    (candidates, file), problems = told(
+        tmp_path,
+        "candidates: {k: 2, from: ../shots.jsonl}",
+        lambda section: read_candidates(section, tmp_path / "prompts", project),
+    )
+    assert (candidates, problems) == (Candidates(2), [])
+    assert file.path == tmp_path / "prompts" / "../shots.jsonl"
 
 
 @pytest.mark.parametrize(

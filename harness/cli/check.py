@@ -73,6 +73,7 @@ def _check(path: Path, split: str | None, variables: dict[str, str], n_shown: in
     """Return what is wrong with one prompt, or what it is."""
     from harness.embeddings import with_expected
     from harness.planning import (
+        bare_labels,
         near_leaks,
         refuse_leaks,
         vain_votes,
@@ -98,11 +99,17 @@ def _check(path: Path, split: str | None, variables: dict[str, str], n_shown: in
         look = preview(prompt, space, samples, project, n_shown)
     except DataError as error:
         return {"path": str(path), "ok": False, "problems": str(error).splitlines()}
-    warnings = [*aside, *_broken_rules(task.dataset, samples), *near_leaks(prompt, samples), *vain_votes(prompt)]
+    warnings = [
+        *aside,
+        *_broken_rules(task.dataset, samples),
+        *near_leaks(prompt, samples),
+        *bare_labels(prompt, space),
+        *vain_votes(prompt),
+    ]
     warnings += [f"{path}: {warning}" for warning in look.warnings]
     if n_shown and unknown:
         warnings.append(
-            f"{path}: the nearest shots need embeddings, which are asked for in a run; the first ones stand in."
+            f"{path}: the nearest shots or labels need embeddings, which are asked for in a run; the first ones stand in."
         )
     for warning in warnings:
         say(warning)
