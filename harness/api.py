@@ -27,7 +27,7 @@ from harness.versions import compare_runs, doubts
 
 if TYPE_CHECKING:
     from harness.calibrating import Calibrated
-    from harness.draft import Style
+    from harness.exceptionpass import Style
     from harness.exceptionsearch import Exceptions
     from harness.gating import Gated
     from harness.importing import Imported

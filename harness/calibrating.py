@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,12 +11,12 @@ from harness.errors import DataError, UsageError, did_you_mean, listing
 from harness.holdout import refuse_locked
 from harness.labelspace import LabelSpace
 from harness.narrowing import answer_space
+from harness.nextversion import check_new_file, load_as_run, run_command, write_new
 from harness.parsing import FORMATS, Output, read
 from harness.parsing.formats import DEFAULT_THRESHOLD
 from harness.project import Project
 from harness.prompt import DECISION_APIS, Pass, Prompt
 from harness.promptedit import with_thresholds
-from harness.promptfile import load_task
 from harness.records import Answer, FailureKind, Prediction, Sample
 from harness.store import StoredRun
 from harness.voting import voted
@@ -119,7 +118,7 @@ def calibrate_run(
             f"run {manifest.id}: must have gold labels to be calibrated on, but its samples are unlabelled."
         )
     if write is not None:
-        _check_new_file(write, run, project)
+        check_new_file(write, run, project)
     samples = [replace(each, labels=run.gold.get(each.id, each.labels)) for each in run.samples]
     target = _calibrated_pass(run)
     today = _todays_prompt(run, project)
@@ -265,45 +264,11 @@ def _read_again(run: StoredRun, target: Pass, row: Prediction, sample: Sample) -
 # --- the new version --------------------------------------------------------------------------------------------------
 
 
-def _check_new_file(path: Path, run: StoredRun, project: Project) -> None:
-    """Refuse a new prompt file that cannot be there, before any work is done."""
-    old = run.manifest.prompt.path
-    if old is None or not (project.root / old).is_file():
-        raise DataError(
-            f"run {run.manifest.id}: its prompt file {old or ''} is gone, so no version can be made from it."
-        )
-    before = project.root / old
-    if path.suffix not in (".yaml", ".yml"):
-        raise UsageError(f"--write {path}: must end in .yaml, got '{path.suffix}'.")
-    if path.resolve().parent != before.resolve().parent:
-        raise UsageError(
-            f"--write {path}: must lie beside {old}, because the paths in it are told from there. "
-            f"Write: {old.parent / path.name}"
-        )
-    if path.exists():
-        raise UsageError(f"--write {path}: must be a new file, but is there already. Name another version.")
-    if path.stem == before.stem:
-        raise UsageError(f"--write {path}: must be another version than {before.stem}. Name another one.")
-
-
-def _load(path: Path, run: StoredRun, project: Project) -> Prompt:
-    """Return a prompt file as this run would have it: with its variables, and its model where it has one."""
-    prompt = run.manifest.prompt
-    models = {each.model.name for each in prompt.passes}
-    return load_task(
-        path,
-        project,
-        split=run.manifest.split,
-        variables=prompt.variables,
-        model=models.pop() if len(models) == 1 else None,
-    ).prompt
-
-
 def _todays_prompt(run: StoredRun, project: Project) -> Prompt | None:
     """Return the run's prompt as its file has it today; None where that is gone or has problems."""
     path = run.manifest.prompt.path
     try:
-        return None if path is None else _load(project.root / path, run, project)
+        return None if path is None else load_as_run(project.root / path, run, project)
     except DataError:
         return None
 
@@ -351,13 +316,9 @@ def _write(
         threshold=found.threshold,
         thresholds=found.thresholds,
     )
+    write_new(path, text)
     try:
-        with path.open("xb") as file:
-            file.write(text.encode())
-    except OSError as error:
-        raise DataError(f"--write {path}: cannot be written: {error.strerror}.") from None
-    try:
-        new = _load(path, run, project)
+        new = load_as_run(path, run, project)
         why = _wrong(new, today, target, found, notes)
     except DataError as error:
         why = str(error)
@@ -367,7 +328,7 @@ def _write(
             f"{manifest.prompt.path}: cannot be edited so that only its thresholds change: {why} "
             "Write the version by hand; harness calibrate --json tells the thresholds."
         )
-    return _next_command(path, run, project)
+    return run_command(path, run, project)
 
 
 def _wrong(new: Prompt, today: Prompt, target: Pass, found: Calibration, notes: str) -> str | None:
@@ -380,33 +341,3 @@ def _wrong(new: Prompt, today: Prompt, target: Pass, found: Calibration, notes: 
     if (_asked(new, target.name), new.models, new.dataset, new.parent, new.notes) != same:
         return "something else came out different."
     return None
-
-
-def _next_command(path: Path, run: StoredRun, project: Project) -> str:
-    """Return what runs a version as a run was made, so that its calls are the same."""
-    manifest = run.manifest
-    prompt, chosen = manifest.prompt, manifest.selection
-    try:
-        said: Prompt | None = load_task(path, project, split=manifest.split).prompt
-    except DataError:  # it leaves the model or a variable to the command line
-        said = None
-    words = ["harness", "run", str(path)]
-    words += [] if manifest.default_split else ["--split", manifest.split]
-    for option, of in (("--model", _model_names), ("--base-url", _base_urls)):
-        if (said is None or of(prompt) != of(said)) and (given := of(prompt)[0]) is not None:
-            words += [option, given]
-    for name, value in prompt.variables.items():
-        words += ["--var", f"{name}={value}"] if said is None or said.variables.get(name) != value else []
-    words += ["--filter", chosen["filter"]] if chosen.get("filter") else []
-    words += ["--samples", ",".join(chosen["ids"])] if chosen.get("ids") else []
-    words += ["--limit", str(chosen["limit"])] if chosen.get("limit") else []
-    words += ["--repeat", str(manifest.repeats)] if manifest.repeats > 1 else []
-    return shlex.join(words)
-
-
-def _model_names(prompt: Prompt) -> list[str | None]:
-    return [each.model.name for each in prompt.passes]
-
-
-def _base_urls(prompt: Prompt) -> list[str | None]:
-    return [each.model.base_url for each in prompt.passes]

@@ -1,18 +1,26 @@
-"""What went wrong in a stored run, gathered as it is told to a model that is asked for a better prompt."""
+"""What went wrong in a stored run, gathered as it is told to a model that is asked for a better prompt.
+
+A pass is judged by what stood after it, about the samples that it was asked about and the labels that it answers; a gate by
+the groups that it chose. What later passes made of it is no fault of its own.
+"""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from harness.failures import Failure, find_failures
+from harness.answerwords import choices_of
+from harness.failures import describe
+from harness.labelspace import LabelSpace
 from harness.narrowing import answer_space
 from harness.parsing import read
+from harness.predict import Step
 from harness.prompt import Pass
-from harness.records import FailureKind, ParseFailure
+from harness.records import FailureKind, ParseFailure, Prediction, Sample
 from harness.rendering import TASK_NAMES, columns_of, known_names
+from harness.rescoring import steps_of
 from harness.store import StoredRun
 from harness.suggestion import MOST_CONFUSED, MOST_UNREAD, Digest, Unread, Wrong, drawn
 from harness.templatenames import names_used
@@ -27,6 +35,35 @@ RAWS_OF_A_SAMPLE = 2
 """Answers that stand beside a wrong sample, of a pass that asks several times about it."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Judged:
+    """A sample that a pass was asked about, in one repeat.
+
+    Attributes:
+        sample: Its gold is what the pass should have answered: labels, or groups.
+        said: What stood after the pass, in the same.
+        before: What stood before it; None for a pass without an earlier one, and for a gate.
+        failed: The kinds of those of its answers that could not be used, although an earlier one may stand.
+        raws: What the model wrote about wrong cells.
+    """
+
+    sample: Sample
+    said: Prediction
+    before: frozenset[str] | None
+    failed: tuple[FailureKind, ...]
+    raws: tuple[str, ...]
+
+    @property
+    def gold(self) -> frozenset[str]:
+        """What the pass should have answered."""
+        return self.sample.labels or frozenset()
+
+    @property
+    def is_right(self) -> bool:
+        """Whether all of it is answered, and right."""
+        return self.said.labels == self.gold and not self.said.failed
+
+
 def digest_of(run: StoredRun, target: Pass, examples: int, seed: int) -> Digest:
     """Return what went wrong in a run, as far as a pass is concerned.
 
@@ -36,33 +73,33 @@ def digest_of(run: StoredRun, target: Pass, examples: int, seed: int) -> Digest:
         examples: Most wrong samples.
         seed: Decides which.
     """
-    from harness.scoring import Scores
-
     manifest, prompt = run.manifest, run.manifest.prompt
-    inside = frozenset(target.inside(manifest.space))
     columns = columns_of(run.samples)
     earlier = prompt.passes[: prompt.passes.index(target)]
     names = known_names(target, earlier, columns=columns, variables=frozenset(prompt.variables))
     must = (names - TASK_NAMES - frozenset(prompt.variables)) | columns
     used = [names_used(each.source, prompt.files) for each in target.messages]
-    scores = Scores.from_json(run.scores)
+    choices = choices_of(target, manifest.space)
+    rows = list(_judged(run, target))
+    scores, confused = _counted(choices, rows)
     unread, n_unread = _unread(run, target)
     shown = {name for each in used for name in each if name in columns}
-    wrong = tuple(_wrong(run, target, inside, [name for name in _ordered(run, columns) if name in shown]))
+    wrong = tuple(_wrong(rows, choices, [name for name in _ordered(run, columns) if name in shown]))
     return Digest(
         space=manifest.space,
         target=target,
         columns=columns,
         names=names,
         kept=tuple(tuple(name for name in each if name in must) for each in used),
-        n_predictions=len(run.predictions),
-        n_exact=sum(each.labels == run.gold[each.sample] and not each.failed for each in run.predictions),
-        labels=tuple(row for row in scores.labels if row.label in inside),
-        confused=_confused(run, inside),
+        n_predictions=len(rows),
+        n_exact=sum(each.is_right for each in rows),
+        labels=scores.labels,
+        confused=confused,
         n_unread=n_unread,
         unread=unread,
         off_list=_off_list(scores),
         wrong=drawn(wrong, examples, seed),
+        is_first=not earlier,
     )
 
 
@@ -76,14 +113,108 @@ def _off_list(scores: Scores) -> dict[str, int]:
     return dict(sorted(scores.off_list.items(), key=lambda pair: (-pair[1], pair[0])))
 
 
-def _confused(run: StoredRun, inside: frozenset[str]) -> tuple[tuple[str, str, float], ...]:
-    from harness.labelanalysis import analyse
-    from harness.scoring import align
+# --- what a pass is judged by -----------------------------------------------------------------------------------------
 
-    samples = [replace(each, labels=run.gold.get(each.id, each.labels)) for each in run.samples]
-    found = analyse(run.manifest.space, align(run.manifest.space, samples, run.predictions)).confusions
-    pairs = ((each.missed, each.added, each.n) for each in found if {each.missed, each.added} <= inside)
-    return tuple(pairs)[:MOST_CONFUSED]
+
+def _judged(run: StoredRun, target: Pass) -> Iterator[_Judged]:
+    """Yield the samples with gold that a pass was asked about, repeat by repeat.
+
+    Of a prompt of one pass what is stored counts, as it was last scored; of several what each said is not stored, so that
+    it is read again as the run's prompt says.
+    """
+    samples = {sample.id: sample for sample in run.samples}
+    alone = len(run.manifest.prompt.passes) == 1
+    asked = {(slot[0], slot[3] // target.draws) for slot in run.log.latest if slot[1] == target.name}
+    for each in run.predictions:
+        gold, sample = run.gold[each.sample], samples[each.sample]
+        if gold is None or (each.sample, each.repeat) not in asked:
+            continue
+        if alone:
+            yield _as_stored(run, sample, each, gold)
+            continue
+        step = next((one for one in steps_of(run, sample, each.repeat)[1] if one.name == target.name), None)
+        if step is not None:
+            yield _as_stepped(sample, gold, target, step, run.manifest.space)
+
+
+def _as_stored(run: StoredRun, sample: Sample, said: Prediction, gold: frozenset[str]) -> _Judged:
+    failed = () if said.failure is None else (said.failure,)
+    raws = tuple(raw for raw in describe(run, sample, said, gold).raws.values() if raw)
+    return _Judged(Sample(sample.id, sample.inputs, gold), said, None, failed, raws)
+
+
+def _as_stepped(sample: Sample, gold: frozenset[str], target: Pass, step: Step, space: LabelSpace) -> _Judged:
+    inside = frozenset(target.inside(space))
+    right = gold & inside
+    labels, unanswered = step.after.labels & inside, step.after.unanswered & inside
+    if target.chooses_groups:
+        right = frozenset(space.group_of[name] for name in right)
+        labels, unanswered = _chosen(step)
+    failed = tuple(dict.fromkeys(each.kind for each in step.results if isinstance(each, ParseFailure)))
+    off_list = tuple(text for each in step.results for text in each.off_list)
+    why = (failed[-1] if failed else step.after.failure or FailureKind.REFUSAL) if unanswered else None
+    said = Prediction(sample.id, labels, unanswered=unanswered, failure=why, off_list=off_list)
+    wrong = (labels ^ right) | unanswered
+    about = [frozenset(each.space.names if target.chooses_groups else each.labels) for each in step.units]
+    raws = (
+        each.raw
+        for at, each in enumerate(step.completions)
+        if each.raw and not about[at // target.draws].isdisjoint(wrong)
+    )
+    before = None if target.chooses_groups or step.before.unanswered >= inside else step.before.labels & inside
+    return _Judged(Sample(sample.id, sample.inputs, right), said, before, failed, tuple(raws))
+
+
+def _chosen(step: Step) -> tuple[frozenset[str], frozenset[str]]:
+    """Return the groups that a gate chose, and those about which it has no answer."""
+    chosen, unanswered = set[str](), set[str]()
+    for unit, result in zip(step.units, step.results, strict=True):
+        if isinstance(result, ParseFailure):
+            unanswered |= set(unit.space.names)
+        else:
+            chosen |= result.labels
+            unanswered |= result.refused
+    return frozenset(chosen), frozenset(unanswered)
+
+
+def _counted(choices: LabelSpace, rows: list[_Judged]) -> tuple[Scores, tuple[tuple[str, str, float], ...]]:
+    """Return the scores of a pass, all repeats together, and its confused pairs."""
+    from harness.labelanalysis import analyse
+    from harness.scoring import align, score
+
+    samples = [replace(each.sample, id=str(at)) for at, each in enumerate(rows)]
+    said = [replace(each.said, sample=str(at), repeat=0) for at, each in enumerate(rows)]
+    pairs = analyse(choices, align(choices, samples, said)).confusions
+    return score(choices, samples, said), tuple((each.missed, each.added, each.n) for each in pairs)[:MOST_CONFUSED]
+
+
+def _wrong(rows: list[_Judged], choices: LabelSpace, shown: list[str]) -> Iterator[Wrong]:
+    """Yield the samples that are wrong after a pass, each once."""
+    seen: set[str] = set()
+    for each in rows:
+        kinds = () if each.is_right else _kinds(each, choices)
+        if kinds and each.sample.id not in seen:
+            seen.add(each.sample.id)
+            yield Wrong(
+                sample=each.sample.id,
+                inputs={name: each.sample.inputs[name] for name in shown},
+                gold=tuple(choices.ordered(each.gold)),
+                predicted=tuple(choices.ordered(each.said.labels)),
+                kinds=kinds,
+                raws=each.raws[:RAWS_OF_A_SAMPLE],
+                before=None if each.before is None else tuple(choices.ordered(each.before)),
+            )
+
+
+def _kinds(each: _Judged, choices: LabelSpace) -> tuple[str, ...]:
+    if FailureKind.CALL_ERROR in each.failed:
+        return ()  # the server's fault, not the prompt's
+    kinds = [str(kind) for kind in each.failed]
+    kinds += [f"missed {name}" for name in choices.ordered(each.gold - each.said.labels - each.said.unanswered)]
+    return (*kinds, *(f"added {name}" for name in choices.ordered(each.said.labels - each.gold)))
+
+
+# --- answers in which nothing could be read ---------------------------------------------------------------------------
 
 
 def _unread(run: StoredRun, target: Pass) -> tuple[tuple[Unread, ...], dict[str, int]]:
@@ -101,37 +232,3 @@ def _unread(run: StoredRun, target: Pass) -> tuple[tuple[Unread, ...], dict[str,
             if len(found) < MOST_UNREAD:
                 found.setdefault(completion.raw or "", Unread(str(result.kind), result.why, completion.raw or ""))
     return tuple(found.values()), dict(counts.most_common())
-
-
-def _wrong(run: StoredRun, target: Pass, inside: frozenset[str], shown: list[str]) -> Iterator[Wrong]:
-    """Yield the samples that a pass was asked about and that are wrong in a label it answers, each once."""
-    asked = {slot[0] for slot in run.log.latest if slot[1] == target.name}
-    own = _names_of(target, run)
-    seen: set[str] = set()
-    for each in find_failures(run):
-        kinds = _kinds(each, inside)
-        if each.sample.id in asked - seen and kinds:
-            seen.add(each.sample.id)
-            yield Wrong(
-                sample=each.sample.id,
-                inputs={name: each.sample.inputs[name] for name in shown},
-                gold=each.gold,
-                predicted=each.predicted,
-                kinds=kinds,
-                raws=tuple(raw for name, raw in each.raws.items() if name in own and raw)[:RAWS_OF_A_SAMPLE],
-            )
-
-
-def _kinds(failure: Failure, inside: frozenset[str]) -> tuple[str, ...]:
-    if failure.prediction.failure == FailureKind.CALL_ERROR:
-        return ()  # the server's fault, not the prompt's
-    kinds = [failure.kind] if failure.prediction.unanswered & inside else []
-    kinds += [f"missed {name}" for name in failure.missed if name in inside]
-    return (*kinds, *(f"added {name}" for name in failure.extra if name in inside))
-
-
-def _names_of(target: Pass, run: StoredRun) -> frozenset[str]:
-    """Return what the raw outputs of a pass are called in a `Failure`."""
-    draws = [f"#{at + 1}" for at in range(target.draws)] if target.draws > 1 else [""]
-    units = target.units(run.manifest.space)
-    return frozenset(" ".join(filter(None, (target.name, unit.name, draw))) for unit in units for draw in draws)

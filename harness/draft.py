@@ -7,33 +7,25 @@ is written, further to the right. Whether the new file says what it should is fo
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, TypeAlias
+from typing import Any
 
 from harness.errors import DataError, Problems
-from harness.prompt import ANSWER_LIMITS, DECISION_APIS, DEFAULT_PASS, MergeHow, Model
+from harness.exceptionpass import Errors, ExceptionPass, Style, asked, one_line
+from harness.prompt import ANSWER_LIMITS, DEFAULT_PASS, Model
 from harness.promptoutput import CONSTRAINING
 from harness.yamlfile import Node, read_text, read_yaml
 from harness.yamltext import comment, flow, indented, scalar
-
-Style: TypeAlias = Literal["list", "yes_no", "decisions"]
-"""How the exception pass asks: about the labels in question at once, about each in a call, or as a decision API is asked."""
 
 OF_A_PASS = (
     "template", "messages", "question", "per", "choose", "candidates", "votes", "shots", "output",
 )  # fmt: skip
 """Keys of the top that are about a prompt's one pass, and go into it. `model` stays: it is the next pass's too."""
 
-NEARLY_ALL = 0.9
-"""Share of the errors from which on they are of one kind, so that a merge rule can leave the other answers alone."""
-
 WIDTH = 116
 """Characters of a line of comment, its place in the file aside."""
-
-WRITE_HERE = "WRITE HERE"
-"""Marks in a draft what a person should write."""
 
 LIST_TOKENS, YES_NO_TOKENS, LISTED_TOKENS = 64, 1, 20
 MOST_SLOTS = 8
@@ -68,96 +60,6 @@ class ParentFile:
     model: Mapping[str, Any]
     own_model: Mapping[str, Any]
     shots: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Contrast:
-    """Two labels of which one is taken for the other.
-
-    Attributes:
-        first: That of the two which is in question more.
-        second: The other.
-        n: Samples in which one of them was missed and the other one added.
-    """
-
-    first: str
-    second: str
-    n: float
-
-
-@dataclass(frozen=True, slots=True)
-class Errors:
-    """The wrong cells of the labels in question among what is sent, by kind; counts of samples, means over repeats."""
-
-    missed: float
-    added: float
-    unanswered: float
-
-    @property
-    def how(self) -> MergeHow:
-        """The merge rule: what is nearly all missed is added to, what is nearly all wrong is confirmed, else replaced."""
-        total = self.missed + self.added + self.unanswered
-        if self.missed and self.missed >= NEARLY_ALL * total:
-            return "add"
-        return "confirm" if self.added and self.added >= NEARLY_ALL * total else "replace"
-
-
-@dataclass(frozen=True, slots=True)
-class DraftShots:
-    """The worked examples of the exception pass.
-
-    Attributes:
-        file: As the prompt names it.
-        n: How many are in it.
-        seed: Of the draw of those that a call has.
-    """
-
-    file: str
-    n: int
-    seed: int
-
-
-@dataclass(frozen=True, slots=True)
-class ExceptionPass:
-    """What the exception pass is to be.
-
-    Attributes:
-        name: Of no other pass.
-        when: The trigger.
-        scope: The labels in question, in label-space order.
-        descriptions: By label its description.
-        style: How it asks.
-        model: Who answers the last pass of the parent, and will answer this one.
-        columns: The input columns that it shows.
-        errors: What of the scope is wrong in the samples that are sent.
-        contrasts: Pairs of labels to tell apart, at least one of each in the scope.
-        shots: None has no worked examples of its own.
-        why: What is known of the trigger, for people.
-        about_shots: Where the worked examples come from, or how to get some, for people.
-    """
-
-    name: str
-    when: str
-    scope: tuple[str, ...]
-    descriptions: Mapping[str, str]
-    style: Style
-    model: Model
-    columns: tuple[str, ...]
-    errors: Errors
-    contrasts: tuple[Contrast, ...]
-    shots: DraftShots | None
-    why: str
-    about_shots: str
-
-
-def default_style(model: Model) -> Style:
-    """Return how a model is best asked: a small one, and one that gives log-probabilities, about one label at a time."""
-    if model.api in DECISION_APIS:
-        return "decisions"
-    return "yes_no" if model.is_local or model.asks_logprobs else "list"
-
-
-# --- the parent -------------------------------------------------------------------------------------------------------
 
 
 def read_parent(path: Path, where: str) -> ParentFile:
@@ -259,7 +161,7 @@ def drafted(
     lines = [*head, *_ended(top, parent)]
     own = _ended(_pass_lines(new, _own_model(parent, new)), parent)
     if parent.passes is None:
-        moved = [f"- name: {DEFAULT_PASS}  # as in {_one_line(version)}: it makes the same calls"]
+        moved = [f"- name: {DEFAULT_PASS}  # as in {one_line(version)}: it makes the same calls"]
         lines += [line for each in segments for line in _kept(each) if each.key not in (*OF_A_PASS, "passes")]
         inside = [line for each in segments if each.key in OF_A_PASS for line in (*each.comments, *each.lines)]
         lines += _ended(["passes:", f"  {moved[0]}"], parent)
@@ -307,7 +209,7 @@ def _pass_lines(new: ExceptionPass, model: Mapping[str, Any]) -> list[str]:
     body = [*comment(new.why, WIDTH), f"when: {scalar(new.when)}"]
     body += [f"model: {flow(model)}"] if model else []
     body += ["per: label"] if new.style == "yes_no" else []
-    body += {"list": _list_messages, "yes_no": _yes_no_messages, "decisions": _questions}[new.style](new)
+    body += asked(new)
     body += comment(new.about_shots, WIDTH)
     if new.shots is not None:
         drawn = {"k": min(8, new.shots.n), "select": "balanced", "seed": new.shots.seed}
@@ -368,118 +270,9 @@ def _params(model: Model, said: Mapping[str, Any], style: Style) -> dict[str, An
             kept[limit] = max(kept[limit], LIST_TOKENS)
         return kept
     if model.is_local:
-        asked = {"logprobs": LISTED_TOKENS} if model.api == "completions" else {}
-        asked = asked or {"logprobs": True, "top_logprobs": LISTED_TOKENS}
-        return {**kept, limit or "max_tokens": YES_NO_TOKENS, **asked}
+        chat = {"logprobs": True, "top_logprobs": LISTED_TOKENS}
+        weighed = {"logprobs": LISTED_TOKENS} if model.api == "completions" else chat
+        return {**kept, limit or "max_tokens": YES_NO_TOKENS, **weighed}
     if model.asks_logprobs and limit is not None:
         kept[limit] = LEAST_OUTPUT if model.api == "responses" else YES_NO_TOKENS
     return kept
-
-
-# --- what is asked ----------------------------------------------------------------------------------------------------
-
-
-def _list_messages(new: ExceptionPass) -> list[str]:
-    names = ", ".join(map(_quoted, new.scope))
-    told = _told(new.scope, new)
-    system = [
-        "The text below was labelled before. Decide again which of these labels apply to it, and look closely:",
-        f"{{% for label in labels if label.name in [{names}] %}}",
-        f"- {told}",
-        "{% endfor %}",
-        *_contrasts(new, new.contrasts),
-        'The first answer was: {{ predicted | join(", ") or "none" }}. It can be wrong.',
-        "Answer with those of these labels that apply, separated by commas, or none.",
-    ]
-    return _messages(system, _shown(new.columns))
-
-
-def _yes_no_messages(new: ExceptionPass) -> list[str]:
-    system = [
-        "Say yes if the label applies to the text, else no. The label:",
-        _told(new.scope, new),
-        *_by_label(new),
-    ]
-    return _messages(system, [*_shown(new.columns), "", 'Does "{{ label.name }}" apply?'])
-
-
-def _questions(new: ExceptionPass) -> list[str]:
-    """Return what a decision API is asked: a statement about each label, and what it is about."""
-    about = _told(new.scope, new).removeprefix("{{ label.name }}")
-    asked = [f'The label "{{{{ label.name }}}}" applies{about}', *_by_label(new)]
-    return ["messages:", "  - user: |", *indented(_shown(new.columns), 6), "question: |", *indented(asked, 2)]
-
-
-def _messages(system: Sequence[str], user: Sequence[str]) -> list[str]:
-    return ["messages:", "  - system: |", *indented(system, 6), "  - user: |", *indented(user, 6)]
-
-
-def _told(names: Sequence[str], new: ExceptionPass) -> str:
-    """Return the template of a label and its description."""
-    described = [bool(new.descriptions.get(name)) for name in names]
-    if all(described):
-        return "{{ label.name }}: {{ label.description }}"
-    # No block: behind one that ends a line, the line's end would be lost.
-    rest = '{{ ": " ~ label.description if label.description else "" }}' if any(described) else ""
-    return "{{ label.name }}" + rest
-
-
-def _shown(columns: Sequence[str]) -> list[str]:
-    """Return the template of the inputs: the one column alone, several by their names."""
-    if len(columns) == 1:
-        return [f"{{{{ {columns[0]} }}}}"]
-    return [f"{name}: {{{{ {name} }}}}" for name in columns]
-
-
-def _by_label(new: ExceptionPass) -> Iterator[str]:
-    """Yield for each label in question what it is not, in a part of the template that is about that label."""
-    if not new.contrasts:
-        yield from _contrasts(new, ())
-    for name in new.scope:
-        mine = [_from(name, each) for each in new.contrasts if name in (each.first, each.second)]
-        if mine:
-            yield f"{{% if label.name == {_quoted(name)} %}}"
-            yield from _contrasts(new, mine)
-            yield "{% endif %}"
-
-
-def _from(name: str, each: Contrast) -> Contrast:
-    return each if each.first == name else Contrast(each.second, each.first, each.n)
-
-
-def _contrasts(new: ExceptionPass, contrasts: Sequence[Contrast]) -> Iterator[str]:
-    """Yield the contrasts as the descriptions give them, each with the place where a person says it in words."""
-    from harness.report import numbers
-
-    if not contrasts:
-        yield f"{{# {WRITE_HERE}: what is hard about these labels, in your words. #}}"
-    for each in contrasts:
-        samples = numbers.plural(each.n, "sample")
-        names = " and ".join(_one_line(name) for name in (each.first, each.second))
-        words = f"{WRITE_HERE}: what tells {names} apart, in your words. One stood for the other in {samples}."
-        yield f"{{# {words.replace('#}', '# }')} #}}"
-        if new.style == "list":
-            first, second = (_described(name, new) for name in (each.first, each.second))
-            yield f"Tell {first} from {second}."
-        else:
-            yield f"Not to be taken for {_described(each.second, new)}, which is another label."
-
-
-def _described(name: str, new: ExceptionPass) -> str:
-    about = _one_line(new.descriptions.get(name, "")).rstrip(".")
-    return _plain(f'"{_one_line(name)}"' + (f" ({about})" if about else ""))
-
-
-def _one_line(text: str) -> str:
-    return " ".join("".join(each if each.isprintable() else " " for each in text).split())
-
-
-def _plain(text: str) -> str:
-    """Return a text as a template that prints it."""
-    return f"{{{{ {_quoted(text)} }}}}" if re.search(r"\{[{%#]", text) else text
-
-
-def _quoted(text: str) -> str:
-    from harness.literals import quoted
-
-    return quoted(text)

@@ -5,7 +5,6 @@ No call is made. What is written loads, and asks first what its parent asks, or 
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,20 +14,11 @@ import numpy as np
 
 from harness.cases import Cases
 from harness.confusion import set_confusion
-from harness.dataset import Dataset, load_dataset
-from harness.draft import (
-    Contrast,
-    DraftShots,
-    Errors,
-    ExceptionPass,
-    ParentFile,
-    Style,
-    default_style,
-    drafted,
-    read_parent,
-)
-from harness.draftshots import MOST_SHOTS, contrastive, shots_text, usable
+from harness.draft import drafted, read_parent
+from harness.draftexamples import Examples, worked_examples
+from harness.draftshots import shots_text
 from harness.errors import DataError, UsageError, listing
+from harness.exceptionpass import Contrast, DraftShots, Errors, ExceptionPass, Style, default_style
 from harness.exceptionsearch import Exceptions
 from harness.metrics import BoolVector
 from harness.nextversion import check_new_file, load_as_run, parent_file, run_command, write_new
@@ -37,7 +27,6 @@ from harness.prompt import DECISION_APIS, Pass, Prompt
 from harness.records import Sample
 from harness.rendering import columns_of
 from harness.report.exceptionwords import notes_line, trigger_line, verdict_line
-from harness.samples import read_samples
 from harness.searched import Searched
 from harness.store import StoredRun
 from harness.template import expression
@@ -170,7 +159,8 @@ def write_draft(
     sent &= found.cases.by_case(found.seen)
     scope = tuple(run.manifest.space.ordered(chosen.seen.scope))
     pairs = _contrasts(found.cases, sent, scope)
-    shots = _shots(found, project, options, parent, sent, scope, pairs, warn)
+    contrasted = [(each.first, each.second) for each in pairs]
+    shots = worked_examples(found, project, parent, options.write, options.set_aside, sent, scope, contrasted, warn)
     new = _new_pass(found, options, today, chosen, sent, pairs, shots)
     text = drafted(
         parent,
@@ -194,7 +184,8 @@ def _worthwhile(found: Exceptions, options: DraftOptions) -> Choice:
     if found.search.chosen is None:
         raise DataError(f"{told} Nothing is drafted: there is no trigger. Raise --budget, or name labels with --label.")
     if found.search.verdict == "not worth" and not options.anyway:
-        raise DataError(f"{told} Nothing is drafted. To draft it all the same, add --anyway.")
+        label = "To draft it for one of these labels, name it with --label. " if found.worth_by_label else ""
+        raise DataError(f"{told} Nothing is drafted. {label}To draft it all the same, add --anyway.")
     return found.search.chosen
 
 
@@ -230,7 +221,7 @@ def _new_pass(
     chosen: Choice,
     sent: BoolVector,
     pairs: tuple[Contrast, ...],
-    shots: _Shots,
+    shots: Examples,
 ) -> ExceptionPass:
     space = found.run.manifest.space
     scope = tuple(space.ordered(chosen.seen.scope))
@@ -279,104 +270,11 @@ def _remark(found: Exceptions) -> str:
     )
 
 
-def _searched(found: Exceptions, shots: _Shots) -> Searched:
+def _searched(found: Exceptions, shots: Examples) -> Searched:
     manifest, settings = found.run.manifest, found.settings
     before = manifest.prompt.searched_on(manifest.split)
     aside = (*(() if before is None else before.set_aside), *shots.set_aside)
     return Searched(manifest.id, manifest.split, settings.seed, settings.share, tuple(dict.fromkeys(aside)))
-
-
-# --- worked examples --------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class _Shots:
-    """Worked examples to be written.
-
-    Attributes:
-        file: Where to; None for none.
-        named: As the prompt file names it.
-        about: Where they come from, for people.
-        set_aside: Those of the evaluated split.
-    """
-
-    file: Path | None
-    named: str
-    samples: tuple[Sample, ...]
-    about: str
-    set_aside: tuple[str, ...] = ()
-
-
-def _shots(
-    found: Exceptions,
-    project: Project,
-    options: DraftOptions,
-    parent: ParentFile,
-    sent: BoolVector,
-    scope: Sequence[str],
-    contrasts: Sequence[Contrast],
-    warn: Callable[[str], None],
-) -> _Shots:
-    """Return the worked examples of a draft."""
-    run, seed = found.run, found.settings.seed
-    if run.manifest.prompt.passes[-1].model.api in DECISION_APIS:
-        return _Shots(None, "", (), "An API that decides takes no worked examples.")
-    pairs = [(each.first, each.second) for each in contrasts]
-    dataset = _dataset(run, project)
-    folder = options.write.parent
-    file = dataset.path.with_name(f"{dataset.path.stem}.{options.write.stem}.shots.jsonl")
-    # Both lie in the project, so that one can be told from the other.
-    named = Path(os.path.relpath(file.resolve(), folder.resolve())).as_posix()
-    if options.set_aside:
-        wrong = {found.cases.rows[row].sample for row in np.flatnonzero(sent & found.cases.wrong).tolist()}
-        samples = [replace(each, labels=run.gold[each.id]) for each in run.samples if each.id in wrong]
-        chosen = contrastive(samples, scope, pairs, options.set_aside, seed)
-        ids = tuple(each.id for each in chosen)
-        about = (
-            f"Worked examples: {len(chosen)} samples of {run.manifest.split} that the search saw and the trigger sends. "
-            "They are set aside: this version is not evaluated on them."
-        )
-        return _Shots(file, named, chosen, about, ids) if chosen else _no_shots()
-    pools, sources = _pools(dataset, parent, folder, project, warn)
-    usable_ones = usable(pools, [each for name in dataset.splits for each in dataset.read(name).samples])
-    chosen = contrastive(usable_ones, scope, pairs, MOST_SHOTS, seed)
-    if not chosen:
-        return _no_shots()
-    about = f"Worked examples: those of {listing(sources, 3)} that tell these labels apart, none of an evaluated split."
-    return _Shots(file, named, chosen, about)
-
-
-def _no_shots() -> _Shots:
-    about = (
-        "No worked examples: no shots file has a sample with one of these labels. Write some and say 'shots: {from: FILE}', "
-        "or draft again with --set-aside 8, which takes some of the samples that were searched and evaluates the others."
-    )
-    return _Shots(None, "", (), about)
-
-
-def _dataset(run: StoredRun, project: Project) -> Dataset:
-    if run.manifest.prompt.dataset is None:
-        raise DataError(f"run {run.manifest.id}: names no dataset.")
-    return load_dataset(project.root / run.manifest.prompt.dataset, project)
-
-
-def _pools(
-    dataset: Dataset, parent: ParentFile, folder: Path, project: Project, warn: Callable[[str], None]
-) -> tuple[list[tuple[Sample, ...]], list[str]]:
-    """Return what worked examples may be drawn from: the parent's shots files, then others beside the dataset."""
-    splits = {path.resolve() for path in dataset.splits.values()}
-    files = [(folder / name).resolve() for name in parent.shots]
-    files += sorted(path.resolve() for path in dataset.path.parent.glob("*.shots.*"))
-    pools, sources = list[tuple[Sample, ...]](), list[str]()
-    for path in dict.fromkeys(files):
-        if path in splits or not project.inside(path) or not path.is_file():
-            continue
-        try:
-            pools.append(read_samples(path, dataset.space).samples)
-            sources.append(path.name)
-        except DataError as error:
-            warn(f"{project.show(path)}: no worked example is drawn from it. {str(error).splitlines()[0]}")
-    return pools, sources
 
 
 # --- the file ---------------------------------------------------------------------------------------------------------
@@ -388,7 +286,7 @@ def _written(
     options: DraftOptions,
     today: Prompt,
     new: ExceptionPass,
-    shots: _Shots,
+    shots: Examples,
     text: str,
 ) -> Drafted:
     """Write the draft and its worked examples, and see to it that it loads and asks first what its parent asks.

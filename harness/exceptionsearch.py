@@ -6,8 +6,8 @@ No call is made: everything is told from what the run has stored.
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -18,6 +18,7 @@ from harness.errors import DataError, UsageError, did_you_mean, listing
 from harness.errorsites import ErrorSites, error_sites
 from harness.failures import Failure, describe
 from harness.holdout import refuse_locked
+from harness.labeltriggers import LabelTrigger, label_triggers, only_about
 from harness.metrics import BoolVector
 from harness.project import Project
 from harness.rescoring import next_contexts
@@ -51,6 +52,7 @@ class Exceptions:
         labels: The labels whose errors alone count; empty: all.
         cases: The samples with gold, in each repeat.
         search: The triggers, the choice and the verdict.
+        by_label: The best trigger for each label's errors alone; none where labels were named.
         worth: The clusters worth reading, of the half that the search saw.
         seen: Which samples the search saw, shape (n_samples,).
         sites: Where the errors are, among these.
@@ -66,10 +68,16 @@ class Exceptions:
     seen: BoolVector
     sites: ErrorSites
     search: Search
+    by_label: tuple[LabelTrigger, ...]
     worth: tuple[Worth, ...]
     versions: Mapping[str, StoredRun]
     notes: tuple[str, ...] = ()
     drafted: Drafted | None = None
+
+    @property
+    def worth_by_label(self) -> tuple[str, ...]:
+        """The labels of which a trigger for their errors alone is worth a pass."""
+        return tuple(each.label for each in self.by_label if each.verdict == "worth")
 
     @property
     def title(self) -> str:
@@ -133,7 +141,7 @@ def find_exceptions(
     refuse_locked(run, project, "search for exceptions")
     chosen = _labels(run, labels)
     settings = _settings(run, budget, seed)
-    cases = [_about(case, chosen) for case in cases_of(run)]
+    cases = [only_about(case, chosen) if chosen else case for case in cases_of(run)]
     every = gather(manifest.space, sorted(cases, key=lambda case: (case.sample, case.prediction.repeat)))
     seen = np.array([in_search_half(each, settings.seed, settings.share) for each in every.ids], np.bool_)
     others = _other_runs(run, project) if versions is None else {each.manifest.id: each for each in versions}
@@ -145,6 +153,7 @@ def find_exceptions(
         seen=seen,
         sites=_sites(every, seen, others),
         search=search(manifest.space, cases, settings),
+        by_label=() if chosen else label_triggers(manifest.space, cases, settings),
         worth=tuple(_worth(run, each, every) for each in clusters(every, seen)),
         versions=others,
         notes=tuple(_notes(manifest.prompt.searched_on(manifest.split), chosen)),
@@ -181,15 +190,6 @@ def _settings(run: StoredRun, budget: float, seed: int | None) -> Settings:
             "and the other half has to stay unseen. Leave --seed out."
         )
     return Settings(budget=budget, seed=before.seed, share=before.share)
-
-
-def _about(case: Case, labels: Collection[str]) -> Case:
-    """Return a case in which only some labels can be wrong: what was said of the others counts as gold."""
-    if not labels or case.gold is None:
-        return case
-    said = case.prediction
-    gold = frozenset(name for name in said.labels if name not in labels) | (case.gold & frozenset(labels))
-    return replace(case, gold=gold, prediction=replace(said, unanswered=said.unanswered & frozenset(labels)))
 
 
 def _sites(cases: Cases, seen: BoolVector, versions: Mapping[str, StoredRun]) -> ErrorSites:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from harness.comparison import ComparedRun, RunPredictions, compare
 from harness.dataset import LOCKED_NAMES, Dataset, load_dataset
-from harness.errors import DataError, UsageError, listing
+from harness.errors import DataError, UsageError
 from harness.holdoutlog import FILE, Look, append, beginning, ending, look_of, looks_at, new_look, opened
 from harness.holdoutlog import Looks as Looks
 from harness.identity import gold_hash, inputs_hash
@@ -97,10 +97,9 @@ def allow(project: Project, dataset: str, split: str, final: bool) -> None:
     """
     seen = looks_at(project, dataset, split)
     if not final:
-        by = f" ({listing(seen.versions, 6)})" if seen.looks else ""
         raise UsageError(
             f"--split {split}: must be asked for with --final, because '{split}' of {dataset} is locked: a look spends some "
-            f"of what it can tell. So far it was {seen.words}{by}. Add --final, and say why with --reason TEXT: the look "
+            f"of what it can tell. So far it was {seen.named()}. Add --final, and say why with --reason TEXT: the look "
             f"is logged in runs/{FILE}."
         )
 

@@ -120,7 +120,11 @@ class Looks:
         """How often the split was looked at and by what, for people: "looked at 3 times, by 2 prompts"."""
         return f"{self._count()}{self._lost()}"
 
-    def _count(self) -> str:
+    def named(self, most: int = 6) -> str:
+        """Return the same words with the names of the versions."""
+        return f"{self._count(f' ({listing(self.versions, most)})')}{self._lost()}"
+
+    def _count(self, names: str = "") -> str:
         if not self.looks:
             return "never looked at"
         parts = [_plural(self.n_prompts, "prompt")] if self.n_prompts else []
@@ -128,8 +132,9 @@ class Looks:
         parts += [_plural(n, kind) for kind, n in outside.items() if n]
         by = " and ".join(each for each in (", ".join(parts[:-1]), parts[-1]) if each)
         models = f" with {_plural(self.n_models, 'model')}" if self.n_models > 1 else ""
-        again = f" ({_plural(self.n_repeated, 'look')} repeated an earlier one)" if self.n_repeated else ""
-        return f"looked at {_times(len(self.looks))}, by {by}{models}{again}"
+        repeated = f"{_plural(self.n_repeated, 'look')} repeated an earlier one"
+        again = "" if not self.n_repeated else f", {repeated}" if names else f" ({repeated})"
+        return f"looked at {_times(len(self.looks))}, by {by}{models}{names}{again}"
 
     def _lost(self) -> str:
         if not self.damaged:

@@ -8,8 +8,8 @@ from __future__ import annotations
 import typing
 import unicodedata
 from collections import Counter
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from typing import Any, TypeAlias
 
@@ -19,6 +19,7 @@ from harness.cases import EXACT_FLOATS, Cases, Column, input_columns
 from harness.metrics import BoolMatrix, BoolVector, FloatVector, IntVector
 from harness.outcomes import FloatMatrix
 from harness.standout import LEAST_TEXTS, Vocabulary, stand_out, vocabulary
+from harness.template import words
 
 Kind: TypeAlias = typing.Literal[
     "failure",
@@ -46,6 +47,20 @@ NEAREST = (0.05, 0.1, 0.2)
 LONGEST_VALUE = 60
 """Characters of a value that an expression names."""
 
+COMMON = 0.5
+"""Share of the cases from which on a word is too common to be a condition: it stands in any text of some length."""
+
+FUNCTION_WORDS = frozenset(
+    words(
+        """a about after all also am an and any are as at be been before being by can could did do does for from had has have
+        he her his how i i'm i've if in into is it it's its just me more my of on or our out over she so some than that the
+        their them then there these they this those to up us very was we were what when where which who will with would
+        you your"""
+    )
+)
+"""English words that stand in a text for its grammar, whatever it is about; those that deny or limit (not, but, only) are
+none of them. Of other languages `COMMON` keeps the most frequent out."""
+
 
 @dataclass(frozen=True, slots=True)
 class Limits:
@@ -54,13 +69,13 @@ class Limits:
     Attributes:
         least_sent: Samples that a trigger must send.
         least_errors: Errors that it must catch.
-        price: Share of the samples that a trigger may send to be of use; half of the conjunctions keep to it.
+        price: Share of the samples that a trigger may send to be of use; most of the conjunctions keep to it.
         labels: Labels whose probabilities are cut: those with the most errors.
         values: Values of a column that are named: the most frequent.
         words: Words that are conditions by themselves: those that stand out most among the wrong samples.
         partners: Frequent words that may be conditions in a conjunction.
         bases: Triggers that conjunctions start from.
-        conjunctions: Conjunctions that are kept of each number of conditions.
+        conjunctions: Conjunctions that are kept of each number of conditions, twice as many at most.
         terms: Conditions of a trigger.
         most: Triggers at all.
     """
@@ -88,6 +103,7 @@ class Literal:
         kind: What it is about.
         mask: Where it is true, shape (n_rows,).
         alone: Whether it can be a trigger by itself; else only a part of one.
+        looked: Conditions of its kind that were looked at: the best of many may be the best by chance.
     """
 
     source: str
@@ -95,6 +111,27 @@ class Literal:
     kind: Kind
     mask: BoolVector
     alone: bool = True
+    looked: int = 1
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Named:
+    """The different values of a column or field that an expression may name, and which case has which.
+
+    Attributes:
+        values: Each once.
+        codes: Of each case the place of its value among them, -1 where it is none of them: shape (n_rows,).
+    """
+
+    values: tuple[Any, ...]
+    codes: IntVector
+
+    @classmethod
+    def of(cls, values: Sequence[Any]) -> Named:
+        """Return those of the values of all cases."""
+        places: dict[Any, int] = {}
+        codes = [places.setdefault(each, len(places)) if _is_named(each) else -1 for each in values]
+        return cls(tuple(places), np.array(codes, np.int64))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -107,8 +144,9 @@ class Signals:
         failures: The kind of failure, None where nothing failed.
         scores: P(label), NaN where there is none, shape (n_rows, n_labels); None where no case has any.
         confidence: Shape (n_rows,); None where no case has a probability.
-        fields: The fields answered so far by name; None where one was not answered.
+        fields: The fields answered so far by name: their values, None where one was not answered.
         columns: The input columns that an expression can name.
+        named: Of those of them that hold no texts the values.
         vocabularies: The words of the columns that hold texts, by name.
     """
 
@@ -117,8 +155,9 @@ class Signals:
     failures: tuple[str | None, ...]
     scores: FloatMatrix | None
     confidence: FloatVector | None
-    fields: Mapping[str, tuple[Any, ...]]
+    fields: Mapping[str, Named]
     columns: tuple[Column, ...]
+    named: Mapping[str, Named]
     vocabularies: Mapping[str, Vocabulary]
 
 
@@ -141,8 +180,9 @@ def signals_of(cases: Cases) -> Signals:
         failures=tuple(context["failure"] for context in contexts),
         scores=scores if weighed else None,
         confidence=np.array([context["confidence"] for context in contexts], np.float64) if weighed else None,
-        fields={name: tuple(context["fields"].get(name) for context in contexts) for name in fields},
+        fields={name: Named.of([context["fields"].get(name) for context in contexts]) for name in fields},
         columns=columns,
+        named={each.name: Named.of(each.values) for each in columns if not each.text and not each.flag},
         vocabularies={each.name: vocabulary(each.values, LEAST_TEXTS) for each in columns if each.text},
     )
 
@@ -160,14 +200,15 @@ def literals(signals: Signals, rows: IntVector, limits: Limits) -> Iterator[Lite
         *_of_failures(signals),
         *_of_labels(signals, rows, least),
         *_of_scores(signals, rows, limits),
-        *(each for name, values in signals.fields.items() for each in _of_field(name, values, rows, limits, least)),
-        *(each for column in signals.columns for each in _of_column(column, rows, limits, least)),
+        *(each for name, named in signals.fields.items() for each in _of_field(name, named, rows, limits, least)),
+        *(each for column in signals.columns for each in _of_column(signals, column, rows, limits, least)),
         *_of_words(signals, rows, limits, least),
     ]
+    counts = Counter(each.kind for each in made)
     for each in made:
         n = np.count_nonzero(each.mask[rows])
         if 0 < n < len(rows):
-            yield each
+            yield replace(each, looked=max(each.looked, counts[each.kind]))
 
 
 # --- the answer so far ------------------------------------------------------------------------------------------------
@@ -251,16 +292,16 @@ def _below(values: FloatVector, at: int) -> float:
 # --- fields and columns -----------------------------------------------------------------------------------------------
 
 
-def _of_field(name: str, values: tuple[Any, ...], rows: IntVector, limits: Limits, least: int) -> Iterator[Literal]:
-    yield from _equalities(f"fields.get({quoted(name)})", values, rows, limits, least, "field")
+def _of_field(name: str, named: Named, rows: IntVector, limits: Limits, least: int) -> Iterator[Literal]:
+    yield from _equalities(f"fields.get({quoted(name)})", named, rows, limits, least, "field")
 
 
-def _of_column(column: Column, rows: IntVector, limits: Limits, least: int) -> Iterator[Literal]:
+def _of_column(signals: Signals, column: Column, rows: IntVector, limits: Limits, least: int) -> Iterator[Literal]:
     if column.flag:
         yield Literal(column.name, f"not {column.name}", "column", np.array(column.values, np.bool_))
         return
     if not column.text:
-        yield from _equalities(column.name, column.values, rows, limits, least, "column")
+        yield from _equalities(column.name, signals.named[column.name], rows, limits, least, "column")
     if column.numbers is not None:
         yield from _thresholds(column.number_source, column.numbers, rows, "number")
     elif column.text:
@@ -269,13 +310,13 @@ def _of_column(column: Column, rows: IntVector, limits: Limits, least: int) -> I
 
 
 def _equalities(
-    source: str, values: tuple[Any, ...], rows: IntVector, limits: Limits, least: int, kind: Kind
+    source: str, named: Named, rows: IntVector, limits: Limits, least: int, kind: Kind
 ) -> Iterator[Literal]:
-    counts = Counter(values[row] for row in rows.tolist() if _is_named(values[row]))
-    for value, n in counts.most_common(limits.values):
+    counts = Counter(code for code in named.codes[rows].tolist() if code >= 0)
+    for code, n in counts.most_common(limits.values):
         if n >= least:
-            mask = np.array([_is_named(each) and each == value for each in values], np.bool_)
-            yield Literal(f"{source} == {_value(value)}", f"{source} != {_value(value)}", kind, mask)
+            value = _value(named.values[code])
+            yield Literal(f"{source} == {value}", f"{source} != {value}", kind, named.codes == code)
 
 
 def _is_named(value: Any) -> bool:
@@ -319,14 +360,16 @@ def _of_words(signals: Signals, rows: IntVector, limits: Limits, least: int) -> 
     for name, known in signals.vocabularies.items():
         present = known.present[rows]
         counts = np.count_nonzero(present, axis=0)
-        frequent = np.flatnonzero((counts >= least) & (counts <= len(rows) - least))
+        telling = np.array([word not in FUNCTION_WORDS for word in known.words], np.bool_)
+        frequent = np.flatnonzero((counts >= least) & (counts <= COMMON * len(rows)) & telling)
         _, z = stand_out(present[:, frequent], signals.cases.wrong[rows])
         order = frequent[np.argsort(-np.round(np.nan_to_num(z), 9), kind="stable")][: limits.words]
         alone = frozenset(order.tolist())
         for place in sorted(alone | frozenset(frequent[: limits.partners].tolist())):
             word = quoted(known.words[place])
             source, opposite = f"{word} in {name} | words", f"{word} not in {name} | words"
-            yield Literal(source, opposite, "word", known.present[:, place], alone=place in alone)
+            mask = known.present[:, place]
+            yield Literal(source, opposite, "word", mask, alone=place in alone, looked=len(frequent))
 
 
 # --- writing expressions ----------------------------------------------------------------------------------------------

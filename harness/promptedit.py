@@ -6,21 +6,17 @@ what it should is for its reader to check.
 
 from __future__ import annotations
 
-import json
 import math
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
 
 import yaml
 
 from harness.errors import DataError
+from harness.yamltext import scalar
 
 Value = str | Mapping[str, "Value"]
 """A scalar as it is to be written, or a mapping of such values."""
-
-_PLAIN = re.compile(r"[^\W\d](?:[\w ./+-]*[\w./+-])?")
-_NO_WORD = frozenset({"true", "false", "null", "yes", "no", "on", "off", "y", "n"})
 
 
 def with_thresholds(
@@ -103,7 +99,7 @@ class _Editor:
             self._set_thresholds(output[1], threshold, thresholds)
         else:
             if thresholds:
-                new["thresholds"] = {_word(label): _number(value) for label, value in thresholds.items()}
+                new["thresholds"] = {scalar(label): _number(value) for label, value in thresholds.items()}
             self._set_output(holder, output, new)
         return self._applied()
 
@@ -163,10 +159,10 @@ class _Editor:
         for key, value in (("parent", parent), ("notes", notes)):
             entry = _entry(root, key)
             if entry is None:
-                self.changes.append((first, first, f"{key}: {_word(value)}{self.newline}"))
+                self.changes.append((first, first, f"{key}: {scalar(value)}{self.newline}"))
             else:
                 self._not_an_alias(key, *entry)
-                self._replace(entry[1], _word(value))
+                self._replace(entry[1], scalar(value))
 
     def _set_output(
         self, holder: yaml.MappingNode, entry: tuple[yaml.Node, yaml.Node] | None, new: Mapping[str, Value]
@@ -193,7 +189,7 @@ class _Editor:
         self, output: yaml.MappingNode, threshold: float | None, thresholds: Mapping[str, float]
     ) -> None:
         entry = _entry(output, "thresholds")
-        written: dict[str, Value] = {_word(label): _number(value) for label, value in thresholds.items()}
+        written: dict[str, Value] = {scalar(label): _number(value) for label, value in thresholds.items()}
         if entry is None:
             if thresholds:
                 self._append(output, "thresholds", written)
@@ -212,7 +208,7 @@ class _Editor:
         """Write a scalar in the place of the one that a key has, or behind the mapping's last key."""
         entry = _entry(mapping, key)
         if entry is None:
-            self._append(mapping, _word(key), value)
+            self._append(mapping, scalar(key), value)
         else:
             self._not_an_alias(key, *entry)
             self._replace(entry[1], _flow(value))
@@ -340,9 +336,3 @@ def _flow(value: Value) -> str:
 def _number(value: float) -> str:
     """Return a number without an exponent, which not every reader of YAML takes for a number."""
     return format(Decimal(repr(value)).normalize(), "f")
-
-
-def _word(text: str) -> str:
-    """Return a text as a YAML scalar on one line: as it is where that can only be a text, else in double quotes."""
-    plain = _PLAIN.fullmatch(text) and text.casefold() not in _NO_WORD
-    return text if plain else json.dumps(text, ensure_ascii=False)

@@ -8,8 +8,9 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from harness.errors import Problems, did_you_mean, listing
-from harness.labelspace import LabelSpace
+from harness.labelspace import Field, Group, Label, LabelSpace
 from harness.prompt import MessageTemplate, Pass, Prompt, templates_of
+from harness.records import FailureKind
 from harness.rendering import (
     ANSWER_NAMES,
     TASK_NAMES,
@@ -21,10 +22,11 @@ from harness.rendering import (
     shot_turn,
 )
 from harness.template import TemplateError
+from harness.templatemembers import Equal, Kind, impossible_comparisons, unknown_members
 from harness.templatenames import check_expression, check_names, names_bound, names_used, reached
 
 _TAG = re.compile(r"\{[{%].*?[%}]\}", re.DOTALL)
-_QUOTED = r"""(?:"([^"]+)"|'([^']+)')"""
+_QUOTED = r"""(?:"((?:[^"\\]|\\.)+)"|'((?:[^'\\]|\\.)+)')"""
 _EARLIER = re.compile(rf"\bpasses\s*(?:\.\s*(\w+)|\[\s*{_QUOTED}\s*\])")
 _SCORE = re.compile(rf"(?<![\w.])scores\s*(?:\.\s*get\s*\(\s*{_QUOTED}|\.\s*(\w+)|\[\s*{_QUOTED}\s*\])")
 _PREDICTED = re.compile(rf"{_QUOTED}\s+(?:not\s+)?in\s+(?:passes\s*\.\s*\w+\s*\.\s*)?predicted\b")
@@ -56,6 +58,7 @@ def check_templates(
     for number, each in enumerate(prompt.passes):
         before = prompt.passes[:number]
         names = _Names([one.name for one in before], space, [one for each in before for one in each.output.fields])
+        kinds, equals = _kinds(each, before), _equals(names) if before else {}
         known = known_names(each, before, columns=columns, variables=variables)
         sound = True
         if offers_candidates(each):
@@ -65,6 +68,8 @@ def check_templates(
                 *check_names(message.source, known | own, prompt.files),
                 *_unknown_in_answers(message.source, names),
                 *_unknown_in_files(message.source, prompt.files, names),
+                *unknown_members(message.source, {**kinds, **_OF_QUESTIONS} if own else kinds),
+                *impossible_comparisons(message.source, equals),
             ]
             for error in errors:
                 problems.add(_explained(error, hidden), message.line + error.line - 1)
@@ -74,8 +79,49 @@ def check_templates(
         if each.when is not None and before:
             # The label space is no part of an answer: "'shipping' in labels" would always be true.
             found = check_expression(each.when, known - TASK_NAMES - UNIT_NAMES[each.per] - _OF_CALLS)
-            for error in [*found, *_unknown_in_answers(f"{{{{{each.when}}}}}", names)]:
+            source = f"{{{{{each.when}}}}}"
+            found += [*_unknown_in_answers(source, names), *unknown_members(source, {"passes": kinds["passes"]})]
+            for error in [*found, *impossible_comparisons(source, equals)]:
                 problems.add(f"'when' of pass {each.name}: {_explained(error, hidden)}", when_lines[each.name])
+
+
+# --- what is known of values before anything runs ---------------------------------------------------------------------
+
+_LABEL = Kind("label", dict.fromkeys(Label.__dataclass_fields__))
+_LABELS = Kind("labels", items=_LABEL)
+_GROUP = Kind("group", {name: _LABELS if name == "labels" else None for name in Group.__dataclass_fields__})
+_SAID = Kind("an earlier pass", dict.fromkeys(("predicted", "raw", "fields", "groups")), silent=_OF_MAPPINGS)
+_CHOICE = Kind("group", {"name": None, "description": None})
+"""What a gate chooses from: its labels are in ``groups[NAME]``."""
+
+_OF_QUESTIONS: Mapping[str, Kind] = {
+    "label": _LABEL,
+    "field": Kind("field", dict.fromkeys(Field.__dataclass_fields__)),
+}
+
+
+def _kinds(each: Pass, before: Sequence[Pass]) -> dict[str, Kind]:
+    """Return what is known of the names that the templates of a pass have."""
+    kinds = {"labels": _LABELS}
+    if offers_candidates(each):
+        kinds["candidates"] = Kind("candidates", items=_CHOICE if each.chooses_groups else _LABEL)
+    if each.per != "sample":
+        kinds[each.per] = _LABEL if each.per == "label" else _GROUP
+    if before:
+        kinds["passes"] = Kind("passes", {one.name: _SAID for one in before}, is_told=False)
+    return kinds
+
+
+def _equals(names: _Names) -> dict[str, Equal]:
+    """Return what the answer so far can be equal to."""
+    asked = (names.space.field(name) for name in names.fields)
+    fields = {
+        f"fields.{each.name}": Equal(each.values, "none of its values")
+        for each in asked
+        if each is not None and each.type == "choice"
+    }
+    listed = Equal(None, "a list of labels", "Write: '{}' in predicted")
+    return {**fields, "failure": Equal(tuple(map(str, FailureKind)), "no kind of failure"), "predicted": listed}
 
 
 _SHOWN: Mapping[str | bool, frozenset[str]] = {
@@ -198,7 +244,15 @@ def _unknown_in_answers(source: str, names: _Names) -> Iterator[TemplateError]:
 def _members(pattern: re.Pattern[str], tag: re.Match[str]) -> Iterator[tuple[str, int]]:
     """Yield the names that a pattern finds in a tag, and where they are asked for."""
     for found in pattern.finditer(tag[0]):
-        yield next(filter(None, found.groups())), tag.start() + found.start()
+        yield _unescaped(next(filter(None, found.groups()))), tag.start() + found.start()
+
+
+def _unescaped(name: str) -> str:
+    """Return the name that a text in quotes is, escapes read as Jinja reads them."""
+    try:
+        return name.encode("ascii", "backslashreplace").decode("unicode-escape")
+    except UnicodeDecodeError:
+        return name  # told with the names
 
 
 def _given_by(source: str) -> frozenset[str]:

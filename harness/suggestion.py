@@ -16,11 +16,11 @@ from dataclasses import dataclass, replace
 from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
 
+from harness.answerwords import MERGED, choices_of, in_words, noun, sample_answers
 from harness.labelspace import LabelSpace
 from harness.pricing import estimated_tokens
 from harness.prompt import DECISION_APIS, MessageTemplate, Pass
-from harness.records import Call, Message, Sample
-from harness.rendering import shot_answer
+from harness.records import Call, Message
 
 if TYPE_CHECKING:
     from harness.scoring import LabelScore
@@ -59,6 +59,7 @@ class Wrong:
         inputs: The columns that the templates of the pass use.
         kinds: What is wrong: "missed LABEL", "added LABEL", or why there is no answer.
         raws: What the model wrote.
+        before: The labels that stood before the pass was asked; None where nothing did.
     """
 
     sample: str
@@ -67,6 +68,7 @@ class Wrong:
     predicted: tuple[str, ...]
     kinds: tuple[str, ...]
     raws: tuple[str, ...]
+    before: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,14 +95,15 @@ class Digest:
         columns: The input columns that a template may use.
         names: All names that a template of the pass may use, the columns among them.
         kept: By message, the names that it uses and must keep.
-        n_predictions: Samples, times repeats.
-        n_exact: Those that are exactly right.
-        labels: The scores of the labels that the pass answers.
+        n_predictions: Samples that the pass was asked about, times repeats.
+        n_exact: Those that are exactly right after it, in the labels that it answers; for a gate, in the groups.
+        labels: The scores of what the pass answers with: labels, or groups.
         confused: Pairs of a missed label and the one that was added instead, and how often; the most frequent first.
         n_unread: Answers of the pass in which nothing could be read, by kind.
         unread: Some of them, all different.
         off_list: What stood where a label should and is none, and how often; the most frequent first.
         wrong: Samples that are not exactly right, in the order in which they are worth telling.
+        is_first: Whether no pass comes before it.
     """
 
     space: LabelSpace
@@ -116,11 +119,12 @@ class Digest:
     unread: tuple[Unread, ...]
     off_list: Mapping[str, int]
     wrong: tuple[Wrong, ...]
+    is_first: bool = True
 
     @property
-    def inside(self) -> LabelSpace:
-        """The labels that the pass answers."""
-        return self.space.only(self.target.scope or self.space.names)
+    def choices(self) -> LabelSpace:
+        """What the answers of the pass name."""
+        return choices_of(self.target, self.space)
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,41 +164,6 @@ def drawn(wrong: Sequence[Wrong], n: int, seed: int) -> tuple[Wrong, ...]:
             if each is not None:
                 found.setdefault(each.sample, each)
     return tuple(found.values())[:n]
-
-
-def sample_answers(target: Pass, space: LabelSpace) -> tuple[str, ...]:
-    """Return what right answers look like in the format of a pass: with two labels, with one, with none.
-
-    Of a pass that asks about one label at a time: that it applies, and that it does not. Empty for APIs that decide, and
-    where the format cannot write them.
-    """
-    if target.model.api in DECISION_APIS:
-        return ()
-    unit = target.units(space)[0]
-    sets = dict.fromkeys(tuple(unit.space.names[:n]) for n in (2, 1, 0))
-    fields = {each.name: (each.values or ("…",))[0] for each in space.fields}
-    try:
-        answers = [shot_answer(Sample("", {}, frozenset(names), fields), target, unit, space) for names in sets]
-    except ValueError:
-        return ()
-    return tuple(dict.fromkeys(answers))
-
-
-def in_words(target: Pass) -> str:
-    """Return in words how the answer of a pass is written."""
-    output = target.output
-    given = output.options.get("separator", ",")
-    separated = "separated by commas" if given == "," else f"with {json.dumps(given, ensure_ascii=False)} between them"
-    words = {
-        "list": f"the names of the labels that apply, {separated}",
-        "vector": f"one digit for each label in their order, 1 if it applies and 0 if not, {separated}",
-        "codes": f"the codes of the labels that apply, {separated}",
-        "json": "a JSON object that lists the names of the labels that apply",
-        "containers": "the names of the labels that apply, between the marks",
-        "yes_no": f"{output.options.get('yes', 'yes')} or {output.options.get('no', 'no')}",
-        "scores": "a number for each label that says how sure it is",
-    }
-    return words.get(output.format, "an answer in exactly the form of the examples")
 
 
 # --- both requests ----------------------------------------------------------------------------------------------------
@@ -332,19 +301,29 @@ def _whole_request(digest: Digest, room: _Room) -> tuple[Message, ...]:
 
 
 def _task(digest: Digest) -> Iterator[str]:
-    yield "# The task\n\nEvery text gets those of these labels that apply: any number of them, or none."
+    target = digest.target
+    if target.chooses_groups:
+        yield (
+            "# The task\n\nEvery text gets those of these groups of labels that it is about: any number of them, or none. "
+            "Later questions ask about the labels of these groups alone, so what is left out here is lost."
+        )
+    else:
+        yield "# The task\n\nEvery text gets those of these labels that apply: any number of them, or none."
     rows = []
-    for label in digest.inside.labels:
-        code = f" (code {label.code})" if label.code and digest.target.output.format == "codes" else ""
-        rows.append(f"- {label.name}{code}{f': {label.description}' if label.description else ''}")
+    for label in digest.choices.labels:
+        code = f" (code {label.code})" if label.code and target.output.format == "codes" else ""
+        holds = f" [labels: {', '.join(digest.space.groups[label.name])}]" if target.chooses_groups else ""
+        rows.append(f"- {label.name}{code}{f': {label.description}' if label.description else ''}{holds}")
     yield "\n".join(rows)
 
 
 def _prompt(digest: Digest) -> Iterator[str]:
     target = digest.target
-    about = {"label": " For each text it is sent once for each label.", "group": " It is sent once for each group."}
-    when = f" It is sent where this holds after the passes before it: {target.when}." if target.when else ""
-    yield f"# The prompt as it is\n\nJinja templates, one block a message.{about.get(target.per, '')}{when}"
+    about = {"label": "For each text it is sent once for each label.", "group": "It is sent once for each group."}
+    told = ["Jinja templates, one block a message.", about.get(target.per, "")]
+    told += [f"It is sent where this holds after the passes before it: {target.when}."] if target.when else []
+    told += [] if digest.is_first or target.chooses_groups else [MERGED[target.how]]
+    yield f"# The prompt as it is\n\n{' '.join(filter(None, told))}"
     yield blocks(target.messages)
     if target.shots is not None:
         yield (
@@ -362,7 +341,7 @@ def blocks(messages: Sequence[MessageTemplate]) -> str:
 def _form(digest: Digest) -> Iterator[str]:
     target = digest.target
     if target.model.api in DECISION_APIS:
-        yield "# How answers are read\n\nThe model answers a question about each label with a probability."
+        yield f"# How answers are read\n\nThe model answers a question about each {noun(target)} with a probability."
         return
     answers = sample_answers(target, digest.space)
     fence = fence_for(*answers)
@@ -388,10 +367,9 @@ def _rules(digest: Digest) -> str:
 
 
 def _results(digest: Digest, room: _Room) -> Iterator[str]:
-    yield (
-        f"# What went wrong\n\n{digest.n_exact} of {digest.n_predictions} texts are labelled exactly right. By label, the "
-        "worst first:"
-    )
+    exact, n, what = digest.n_exact, digest.n_predictions, noun(digest.target)
+    asked = "texts" if digest.is_first else "texts that it was sent for"
+    yield f"# What went wrong\n\n{exact} of {n} {asked} are labelled exactly right. By {what}, the worst first:"
     worst_first = sorted(digest.labels, key=lambda each: (-(each.fn + each.fp), each.label))
     yield "\n".join(
         f"- {row.label}: of {_n(row.support)} texts that have it {_n(row.fn)} did not get it, and {_n(row.fp)} got it that "
@@ -399,7 +377,7 @@ def _results(digest: Digest, room: _Room) -> Iterator[str]:
         for row in worst_first
     )
     if pairs := digest.confused[: room.confused]:
-        yield "Given instead of the right label:\n" + "\n".join(
+        yield f"Given instead of the right {noun(digest.target)}:\n" + "\n".join(
             f"- {added} instead of {missed}: {_n(n)} times" for missed, added, n in pairs
         )
 
@@ -420,17 +398,19 @@ def _unread(digest: Digest, room: _Room) -> Iterator[str]:
         yield f"# Answers that could not be read\n\n{counts}." + ("\n" + "\n".join(rows) if rows else "")
     if digest.off_list:
         told = [f"{_quoted(text, 60)} {n} times" for text, n in list(digest.off_list.items())[:MOST_OFF_LIST]]
-        yield f"Answers that are no label: {', '.join(told)}."
+        yield f"Answers that are no {noun(digest.target)}: {', '.join(told)}."
 
 
 def _examples(digest: Digest, room: _Room) -> Iterator[str]:
     if not room.wrong:
         return
-    parts = []
+    parts, what = [], noun(digest.target)
     for number, each in enumerate(digest.wrong[: room.wrong], 1):
         lines = [f"{name}: {_quoted(str(value), LONGEST_TEXT)}" for name, value in each.inputs.items()]
-        lines.append(f"right labels: {', '.join(each.gold) or 'none'}")
-        lines.append(f"given labels: {', '.join(each.predicted) or 'none'} ({', '.join(each.kinds)})")
+        lines.append(f"right {what}s: {', '.join(each.gold) or 'none'}")
+        if each.before is not None:
+            lines.append(f"{what}s before this pass: {', '.join(each.before) or 'none'}")
+        lines.append(f"given {what}s: {', '.join(each.predicted) or 'none'} ({', '.join(each.kinds)})")
         lines += [f"the answer: {_quoted(raw, LONGEST_RAW)}" for raw in each.raws]
         parts.append(f"{number}. " + "\n   ".join(lines))
     yield "# Texts that were labelled wrong\n\n" + "\n\n".join(parts)

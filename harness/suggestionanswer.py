@@ -9,13 +9,14 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from harness.answerwords import sample_answers
 from harness.errors import listing
 from harness.labelspace import normalize
 from harness.parsing.cleaning import answer_text
 from harness.prompt import MessageTemplate
 from harness.records import ParseFailure
 from harness.rendering import TASK_NAMES
-from harness.suggestion import DEMONSTRATIONS, EXAMPLE, NONE, Digest, sample_answers
+from harness.suggestion import DEMONSTRATIONS, EXAMPLE, NONE, Digest
 from harness.template import NO_FILES, TemplateError
 from harness.templatenames import check_names, names_used
 
@@ -28,6 +29,12 @@ LEAST_WORDS = 4
 
 MOST_CHARACTERS = 1_500
 """Characters of an instruction; what is longer is a model that does not stop."""
+
+LONGEST_MESSAGES = 20_000
+"""Characters that the messages of any prompt may get; those of a longer one may get `MOST_GROWTH` times as many."""
+
+MOST_GROWTH = 5
+"""How many times as long as they were messages may get; what is longer is a model that does not stop."""
 
 ROLES = ("system", "developer", "user", "assistant")
 
@@ -95,12 +102,22 @@ def read_messages(raw: str, digest: Digest, *, cut: bool, files: Mapping[str, st
     )
     if all(_same(each, old.source) for each, old in zip(reworded, messages, strict=True)):
         raise UnusableAnswer("it leaves the prompt as it is.")
+    _check_length(reworded, messages)
     _check(reworded, digest, files)
     if _uses_labels([each.source for each in messages], files) and not _uses_labels(reworded, files):
         notes.append(
             "the labels are no longer taken from {{ labels }}: the prompt will not follow the dataset's labels"
         )
     return Reworded(reworded, prose, tuple(notes))
+
+
+def _check_length(new: Sequence[str], old: Sequence[MessageTemplate]) -> None:
+    before, after = sum(len(each.source) for each in old), sum(map(len, new))
+    most = max(LONGEST_MESSAGES, MOST_GROWTH * before)
+    if after > most:
+        raise UnusableAnswer(
+            f"its messages may have {most:,} characters, but have {after:,}; before they had {before:,}."
+        )
 
 
 def _uses_labels(sources: Sequence[str], files: Mapping[str, str]) -> bool:

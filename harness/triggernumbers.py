@@ -364,6 +364,11 @@ def excess_p(
 
 def _dealt(sent: FloatVector, errors: FloatVector, permutations: int, rng: np.random.Generator) -> FloatVector:
     """Return the errors that are caught when they are dealt at random, shape (permutations,)."""
+    rates, n_rates = np.unique(sent, return_counts=True)
+    if len(rates) == 2:  # then only how many of each value fall to those that are sent more often matters
+        values, counts = np.unique(errors, return_counts=True)
+        dealt = rng.multivariate_hypergeometric(counts, int(n_rates[1]), permutations) @ values
+        return np.asarray(rates[0] * errors.sum() + (rates[1] - rates[0]) * dealt, np.float64)
     step = max(1, CELLS_AT_ONCE // len(sent))
     found = []
     for first in range(0, permutations, step):

@@ -13,36 +13,25 @@ On errors that follow no rule the search finds something too; steps 3 and 4 then
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import Literal, NamedTuple, TypeAlias
 
 import numpy as np
 
 from harness.cases import Case, Cases, gather
 from harness.labelspace import LabelSpace
 from harness.literals import Limits, Signals, signals_of
-from harness.metrics import BoolMatrix, BoolVector, FloatVector, IntVector
+from harness.metrics import BoolMatrix, BoolVector, IntVector
 from harness.searched import hashed_fraction
 from harness.searched import in_search_half as in_search_half
+from harness.triggerjoining import combine, joined
 from harness.triggernumbers import Numbers, Reference, Uncertainty, excess_p, measure, reference, uncertainty
-from harness.triggers import Candidates, Caught, Trigger, candidates
-
-ALPHA = 0.05
-"""One-sided level of each of the two tests that a choice must pass."""
-
-LEAST_SAMPLES = 30
-"""Samples that each half needs before anything is said."""
-
-LEAST_WRONG = 8
-"""Samples with an error, and samples without more errors than the least, that each half needs."""
+from harness.triggers import Candidates, Trigger, candidates
+from harness.triggerverdict import Reason, Verdict, reasons_of, verdict_of
 
 BUDGETS = (0.05, 0.1, 0.2, 0.3, 0.5)
 """Budgets, besides the one that is asked for, whose combinations stand among those to choose from."""
-
-Verdict: TypeAlias = Literal["worth", "not worth", "too few to tell"]
-
-Ground: TypeAlias = Literal["few samples", "few errors", "nothing found", "out of fold", "unseen", "few sent"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,24 +97,6 @@ class Procedure:
 
 
 @dataclass(frozen=True, slots=True)
-class Reason:
-    """Why the verdict is what it is.
-
-    Attributes:
-        ground: What was looked at: samples and wrong samples of the smaller half, whether anything was found, samples of
-            the unseen half that are sent, the p-value out of fold, that on the unseen half.
-        value: What it is.
-        limit: What it must be: at least for counts, at most for p-values.
-        holds: Whether it is.
-    """
-
-    ground: Ground
-    value: float
-    limit: float
-    holds: bool
-
-
-@dataclass(frozen=True, slots=True)
 class Search:
     """What a search found.
 
@@ -178,20 +149,6 @@ def fold_of(sample_id: str, seed: int, folds: int) -> int:
 # --- the search -------------------------------------------------------------------------------------------------------
 
 
-class _Combination(NamedTuple):
-    """Triggers that are joined, with where each prefix of them is true: shape (n_parts, n_rows)."""
-
-    parts: tuple[Trigger, ...]
-    masks: BoolMatrix
-
-
-def joined(triggers: Sequence[Trigger]) -> str:
-    """Return the expression that is true where one of the triggers is."""
-    if len(triggers) == 1:
-        return triggers[0].source
-    return " or ".join(f"({each.source})" for each in triggers)
-
-
 def search(space: LabelSpace, cases: Sequence[Case], settings: Settings | None = None) -> Search:
     """Return what a next pass should look at, and what that is worth.
 
@@ -210,20 +167,14 @@ def search(space: LabelSpace, cases: Sequence[Case], settings: Settings | None =
     # The order of the samples must not decide between equals, nor which of them is drawn.
     every = gather(space, sorted(cases, key=lambda case: (case.sample, case.prediction.repeat)))
     signals = signals_of(every)
-    seen = np.array([in_search_half(each, settings.seed, settings.share) for each in every.ids], np.bool_)
+    seen = searched_half(every, settings)
     found = candidates(signals, every.by_case(seen), _limits(settings))
-    combination = _combine(every, every.by_case(seen), found, settings.budget, settings.parts)
-    steps = _choices(
-        every, seen, [combination.parts[: n + 1] for n in range(len(combination.parts))], combination.masks
-    )
+    best = _judged(signals, seen, found, settings)
+    steps, chosen = best.steps, best.chosen
     ranked = _choices(
         every, seen, [(each,) for each in found.triggers[: settings.listed]], found.masks[: settings.listed]
     )
-    procedure = _cross_validated(signals, seen, settings)
-    chosen = steps[-1] if steps else None
-    mask = combination.masks[-1] if steps else np.zeros(len(every.rows), np.bool_)
-    unseen_p = _excess_p(every, ~seen, mask, None, settings.seed) if chosen else float("nan")
-    reasons = tuple(_reasons(every, seen, chosen, procedure, unseen_p, settings))
+    reasons = tuple(best.reasons(best.fold_p, best.unseen_p))
     return Search(
         n_samples=every.n_samples,
         n_repeats=every.n_repeats,
@@ -235,12 +186,82 @@ def search(space: LabelSpace, cases: Sequence[Case], settings: Settings | None =
         front=_front(every, seen, found, settings),
         chosen=chosen,
         steps=steps,
-        procedure=procedure,
-        unseen_p=unseen_p,
-        uncertainty=uncertainty(every, ~seen, mask, seed=settings.seed) if chosen else None,
+        procedure=best.procedure,
+        unseen_p=best.unseen_p,
+        uncertainty=uncertainty(every, ~seen, best.mask, seed=settings.seed) if chosen else None,
         reference=reference(every, ~seen, chosen.unseen.sent, settings.seed) if chosen else None,
-        verdict=_verdict(reasons),
+        verdict=verdict_of(reasons),
         reasons=reasons,
+    )
+
+
+def searched_half(cases: Cases, settings: Settings) -> BoolVector:
+    """Return which samples the search sees, shape (n_samples,)."""
+    return np.array([in_search_half(each, settings.seed, settings.share) for each in cases.ids], np.bool_)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Judged:
+    """What was chosen, and the two measurements of it.
+
+    Attributes:
+        cases: All cases.
+        seen: The half that was searched, shape (n_samples,).
+        steps: How the choice came to be, part by part.
+        mask: Where it is true, shape (n_rows,).
+        procedure: The cross-validated search; None where the half is too small for it.
+        unseen_p: One-sided p-value of the choice on the unseen half; NaN without a choice.
+        least_sent: Samples of the unseen half that it must send.
+    """
+
+    cases: Cases
+    seen: BoolVector
+    steps: tuple[Choice, ...]
+    mask: BoolVector
+    procedure: Procedure | None
+    unseen_p: float
+    least_sent: int
+
+    @property
+    def chosen(self) -> Choice | None:
+        """The choice; None where nothing catches more than chance."""
+        return self.steps[-1] if self.steps else None
+
+    @property
+    def fold_p(self) -> float | None:
+        """The p-value out of fold; None where the half is too small for it."""
+        return None if self.procedure is None else self.procedure.p
+
+    def reasons(self, fold_p: float | None, unseen_p: float) -> tuple[Reason, ...]:
+        """Return what the verdict rests on, given the p-values, which may be corrected."""
+        sent = None if self.chosen is None else self.chosen.unseen.sent
+        return tuple(reasons_of(self.cases, self.seen, sent, fold_p, unseen_p, self.least_sent))
+
+
+def judged(signals: Signals, seen: BoolVector, settings: Settings) -> Judged:
+    """Return what the search chooses and what that is worth, without what else could be chosen.
+
+    Args:
+        signals: Of all cases.
+        seen: The half that is searched, shape (n_samples,).
+        settings: How to search.
+    """
+    return _judged(signals, seen, candidates(signals, signals.cases.by_case(seen), _limits(settings)), settings)
+
+
+def _judged(signals: Signals, seen: BoolVector, found: Candidates, settings: Settings) -> Judged:
+    cases = signals.cases
+    joint = combine(cases, cases.by_case(seen), found, settings.budget, settings.parts)
+    steps = _choices(cases, seen, [joint.parts[: n + 1] for n in range(len(joint.parts))], joint.masks)
+    mask = joint.masks[-1] if steps else np.zeros(len(cases.rows), np.bool_)
+    return Judged(
+        cases=cases,
+        seen=seen,
+        steps=steps,
+        mask=mask,
+        procedure=_cross_validated(signals, seen, settings),
+        unseen_p=_excess_p(cases, ~seen, mask, None, settings.seed) if steps else math.nan,
+        least_sent=settings.limits.least_sent,
     )
 
 
@@ -256,75 +277,32 @@ def _choices(
     return tuple(Choice(each, *both) for each, both in zip(triggers, numbers, strict=True))
 
 
-def _combine(cases: Cases, given: BoolVector, found: Candidates, budget: float, most: int) -> _Combination:
-    """Return triggers joined greedily: each adds the most while all of them together stay within the budget.
-
-    What it adds is `Caught.merit`, against what the average case holds. A trigger is joined to another only where chance
-    would hardly have found one like it, among as many as were looked at, in the cases that are left: what is measured
-    afterwards is all parts together, and would hide one that is good for nothing.
-    """
-    rows = np.flatnonzero(given)
-    masks, errors = found.masks[:, rows], cases.errors[rows]
-    left, parts, prefixes = np.ones(len(rows), np.bool_), list[int](), list[BoolVector]()
-    while len(masks) and len(parts) < most:
-        gained = Caught(np.count_nonzero(masks[:, left], axis=1).astype(np.float64), masks[:, left] @ errors[left])
-        within = gained.sent + np.count_nonzero(~left) <= budget * len(rows) + 1e-9
-        wanted = within & _is_evident(gained, errors[left], found.n_scored) if parts else within
-        merits = np.round(np.where(wanted, gained.merit(errors), 0.0), 9)
-        best = int(merits.argmax())  # of equals the first, which is ranked higher
-        if merits[best] <= 0:
-            break
-        parts.append(best)
-        prefixes.append(np.logical_or.reduce(found.masks[parts], axis=0))
-        left &= ~masks[best]
-    return _Combination(
-        tuple(found.triggers[at] for at in parts), np.array(prefixes, np.bool_).reshape(len(parts), len(cases.rows))
-    )
-
-
-def _is_evident(gained: Caught, errors: FloatVector, n_looked: int) -> BoolVector:
-    """Return which sets of cases hold more errors than the best of ``n_looked`` random ones does in 19 of 20 searches.
-
-    By Chernoff's bound for a Poisson count, ``P(X >= x) <= exp(-(x log(x / m) - x + m))`` for x above the mean m; errors
-    that come several at a time count as fewer.
-
-    Args:
-        gained: The sets, of these cases.
-        errors: Of the cases from which they are taken.
-        n_looked: How many sets were looked at.
-    """
-    total = errors.sum()
-    if not total:
-        return np.zeros(gained.sent.shape, np.bool_)
-    at_a_time = float(errors @ errors / total)
-    x, m = gained.errors / at_a_time, gained.sent * (total / len(errors)) / at_a_time
-    above = x > m
-    exponent = x * np.log(np.divide(x, m, out=np.ones_like(x), where=above)) - x + m
-    return np.asarray(above & (exponent >= np.log(max(n_looked, 1) / ALPHA)), np.bool_)
-
-
 def _front(cases: Cases, seen: BoolVector, found: Candidates, settings: Settings) -> tuple[Choice, ...]:
     """Return the choices that no other beats in price and coverage: triggers, and combinations for several budgets.
 
-    Of more than are wanted those with the highest excess stay.
+    All catch more than as many random samples. Of more than are wanted those stay that have the highest excess within one
+    of the budgets, then those with the highest excess of all: so the cheap end is there too.
     """
     given = cases.by_case(seen)
     options: list[tuple[Trigger, ...]] = [(each,) for each in found.triggers]
     masks = [found.masks]
     for budget in dict.fromkeys((*BUDGETS, settings.budget)):
-        combination = _combine(cases, given, found, budget, settings.parts)
+        combination = combine(cases, given, found, budget, settings.parts)
         options += [combination.parts[: n + 1] for n in range(1, len(combination.parts))]
         masks.append(combination.masks[1:])
     every = np.concatenate(masks)
     sent, caught = np.count_nonzero(every[:, given], axis=1), every[:, given] @ cases.errors[given]
+    n = max(int(np.count_nonzero(given)), 1)
+    excess = caught - sent * (cases.errors[given].sum() / n)
     undominated, most = list[int](), 0.0
     for at in sorted(range(len(options)), key=lambda at: (sent[at], -caught[at], len(options[at]), at)):
-        if caught[at] > most:
+        if caught[at] > most and excess[at] > 0:
             undominated.append(at)
             most = caught[at]
-    mean = cases.errors[given].mean() if given.any() else 0.0
-    best = sorted(undominated, key=lambda at: sent[at] * mean - caught[at])[: settings.front]
-    kept = sorted(best, key=lambda at: sent[at])
+    best = sorted(undominated, key=lambda at: -excess[at])
+    first = [next((at for at in best if sent[at] <= budget * n + 1e-9), None) for budget in (settings.budget, *BUDGETS)]
+    wanted = [*dict.fromkeys([*(at for at in first if at is not None), *best])][: settings.front]
+    kept = sorted(wanted, key=lambda at: sent[at])
     return _choices(cases, seen, [options[at] for at in kept], every[kept])
 
 
@@ -339,7 +317,7 @@ def _cross_validated(signals: Signals, seen: BoolVector, settings: Settings) -> 
         if not held_out.any() or not given.any():
             return None
         found = candidates(signals, given, _limits(settings))
-        combination = _combine(cases, given, found, settings.budget, settings.parts)
+        combination = combine(cases, given, found, settings.budget, settings.parts)
         expressions.append(joined(combination.parts))
         if combination.parts:
             mask |= held_out & combination.masks[-1]
@@ -350,47 +328,3 @@ def _cross_validated(signals: Signals, seen: BoolVector, settings: Settings) -> 
 def _excess_p(cases: Cases, samples: BoolVector, mask: BoolVector, strata: IntVector | None, seed: int) -> float:
     sent, errors = cases.per_sample(mask)[samples], cases.per_sample(cases.errors)[samples]
     return excess_p(sent, errors, None if strata is None else strata[samples], seed=seed)
-
-
-# --- the verdict ------------------------------------------------------------------------------------------------------
-
-
-def _reasons(
-    cases: Cases,
-    seen: BoolVector,
-    chosen: Choice | None,
-    procedure: Procedure | None,
-    unseen_p: float,
-    settings: Settings,
-) -> Iterator[Reason]:
-    """Yield what the verdict rests on, as far as it goes."""
-    halves = seen, ~seen
-    fewest = min(int(np.count_nonzero(half)) for half in halves)
-    yield Reason("few samples", fewest, LEAST_SAMPLES, fewest >= LEAST_SAMPLES)
-    errors = cases.per_sample(cases.errors)
-    unlike = min((_unlike(errors[half]) for half in halves if half.any()), default=0)
-    yield Reason("few errors", unlike, LEAST_WRONG, unlike >= LEAST_WRONG)
-    if chosen is None or procedure is None:
-        yield Reason("nothing found", 0, 1, holds=False)
-        return
-    least = settings.limits.least_sent
-    yield Reason("few sent", chosen.unseen.sent, least, chosen.unseen.sent >= least)
-    yield Reason("out of fold", procedure.p, ALPHA, procedure.p <= ALPHA)
-    yield Reason("unseen", unseen_p, ALPHA, unseen_p <= ALPHA)
-
-
-def _unlike(errors: FloatVector) -> int:
-    """Return how many samples have more errors than the one with the fewest, or have as few, whichever are fewer."""
-    more = int(np.count_nonzero(errors > errors.min()))
-    return min(more, len(errors) - more)
-
-
-def _verdict(reasons: Sequence[Reason]) -> Verdict:
-    holds = {reason.ground: reason.holds for reason in reasons}
-    if not (holds["few samples"] and holds["few errors"]):
-        return "too few to tell"
-    if not holds.get("nothing found", True):
-        return "not worth"
-    if holds["out of fold"] and holds["unseen"] and holds["few sent"]:
-        return "worth"
-    return "too few to tell" if holds["out of fold"] or holds["unseen"] else "not worth"

@@ -344,13 +344,19 @@ class Section:
         section = self.section(key)
         return {} if section is None else section.node.plain()
 
-    def section(self, key: str) -> Section | None:
-        """Return a mapping to be taken apart further. None when absent or wrong."""
+    def section(self, key: str, example: str = "") -> Section | None:
+        """Return a mapping to be taken apart further. None when absent or wrong.
+
+        Args:
+            key: Its name.
+            example: What to write where something else stands there.
+        """
         node = self.take(key)
         if node is None:
             return None
         if not isinstance(node.value, dict):
-            self.problem(key, f"must be a mapping, got {node.kind}.")
+            step = f" Write {example}." if example else ""
+            self.problem(key, f"must be a mapping, got {node.kind}.{step}")
             return None
         return Section(node, self.problems, self._at(key))
 

@@ -545,6 +545,20 @@ def test_a_version_that_would_ask_something_else(project: Path, cli: Cli) -> Non
     assert not (project / "prompts/v2.yaml").exists()
 
 
+def test_a_variable_that_has_changed(project: Path, cli: Cli) -> None:
+    """What `vars` says is what the prompt asks: another value is another prompt."""
+    write(
+        project / "prompts/v1.yaml", PROMPT.replace("template: |", "vars: {tone: plain}\ntemplate: |\n  {{ tone }}", 1)
+    )
+    run = weighed(project)
+    write(
+        project / "prompts/v1.yaml", (project / "prompts/v1.yaml").read_text(encoding="utf-8").replace("plain", "rude")
+    )
+    done = cli("calibrate", run.manifest.id, "--write", "prompts/v2.yaml")
+    assert "has changed since" in done.err
+    assert (done.code, (project / "prompts/v2.yaml").exists()) == (1, False)
+
+
 def test_a_folder_that_cannot_be_written(project: Path, cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
     """A disk that refuses is a message."""
     weighed(project)
@@ -557,7 +571,7 @@ def test_a_folder_that_cannot_be_written(project: Path, cli: Cli, monkeypatch: p
 
     monkeypatch.setattr(Path, "open", refusing)
     done = cli("calibrate", "v1", "--write", "prompts/v2.yaml")
-    assert done.err == "error: --write prompts/v2.yaml: cannot be written: No space left on device.\n"
+    assert done.err == "error: prompts/v2.yaml: cannot be written: No space left on device.\n"
 
 
 def test_an_unlabelled_run(project: Path, cli: Cli) -> None:

@@ -63,6 +63,34 @@ def test_the_rule_is_found(project: Path, cli: Cli) -> None:
     assert found["drafted"] is None
 
 
+def test_label_by_label(project: Path, cli: Cli) -> None:
+    """Each label that is wrong often has its own trigger in the JSON; with --label there is no such table."""
+    stored(project)
+    found = cli("exceptions", "v1", "--json").json
+    assert [(each["label"], each["choice"]["expression"], each["verdict"]) for each in found["by_label"]] == [
+        ("shipping", RULE, "worth"),
+        ("packaging", RULE, "worth"),
+    ]
+    alone = cli("exceptions", "v1", "--label", "shipping")
+    assert "Label by label" not in alone.out
+    assert "harness exceptions v1 --label shipping -o exceptions.md" in alone.out
+    assert cli("exceptions", "v1", "--label", "shipping", "--json").json["by_label"] == []
+
+
+def test_a_draft_that_is_not_worth_it_names_the_labels_that_are(
+    project: Path, cli: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is refused for all labels together says for which of them it would not be."""
+    stored(project)
+    monkeypatch.setattr("harness.triggersearch.verdict_of", lambda _: "not worth")  # of all labels together
+    done = cli("exceptions", "v1", *WRITE)
+    assert done.code != 0
+    assert done.err.endswith(
+        "but label by label: shipping, packaging. Nothing is drafted. To draft it for one of these labels, name it with "
+        "--label. To draft it all the same, add --anyway.\n"
+    )
+
+
 def test_only_the_searched_half_is_read(project: Path, cli: Cli) -> None:
     """Every sample that is named, in places and in clusters, is of the half that the search saw."""
     stored(project)

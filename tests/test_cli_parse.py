@@ -114,3 +114,24 @@ def test_a_file_that_is_not_there_is_told(project: Path, cli: Cli) -> None:
     write(project / "outputs.txt", OUTPUTS)
     told = cli("parse", "--dataset", DATASET, "output.txt")
     assert told.err == "error: output.txt: no such file. Did you mean 'outputs.txt'?\n"
+
+
+def test_answers_of_a_gate_name_groups(project: Path, cli: Cli) -> None:
+    """What a pass that chooses groups was answered is read with the names of the groups."""
+    grouped = cli_project.DATASET.replace(
+        "splits:", "groups: {way: [shipping, gift wrap], goods: [quality, price]}\nsplits:"
+    )
+    write(project / DATASET, grouped)
+    gate = "  - {name: gate, choose: groups, template: \"{{ candidates | join(', ') }}: {{ text }}\"}\n"
+    fine = "  - {name: fine, per: group, template: '{{ group }}: {{ text }}'}\n"
+    write(project / "prompts/v7.yaml", f"dataset: ../{DATASET}\nmodel: scripted\npasses:\n{gate}{fine}")
+    rows = [{"raw": "Way", "pass": "gate"}, {"raw": "shipping", "pass": "fine", "unit": "way"}]
+    write(project / "outputs.jsonl", "".join(f"{json.dumps(row)}\n" for row in rows))
+    read = {
+        name: cli("parse", "--prompt", "prompts/v7.yaml", "--pass", name, "outputs.jsonl", "--json").json
+        for name in ("gate", "fine")
+    }
+    assert {name: (row["line"], row["labels"]) for name, row in read.items()} == {
+        "gate": (1, ["way"]),
+        "fine": (2, ["shipping"]),
+    }

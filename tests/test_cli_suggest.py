@@ -280,6 +280,14 @@ def test_run_as_json(shop: Shop) -> None:
     assert ran["scores"]["averages"]["subset_accuracy"] == 1.0
     assert ran["comparison"]["runs"][0]["name"] == limited.manifest.version
     assert ran["judgement"]["diffs"]
+    again = shop.cli("run", "prompts/v3.yaml", "--baseline", "v2", "--limit", "4", "--json").json
+    assert list(ran) == list(again)
+
+
+def test_run_on_the_runs_own_samples(shop: Shop) -> None:
+    """The ids that a run was made on are those of the new version's run, too."""
+    stored_run(shop.root, "v2", selection={"ids": ["r01", "r05"]})
+    assert shop.suggest(ANSWER, "--run", "--json", run="v2").json["ran"]["run"]["selection"] == {"ids": ["r01", "r05"]}
 
 
 def test_run_with_failed_calls_is_incomplete(shop: Shop) -> None:
@@ -350,6 +358,86 @@ def test_a_message_must_keep_the_answer_so_far(shop: Shop) -> None:
     done = shop.suggest("```system\nLook again.\n```", "--pass", "second", run="v7")
     assert done.code == 1
     assert "the system message must use {{ predicted }}, as before, but does not." in done.err
+
+
+GATED = cli_project.DATASET.replace(
+    "splits:",
+    "groups:\n  way: {labels: [shipping, gift wrap], description: What happened on the way}\n"
+    "  goods: [quality, price]\nsplits:",
+)
+GATE = """\
+dataset: ../datasets/reviews.yaml
+model: scripted
+passes:
+  - name: gate
+    choose: groups
+    template: "{{ candidates | join(', ') }}: {{ text }}"
+  - name: fine
+    per: group
+    template: "{{ group }}: {{ text }}"
+"""
+
+
+def test_a_long_answer_is_shown_in_part(shop: Shop) -> None:
+    """A model that does not stop does not fill the terminal; JSON has all that it wrote."""
+    done = shop.suggest("on and " * 2_000)
+    assert (done.code, len(done.out) < 6_000) == (1, True)
+    assert done.out.endswith("and 10,000 characters more: --json has all of it\n")
+    assert len(shop.suggest("on and " * 2_000, "--json").json["raw"]) == 14_000
+
+
+def test_a_gate_is_told_of_groups(shop: Shop) -> None:
+    """What it answers, what was right and what went wrong are groups; its labels are told beside them."""
+
+    def answer(call: Call) -> str:
+        if call.pass_name == "gate":
+            return {"r01": "goods", "r03": "way", "r05": "shipping"}.get(call.sample, "way, goods")
+        return "shipping" if call.unit == "way" else "price"
+
+    write(shop.root / "datasets/reviews.yaml", GATED)
+    write(shop.root / "prompts/v7.yaml", GATE)
+    stored_run(shop.root, "v7", answer)
+    sent = shop.cli("suggest", "v7", "--show", "--json").json["request"]["messages"][1]["content"]
+    assert "- way: What happened on the way [labels: shipping, gift wrap]\n- goods [labels: quality, price]" in sent
+    assert "the names of the groups that apply" in sent
+    assert "```\nway, goods\n```\n```\nway\n```\n```\nnone\n```" in sent
+    assert "By group, the worst first" in sent
+    assert "right groups: way\n   given groups: goods (missed way, added goods)" in sent
+    assert 'right groups: way, goods\n   given groups: none (unparseable)\n   the answer: "shipping"' in sent
+    assert "right labels" not in sent
+    form = shop.cli("suggest", "v7", "--show", "--format-only", "--json").json["request"]["messages"][-1]["content"]
+    assert "The answer must be: the names of the groups that apply, separated by commas." in form
+
+
+def test_a_pass_is_judged_by_what_stood_after_it(shop: Shop) -> None:
+    """What a later pass made of it is not its fault, and what stood before a later pass is told."""
+    write(shop.root / "prompts/v7.yaml", TWO)
+    stored_run(shop.root, "v7", lambda call: "price" if call.pass_name == "first" else "quality")
+    first = shop.cli("suggest", "v7", "--show", "--json").json["request"]["messages"][1]["content"]
+    assert "1 of 10 texts are labelled exactly right" in first
+    assert "- quality: of 4 texts that have it 4 did not get it, and 0 got it" in first
+    assert "before this pass" not in first
+    second = shop.cli("suggest", "v7", "--pass", "second", "--show", "--json").json["request"]["messages"][1]["content"]
+    assert "3 of 10 texts that it was sent for are labelled exactly right" in second
+    assert "Its answer takes the place of what was said of these labels before." in second
+    assert "labels before this pass: price\n   given labels: quality" in second
+
+
+@pytest.mark.parametrize(
+    ("how", "merged", "form"),
+    [
+        ("remove", "are taken away from what was said before", "the names of the labels to take away"),
+        ("add", "are added to what was said before", "the names of the labels to add"),
+        ("confirm", "stays only when its answer names it", "the names of the labels that apply"),
+    ],
+)
+def test_the_merge_rule_is_told(shop: Shop, how: str, merged: str, form: str) -> None:
+    """A model that does not know what becomes of an answer would ask for another one."""
+    write(shop.root / "prompts/v7.yaml", TWO.replace("merge: {", f"merge: {{how: {how}, "))
+    stored_run(shop.root, "v7", two_passes)
+    sent = shop.cli("suggest", "v7", "--pass", "second", "--show", "--json").json["request"]["messages"][1]["content"]
+    assert merged in sent
+    assert form in sent
 
 
 # --- what is refused --------------------------------------------------------------------------------------------------

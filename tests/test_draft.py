@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from projects import DATASET, Folder
 from syrupy.assertion import SnapshotAssertion
 
-from harness.draft import Contrast, DraftShots, Errors, ExceptionPass, Style, default_style, drafted, read_parent
+from harness.draft import drafted, read_parent
 from harness.errors import DataError
+from harness.exceptionpass import Contrast, DraftShots, Errors, ExceptionPass, Style, default_style
 from harness.prompt import Model, Pass, Prompt
 from harness.template import render
 

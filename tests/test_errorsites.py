@@ -15,7 +15,8 @@ from strategies_labels import space_of
 from trigger_cases import SPACE, case_of, failed_case, made_cases
 
 from harness.cases import Case, Cases, gather
-from harness.errorsites import EXAMPLES, LEAST, Site, error_sites, failure_errors, fisher, label_errors, pair_errors
+from harness.errorplaces import EXAMPLES, LEAST, Site, fisher
+from harness.errorsites import error_sites, failure_errors, label_errors, pair_errors
 from harness.records import FailureKind, Prediction, Sample
 
 ABC = space_of("a", "b", "c")

@@ -387,6 +387,17 @@ def test_looks_and_prompts_are_counted_apart(made: list[dict[str, Any]], words: 
     assert Looks("reviews", "test", tuple(a_look(**values) for values in made)).words == words
 
 
+def test_the_versions_stand_where_they_are_counted() -> None:
+    """Behind the prompts, before what else is told of the log."""
+    made = (a_look(version="v1"), a_look(version="v2", prompt="p2"), a_look(version="v1"))
+    told = Looks("reviews", "test", made, damaged=(4,)).named()
+    assert told == (
+        "looked at 3 times, by 2 prompts (v1, v2), 1 look repeated an earlier one; line 4 of runs/holdout.jsonl cannot be "
+        "read, and may be more looks"
+    )
+    assert Looks("reviews", "test").named() == "never looked at"
+
+
 @given(st.lists(st.tuples(st.sampled_from("abc"), st.sampled_from("xy"), st.sampled_from("12"))))
 def test_the_order_of_looks_decides_no_count(made: list[tuple[str, str, str]]) -> None:
     """Every count is the same for any order of looks, and looks are those that are new and those that are repeated."""

@@ -181,7 +181,7 @@ def test_columns_are_named_by_value_cut_or_counted() -> None:
         lang=lambda at: "de" if at % 4 == 0 else "xx" if at == 1 else "en",
         stars=lambda at: at,
         csv=lambda at: str(at % 2),
-        text=lambda at: f"word {at} " + ("late" if at % 4 == 0 else "soon"),
+        text=lambda at: f"word {at} " + ("late" if at % 4 == 0 else "soon" if at % 2 else "then"),
     )
     assert sources(cases, "column") == [
         "flag",
@@ -194,6 +194,24 @@ def test_columns_are_named_by_value_cut_or_counted() -> None:
     assert sources(cases, "number")[-2:] == ["csv | float > 0", "csv | float < 1"]
     assert sources(cases, "length") == ["text | length > 11", "text | length < 12"]
     assert set(sources(cases, "word")) == {"'late' in text | words", "'soon' in text | words"}
+
+
+def test_words_of_grammar_and_words_of_every_text_are_no_conditions() -> None:
+    """A word that is in more than half of the texts, or is there for the grammar, does not say what they are about."""
+    cases = small(text=lambda at: f"{at} {'most' if at % 3 else 'box'} {'the' if at % 2 else 'not'}")
+    assert set(sources(cases, "word")) == {"'box' in text | words", "'not' in text | words"}
+
+
+def test_the_best_of_many_words_is_one_of_many() -> None:
+    """Each condition knows how many of its kind were looked at: all frequent words, not only those that are kept."""
+    cases = small(n=120, text=lambda at: " ".join(["x" * at, *(f"w{at % step}of{step}" for step in range(2, 9))]))
+    made = list(literals(signals_of(cases), np.arange(120), Limits(words=3, partners=3)))
+    (n,) = {each.looked for each in made if each.kind == "word"}
+    assert n == sum(range(2, 9))
+    assert len([each for each in made if each.kind == "word"]) < n
+    assert {each.looked for each in made if each.kind == "length"} == {
+        len([each for each in made if each.kind == "length"])
+    }
 
 
 def test_conditions_are_made_from_the_given_cases_alone() -> None:

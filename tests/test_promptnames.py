@@ -9,6 +9,7 @@ import pytest
 
 from harness.errors import Problems
 from harness.labelspace import Field, Label, LabelSpace
+from harness.literals import quoted
 from harness.parsing import Output
 from harness.prompt import Candidates, MessageTemplate, Model, Pass, Prompt
 from harness.promptnames import check_templates, unused_variables
@@ -25,11 +26,11 @@ def asking(name: str, *templates: str, when: str | None = None, shots: Shots | N
     return Pass(name, messages, Model("m"), Output(), shots, when)
 
 
-def told(*passes: Pass) -> list[str]:
+def told(*passes: Pass, space: LabelSpace = SPACE) -> list[str]:
     """Return what is wrong in the templates of a prompt; every `when` stands on line 5."""
     problems = Problems(Path("p.yaml"))
     prompt = Prompt("p", passes, variables={"tone": "calm"})
-    check_templates(prompt, frozenset({"text", "lang"}), SPACE, problems, {each.name: 5 for each in passes})
+    check_templates(prompt, frozenset({"text", "lang"}), space, problems, {each.name: 5 for each in passes})
     return [str(each).removeprefix("p.yaml:") for each in problems.found]
 
 
@@ -154,6 +155,25 @@ def test_labels_and_names_of_a_templates_own_are_fine(source: str) -> None:
     assert told(replace(FIRST, output=Output("scores")), asking("second", source)) == []
 
 
+@pytest.mark.parametrize(
+    "name", ["it's", 'a "b"', """'both' and "b\"""", "back\\slash", "new\nline", "größe", "日本", "\u2028x"]
+)
+def test_labels_in_quotes_are_read_as_jinja_reads_them(name: str) -> None:
+    """A label whose name needs an escape is found; of one that is none the message has the name, not the escape."""
+    space = LabelSpace((Label(name), Label("price")))
+    for asked in (f"{quoted(name)} in predicted", f"{quoted(name)} not in passes['first'].predicted"):
+        assert told(FIRST, asking("second", "{{ text }}", when=asked), space=space) == []
+    (problem,) = told(FIRST, asking("second", "{{ text }}", when=f"{quoted(name + 'x')} in predicted"), space=space)
+    assert f"'predicted' is asked for '{name}x', which is no label." in problem
+
+
+def test_a_bad_escape_is_told_by_jinja() -> None:
+    """What Jinja cannot read in quotes is a problem of the expression, not a crash."""
+    problems = told(FIRST, asking("second", "{{ text }}", when=r"'\x4' in predicted"))
+    assert problems
+    assert all("'when' of pass second" in each for each in problems)
+
+
 def test_a_variable_that_nothing_uses_is_told() -> None:
     """Of several prompts each may use what was given; what none of them uses is told once, with the nearest name."""
     one = Prompt("a", (FIRST,), variables={"tone": "calm", "toen": "x", "guide": "y"}, given=("toen", "guide"))
@@ -253,3 +273,59 @@ def test_fields_are_those_of_earlier_passes(template: str, problem: str | None) 
     why = f"10: 'fields' is asked for '{problem}', which is no field that an earlier pass asks for; there is mood."
     found = told(first, asking("second", template))
     assert [each.partition(" Did you")[0] for each in found] == ([] if problem is None else [why])
+
+
+# --- members and comparisons ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("each", "template", "message"),
+    [
+        (FIRST, "{{ labels[0].nme }}", "label has no attribute 'nme'. Did you mean 'name'?"),
+        (replace(FIRST, per="label"), "{{ label.nme }}", "label has no attribute 'nme'. Did you mean 'name'?"),
+        (replace(FIRST, per="group"), "{{ group.label }}", "group has no attribute 'label'. Did you mean 'labels'?"),
+        (
+            replace(FIRST, chooses_groups=True),
+            "{% for group in candidates %}{{ group.labels }}{% endfor %}",
+            "group has no attribute 'labels'. It has name, description.",
+        ),
+        (
+            replace(FIRST, candidates=Candidates(1)),
+            "{{ text }}{{ candidates | map(attribute='nme') | join }}",
+            "label has no attribute 'nme'. Did you mean 'name'?",
+        ),
+    ],
+)
+def test_members_that_are_not_there(each: Pass, template: str, message: str) -> None:
+    """What labels, groups and candidates do not have is told before any call, whatever pass it is in."""
+    (problem,) = told(replace(each, messages=(MessageTemplate("user", f"\n{template}", 10),)))
+    assert problem.startswith(f"11: {message}")
+
+
+def test_members_of_an_earlier_pass() -> None:
+    """A pass leaves predicted, raw, fields and groups, in a template as in a `when`."""
+    there = (
+        "{{ passes.first.raw }}{{ passes['first'].predicted }}{{ passes.first.get('raw') }}{{ passes.first.groups }}"
+    )
+    assert told(FIRST, asking("second", there, when="passes.first.fields")) == []
+    assert told(FIRST, asking("second", "{{ passes.first.raws }}", when="passes.first.answer")) == [
+        "10: an earlier pass has no attribute 'raws'. Did you mean 'raw'? It has predicted, raw, fields, groups.",
+        "5: 'when' of pass second: an earlier pass has no attribute 'answer'. It has predicted, raw, fields, groups.",
+    ]
+
+
+def test_comparisons_that_are_never_true() -> None:
+    """Kinds of failure, values of a choice and label lists are known; only what an earlier pass asks for is."""
+    first = replace(FIRST, output=Output("json", fields=("feeling",)))
+    space = LabelSpace(SPACE.labels, (Field("feeling", "choice", ("happy", "mad")),))
+    wrong = "failure == 'unparsable' or fields.feeling == 'madd' or predicted == 'price'"
+    assert told(first, asking("second", "{{ text }}", when=wrong), space=space) == [
+        "5: 'when' of pass second: 'failure' is compared with 'unparsable', which is no kind of failure. "
+        "Did you mean 'unparseable'? It can be call_error, refusal, truncated, unparseable.",
+        "5: 'when' of pass second: 'fields.feeling' is compared with 'madd', which is none of its values. "
+        "Did you mean 'mad'? It can be happy, mad.",
+        "5: 'when' of pass second: 'predicted' is compared with 'price', but is a list of labels. "
+        "Write: 'price' in predicted",
+    ]
+    right = "failure == 'unparseable' or fields.feeling == 'mad' or predicted == ['price']"
+    assert told(first, asking("second", "{{ text }}", when=right), space=space) == []

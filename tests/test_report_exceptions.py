@@ -12,16 +12,17 @@ import exception_runs
 import pytest
 from cli_project import write
 
-from harness.errorsites import Site, SiteKind
+from harness.errorplaces import Site, SiteKind
 from harness.exceptionsearch import Exceptions, find_exceptions
+from harness.labeltriggers import LabelTrigger
 from harness.project import find_project
 from harness.report.exceptions import exceptions_report, search_steps
-from harness.report.exceptionsmarkdown import digest
-from harness.report.exceptiontables import choice_sheet, place, site_sheets
+from harness.report.exceptionsmarkdown import digest, to_json
+from harness.report.exceptiontables import choice_sheet, label_sheet, place, site_sheets
 from harness.report.exceptionwords import bound_line, notes_line, trigger_line, verdict_line
 from harness.report.terminal import rendered
 from harness.stats import Interval
-from harness.triggersearch import Ground, Reason, Verdict
+from harness.triggerverdict import Ground, Reason, Verdict
 
 NONE = Interval(math.nan, math.nan)
 
@@ -34,8 +35,8 @@ def found(tmp_path_factory: pytest.TempPathFactory) -> Exceptions:
 
 
 def judged(found: Exceptions, verdict: Verdict, *reasons: Reason, **changes: Any) -> Exceptions:
-    """Return the same with another verdict, for these reasons."""
-    return replace(found, search=replace(found.search, verdict=verdict, reasons=reasons, **changes))
+    """Return the same with another verdict, for these reasons, and nothing looked at label by label."""
+    return replace(found, by_label=(), search=replace(found.search, verdict=verdict, reasons=reasons, **changes))
 
 
 def reason(ground: Ground, value: float, limit: float, *, holds: bool) -> Reason:
@@ -99,6 +100,44 @@ def test_what_is_worth_it(found: Exceptions) -> None:
     assert verdict_line(found).startswith(
         "Worth a second pass: on samples that the search never saw it catches more errors than chance (p <0.001), "
     )
+
+
+@pytest.mark.parametrize("verdict", ["not worth", "too few to tell"])
+def test_labels_that_are_worth_it_are_told(found: Exceptions, verdict: Verdict) -> None:
+    """Where nothing is worth it for all labels together, those that are worth it alone are named, and how to go on."""
+    whole = judged(found, verdict, reason("few samples", 12, 30, holds=False))
+    mixed = replace(whole, by_label=found.by_label)
+    assert {each.label: each.verdict for each in found.by_label} == {"shipping": "worth", "packaging": "worth"}
+    assert verdict_line(mixed) == verdict_line(whole).removesuffix(".") + "; but label by label: shipping, packaging."
+    steps = rendered(search_steps(mixed, "v1"))
+    assert "harness exceptions v1 --label shipping --budget 50% --write prompts/v2.yaml" in steps
+    assert "harness exceptions v1 --label packaging --budget 50% --write prompts/v2.yaml" in steps
+    assert "harness exceptions v1 --write" not in steps
+    assert "--label" not in rendered(search_steps(found, "v1")).replace("harness failures v1 --label", "")
+
+
+def test_the_next_commands_search_as_this_one_did(found: Exceptions) -> None:
+    """Labels, budget and seed stand in the commands that come next."""
+    other = replace(found, labels=("a b",), by_label=(), settings=replace(found.settings, budget=0.125, seed=3))
+    steps = rendered(search_steps(other, "v1"))
+    assert "harness exceptions v1 --label 'a b' --budget 12.5% --seed 3 -o exceptions.md" in steps
+    assert "harness exceptions v1 --label 'a b' --budget 12.5% --seed 3 --write prompts/v2.yaml" in steps
+
+
+def test_a_label_without_a_trigger_has_dashes(found: Exceptions) -> None:
+    """What was not found has no numbers, in the table and in the JSON."""
+    none = LabelTrigger("price", None, math.nan, math.nan, math.nan, math.nan, "not worth")
+    with_none = replace(found, by_label=(none,))
+    sheet = label_sheet(with_none)
+    assert sheet.rows == (("price", "nothing found", *(["–"] * 7), "not worth"),)
+    assert sheet.notes[0].endswith("Both p are corrected for 1 label (Holm).")
+    (plain,) = to_json(with_none)["by_label"]
+    assert plain == {
+        "label": "price",
+        "choice": None,
+        **dict.fromkeys(("fold_p", "fold_p_holm", "unseen_p", "unseen_p_holm")),
+        "verdict": "not worth",
+    }
 
 
 def test_without_a_choice(found: Exceptions) -> None:

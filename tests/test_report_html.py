@@ -231,6 +231,19 @@ def test_calls_are_told_apart_where_there_are_several(reports: dict[str, Report]
     assert headings("repeats") == {"repeat 0", "repeat 1", "repeat 2"}
 
 
+def test_of_several_passes_each_answer_is_told_as_it_is_read(reports: dict[str, Report]) -> None:
+    """The labels of a sample are those of all its passes together; of one pass they are its own."""
+
+    def told(name: str) -> set[str]:
+        table = sample_table(reports[name])
+        pieces = {table.pieces[each[1]] for each in table.completions}
+        return {part for piece in pieces for part in piece.split(" · ") if part.startswith("read as")}
+
+    assert told("alone") == set()
+    assert {"read as none", "read as refusal"} < told("passes")
+    assert "read as call_error" not in told("passes")
+
+
 def test_repeats_are_there(reports: dict[str, Report]) -> None:
     """With repeats each sample has its prediction in each, and the labels that are unstable."""
     report = reports["repeats"]

@@ -180,6 +180,7 @@ def test_labels_that_were_not_asked_about_have_no_answer(
     folder.prompt("v1", passes.replace("[quality, price]", "[quality, shipping]"))
     rescored = again(folder, run, server)
     assert (rescored.missing, predicted(rescored.run)["s1"]) == (0, ["quality", "shipping"])
+    assert rescored.sources[0] == "output formats and merge rules of v1.yaml"
     assert refused_to_read(folder, run, passes.replace("[quality, price]", "[shipping]")) == (
         "run ID: pass b was asked about none of the labels in today's 'merge.scope'. Run it again."
     )

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from syrupy.assertion import SnapshotAssertion
 
+from harness.answerwords import in_words, sample_answers
 from harness.labelspace import Field, Label, LabelSpace
 from harness.parsing import FORMATS, Output
 from harness.prompt import MessageTemplate, Model, Pass, QuestionTemplates
@@ -24,9 +25,7 @@ from harness.suggestion import (
     blocks,
     drawn,
     fence_for,
-    in_words,
     request,
-    sample_answers,
     shortened_to,
 )
 

@@ -121,6 +121,10 @@ def test_labels_that_are_written_out_are_noted() -> None:
         ("```user\nLabel this.\n```", "the user message must use {{ text }}, as before, but does not."),
         (blocks(MESSAGES), "it leaves the prompt as it is."),
         ("<think>What now?", "the reasoning never ends."),
+        (
+            "```user\n" + "on and " * 3_000 + "{{ text }}\n```",
+            "its messages may have 20,000 characters, but have 21,0",
+        ),
     ],
 )
 def test_answers_that_are_refused(raw: str, told: str) -> None:

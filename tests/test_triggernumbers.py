@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from itertools import permutations
 from typing import Any
 
 import numpy as np
@@ -213,3 +214,15 @@ def test_numbers_are_means_over_repeats() -> None:
     mask = np.random.default_rng(3).random(40) < 0.5
     (one,), (two,) = (measure(cases, everything(cases), cases.by_case(mask)[None]) for cases in (first, second))
     assert one == two
+
+
+def test_samples_that_are_sent_in_some_repeats_alone() -> None:
+    """Where samples are sent not, in one repeat or in both, the p-value is the share of all exchanges that catch as many."""
+    sent, errors = np.array([0.0, 0, 1, 1, 2, 2]), np.array([0.0, 1, 0, 2, 1, 2])
+    caught = [float(np.array(each) @ sent) for each in permutations(errors.tolist())]
+    exact = np.mean([each >= errors @ sent - 1e-9 for each in caught])
+    assert excess_p(sent, errors, permutations=20_000) == pytest.approx(exact, abs=0.01)
+    often = np.where(sent > 0, 2.0, 1.0)  # and where all are sent, some of them twice
+    caught = [float(np.array(each) @ often) for each in permutations(errors.tolist())]
+    exact = np.mean([each >= errors @ often - 1e-9 for each in caught])
+    assert excess_p(often, errors, permutations=20_000) == pytest.approx(exact, abs=0.01)

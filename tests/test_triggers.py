@@ -15,7 +15,7 @@ from trigger_cases import LABELS, SPACE, made_cases, shipping_that_is_not_late
 from harness.cases import Case, Cases, gather
 from harness.literals import KINDS, Limits, signals_of
 from harness.template import expression
-from harness.triggers import Candidates, Caught, Trigger, candidates
+from harness.triggers import CAUTION, Candidates, Caught, Trigger, best_of, candidates
 
 RULE = "'shipping' in predicted and 'late' not in text | words"
 
@@ -122,6 +122,56 @@ def test_without_errors_or_cases_there_is_no_candidate(n: int) -> None:
     assert found_in(cases).triggers == ()
     none_given = candidates(signals_of(cases), np.zeros(n, np.bool_), Limits())
     assert none_given.masks.shape == (0, n)
+
+
+@pytest.mark.parametrize("n", [1, 8, 500])
+def test_the_best_of_many_stays_below_what_is_asked(n: int) -> None:
+    """The largest of so many standard normals is below it as often as is said."""
+    largest = np.random.default_rng(n).standard_normal((4_000, n)).max(axis=1)
+    for chance in (0.5, 0.95):
+        assert (largest < best_of(n, chance)).mean() == pytest.approx(chance, abs=0.03)
+
+
+def test_a_label_goes_before_a_word_that_is_as_good_by_chance() -> None:
+    """Of some hundred words the best one catches more than the label that is wrong too often; the label goes first."""
+    rng = np.random.default_rng(3)
+    cases = []
+    for case in made_cases(240, 2, noise=0.0):
+        chance = 0.75 if "quality" in case.prediction.labels else 0.45
+        gold = case.prediction.labels ^ ({"refund"} if rng.random() < chance else set())
+        cases.append(replace(case, gold=gold))
+    found = found_in(gather(SPACE, cases))
+    assert found.triggers[0].source == "'quality' in predicted"
+    excess = Caught(found.masks.sum(axis=1).astype(np.float64), found.masks @ gather(SPACE, cases).errors)
+    plain = excess.merit(gather(SPACE, cases).errors, caution=0)
+    assert plain.argmax() > 0  # by what is caught alone another one would be first
+
+
+def test_a_condition_that_adds_nothing_certain_ranks_behind() -> None:
+    """A conjunction that its second condition does not clearly sharpen has the caution of the best of all like it."""
+    found = found_in(made(200, noise=0.3))
+    by_source = {each.source: each for each in found.triggers}
+    base, rule = by_source["'shipping' in predicted"], by_source[RULE]
+    assert rule.caution == base.caution == max(CAUTION, best_of(base.n_alike))
+    single = {each.kinds[0]: each.caution for each in found.triggers if len(each.conditions) == 1}
+    doubtful = 0
+    for each in found.triggers:
+        if len(each.conditions) == 2:
+            all_alike = max(CAUTION, best_of(each.n_alike))
+            assert each.caution in {all_alike, *(single[kind] for kind in each.kinds if kind in single)}
+            doubtful += each.caution == all_alike
+    assert doubtful
+
+
+def test_what_is_good_but_too_dear_is_narrowed() -> None:
+    """Within a small price a good trigger is offered with any condition that sharpens it, at the caution of its own."""
+    cases = made(200, noise=0.1)
+    base = next(each for each in found_in(cases).triggers if each.source == "'shipping' in predicted")
+    narrow = [each for each in found_in(cases, Limits(price=0.1)).triggers if base.source in each.conditions]
+    wide = {each.source: each.caution for each in found_in(cases, Limits(price=1.0)).triggers}
+    cheaper = [each for each in narrow if each.caution < wide.get(each.source, 0)]
+    assert cheaper
+    assert all(each.caution == base.caution for each in cheaper)
 
 
 @unhurried

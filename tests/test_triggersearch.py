@@ -18,19 +18,18 @@ from trigger_cases import SPACE, failed_case, made_cases, no_rule, shipping_that
 from harness.cases import gather
 from harness.literals import Limits
 from harness.template import expression
+from harness.triggerjoining import joined
 from harness.triggernumbers import BOUNDED, measure
 from harness.triggers import Trigger
 from harness.triggersearch import (
-    ALPHA,
-    LEAST_SAMPLES,
-    LEAST_WRONG,
+    BUDGETS,
     Search,
     Settings,
     fold_of,
     in_search_half,
-    joined,
     search,
 )
+from harness.triggerverdict import ALPHA, LEAST_SAMPLES, LEAST_WRONG
 
 RULE = "'shipping' in predicted and 'late' not in text | words"
 QUICK = Settings(budget=0.25, limits=Limits(conjunctions=100, partners=120, bases=30))
@@ -120,6 +119,18 @@ def test_the_front_trades_price_against_coverage(found: Search) -> None:
         for other in found.ranked:
             cheaper = other.seen.price <= choice.seen.price and other.seen.coverage > choice.seen.coverage + 1e-9
             assert not cheaper, (choice.expression, other.expression)
+
+
+def test_the_front_has_what_small_prices_buy() -> None:
+    """Within each budget stands what catches the most beyond chance there, whatever budget was asked for."""
+    cases = made_cases(400, 5, shipping_that_is_not_late, noise=0.3)
+    result = search(SPACE, cases, replace(QUICK, budget=0.5))
+    assert result.front[0].seen.price <= BUDGETS[0]
+    assert all(each.seen.excess > 0 for each in result.front)
+    for budget in BUDGETS:
+        within = max(each.seen.excess for each in result.front if each.seen.price <= budget)
+        singles = [each.seen.excess for each in result.ranked if each.seen.price <= budget]
+        assert within >= max(singles, default=0) - 1e-9
 
 
 def test_the_choice_keeps_to_the_budget_and_grows_step_by_step() -> None:

@@ -87,6 +87,7 @@ def _of_dataset(dataset: Path | None, format_name: str, project: Project) -> tup
 def _of_prompt(
     prompt: Path, pass_name: str | None, dataset: Path | None, project: Project
 ) -> tuple[LabelSpace, Output, str]:
+    """Return what the answers of a pass name, labels or groups, their format, and the pass."""
     from harness.promptfile import load_task
 
     task = load_task(prompt, project, dataset=dataset)
@@ -96,7 +97,7 @@ def _of_prompt(
             f"--pass: must be one of {listing(passes)}, got '{pass_name}'.{did_you_mean(pass_name, passes)}"
         )
     name = pass_name or next(iter(passes))
-    return task.dataset.space, passes[name].output, name
+    return passes[name].answer_space(task.dataset.space), passes[name].output, name
 
 
 def _changed(output: Output, format_name: str | None, options: tuple[str, ...], fields: str | None) -> Output:

@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 def command(run: str, sample: str | None, repeat: int, without: tuple[str, ...], passes: bool, as_json: bool) -> int:
     """Show a run's scores and what its later passes are worth, or one sample in full.
 
-    Of a sample: its text, gold and predicted labels, every message that was sent and what came back. --without-pass
-    reads the stored answers without that pass; no call is made and nothing is written.
+    Of a sample: its text, gold and predicted labels, what each pass made of it, every message that was sent and what
+    came back. --without-pass reads the stored answers without that pass; no call is made and nothing is written.
 
     \b
     Examples:
@@ -104,6 +104,7 @@ def _show_without(loaded: Run, names: tuple[str, ...], as_json: bool) -> int:
 def _show_sample(loaded: Any, identity: str, repeat: int, as_json: bool) -> int:
     from harness.failures import describe
     from harness.report.listing import sample_report, sample_row
+    from harness.samplesteps import sample_steps
 
     stored = loaded.stored
     samples = {sample.id: sample for sample in stored.samples}
@@ -117,10 +118,12 @@ def _show_sample(loaded: Any, identity: str, repeat: int, as_json: bool) -> int:
     gold = stored.gold[identity]
     found = describe(stored, samples[identity], prediction, gold or frozenset())
     requests = _requests(stored, samples[identity], repeat)
+    steps = sample_steps(stored, samples[identity], prediction)
     if as_json:
-        show_json({**sample_row(found, gold), "calls": requests})
+        passes = {} if steps is None else {"passes": [each.to_json() for each in steps.passes]}
+        show_json({**sample_row(found, gold), **passes, "calls": requests})
     else:
-        show(sample_report(found, gold, stored, requests))
+        show(sample_report(found, gold, stored, requests, steps))
     return EXIT_OK
 
 

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from harness.cli.common import json_option, note_written, progress_bar, run_argument, say, show, show_json
-from harness.errors import EXIT_INCOMPLETE, EXIT_OK
+from harness.cli.running import finish, run_all
+from harness.errors import EXIT_OK
 
 if TYPE_CHECKING:
     from harness.api import Run
@@ -46,9 +47,7 @@ if TYPE_CHECKING:
 @click.option("--allow-copied", is_flag=True, help="With --run: although it holds text of evaluated samples.")
 @click.option("--full", is_flag=True, help="Show all changed lines of the prompt.")
 @json_option
-@click.pass_context
 def command(
-    ctx: click.Context,
     run: str,
     model: str | None,
     base_url: str | None,
@@ -122,7 +121,7 @@ def command(
         if as_json:
             show_json(found.to_json())
         raise suggesting.CopiedTextError(found)
-    return _run(ctx, found, loaded, as_json)
+    return _run(found, loaded, as_json)
 
 
 def _params(pairs: tuple[str, ...]) -> dict[str, Any]:
@@ -164,62 +163,28 @@ def _told(found: Suggested, as_json: bool) -> int:
     return EXIT_OK
 
 
-def _run(ctx: click.Context, found: Suggested, loaded: Run, as_json: bool) -> int:
-    """Run the new version on the run's own samples, and tell what `harness run` tells."""
-    from harness.cli.run import command as run_command
-
-    manifest = loaded.stored.manifest
-    prompt, chosen = manifest.prompt, manifest.selection
-    if as_json:
-        return _run_as_json(found, loaded)
-    show("")
-    code: int = ctx.invoke(
-        run_command,
-        prompts=(found.written,),
-        model=prompt.only_model,
-        base_url=_base_url(loaded),
-        variables=tuple(f"{name}={prompt.variables[name]}" for name in prompt.given),
-        split=manifest.split,
-        limit=chosen.get("limit"),
-        filter_=chosen.get("filter"),
-        samples=",".join(chosen["ids"]) if chosen.get("ids") else None,
-        repeat=manifest.repeats,
-        baseline=manifest.id,
-        output=None,
-    )
-    return code
-
-
-def _base_url(loaded: Run) -> str | None:
-    """Return the base URL that all passes of a run have; None where there is none, or several."""
-    urls = {each.model.base_url for each in loaded.stored.manifest.prompt.passes}
-    return urls.pop() if len(urls) == 1 else None
-
-
-def _run_as_json(found: Suggested, loaded: Run) -> int:
+def _run(found: Suggested, loaded: Run, as_json: bool) -> int:
+    """Run the new version as the run was made, and tell what `harness run` tells, as JSON under ``ran``."""
     from harness import api
-    from harness.versions import compare_runs
+    from harness.promptnames import unused_variables
+    from harness.selection import Selection
 
     manifest = loaded.stored.manifest
     prompt, chosen = manifest.prompt, manifest.selection
-    made = api.run(
+    urls = {each.model.base_url for each in prompt.passes}
+    plan, project = api.plan_run(
         found.written,
         model=prompt.only_model,
-        base_url=_base_url(loaded),
+        base_url=urls.pop() if len(urls) == 1 else None,
         split=manifest.split,
-        limit=chosen.get("limit"),
-        filter=chosen.get("filter"),
-        samples=chosen.get("ids"),
+        selection=Selection(chosen.get("filter"), tuple(chosen.get("ids", ())) or None, chosen.get("limit")),
         repeat=manifest.repeats,
         variables={name: prompt.variables[name] for name in prompt.given},
         warn=say,
     )
-    compared = compare_runs([loaded.stored, made.stored], loaded.project)
-    ran = {
-        "run": made.stored.manifest.to_json(),
-        "scores": made.result.to_json(),
-        "comparison": compared.comparison.to_json(),
-        "judgement": compared.judgement.to_json(),
-    }
-    show_json({**found.to_json(), "ran": ran})
-    return EXIT_OK if made.state == "complete" else EXIT_INCOMPLETE
+    for warning in unused_variables([plan.prompt]):
+        say(warning)
+    if not as_json:
+        show("")
+    made = run_all([(plan, project)], quiet=as_json)
+    return finish(made, manifest.id, None, as_json, lambda ran: {**found.to_json(), "ran": ran})

@@ -6,7 +6,8 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from harness.errorsites import ErrorSites, Site, SiteKind
+from harness.errorplaces import Site, SiteKind
+from harness.errorsites import ErrorSites
 from harness.exceptionsearch import Exceptions
 from harness.labeltriggers import WIDEST
 from harness.report import numbers
@@ -246,19 +247,20 @@ def label_sheet(found: Exceptions) -> Sheet:
     """Return the best trigger for each label's errors alone, with its numbers on the half that was not searched."""
     rows = []
     for each in found.by_label:
-        trigger, cells = "nothing found", (numbers.DASH,) * 5
+        trigger, cells = "nothing found", [numbers.DASH] * 5
         if each.choice is not None:
             unseen = each.choice.unseen
             shares = (unseen.price, unseen.coverage, unseen.precision, unseen.base_rate)
-            trigger, cells = each.choice.expression, (numbers.count(unseen.sent), *map(numbers.percent, shares))
+            trigger, cells = each.choice.expression, [numbers.count(unseen.sent), *map(numbers.percent, shares)]
         ps = (p_value(each.fold_p_holm), p_value(each.unseen_p_holm))
         rows.append((each.label, trigger, *cells, *ps, each.verdict))
     columns = (
         "label", "trigger for its errors", *_NUMBERS[:4], "of all\nwrong", "p, by\nfolds", "p,\nunseen", "verdict",
     )  # fmt: skip
+    widest = numbers.percent(max(found.settings.budget, WIDEST))
     note = (
-        f"On the unseen half. Only the label's errors count, and up to {numbers.percent(WIDEST)} of the samples may be sent. "
-        f"Both p are corrected for {numbers.plural(len(rows), 'label')} (Holm)."
+        f"On the unseen half. Only the label's errors count, and up to {widest} of the samples may be sent. Both p are "
+        f"corrected for {numbers.plural(len(rows), 'label')} (Holm)."
     )
     return Sheet(columns, tuple(rows), ("label", "trigger for its errors", "verdict"), (note,))
 

@@ -15,8 +15,10 @@ from harness.outside import Stronger
 from harness.records import GoldField
 from harness.report import numbers
 from harness.report.changes import label_list, said, text_of
+from harness.report.steps import steps_table
 from harness.report.terminal import BAD, GOOD, QUIET, clipped, named, table
 from harness.report.text import json_text, one_line, visible
+from harness.samplesteps import SampleSteps
 from harness.store import Manifest, StoredRun
 
 LONGEST_ID = 40
@@ -197,9 +199,21 @@ def sample_row(failure: Failure, gold: frozenset[str] | None) -> dict[str, Any]:
 
 
 def sample_report(
-    failure: Failure, gold: frozenset[str] | None, run: StoredRun, requests: Sequence[Mapping[str, Any]]
+    failure: Failure,
+    gold: frozenset[str] | None,
+    run: StoredRun,
+    requests: Sequence[Mapping[str, Any]],
+    steps: SampleSteps | None = None,
 ) -> RenderableType:
-    """Return one sample in full: inputs, gold, prediction, and for each call what was sent and what came back."""
+    """Return one sample in full: inputs, gold, prediction, and for each call what was sent and what came back.
+
+    Args:
+        failure: The prediction beside its gold.
+        gold: None for an unlabelled sample.
+        run: Its run.
+        requests: Its calls.
+        steps: What each pass made of it; None where that is what is predicted.
+    """
     prediction, sample = failure.prediction, failure.sample
     repeat = f", repeat {prediction.repeat}" if run.manifest.repeats > 1 else ""
     origin = run.manifest.origin
@@ -219,6 +233,7 @@ def sample_report(
         shown = ", ".join(f"{one_line(name, 40)} {value:.2f}" for name, value in ranked[:MOST_PROBABLE])
         parts.append(_fact("P(label)", shown + (", …" if len(ranked) > MOST_PROBABLE else "")))
     parts += [_fact(name, told) for name, told in _fields(failure)]
+    parts += [] if steps is None else [Text(""), steps_table(steps)]
     asked: Mapping[str, Any] | None = None
     for request in requests:
         parts += [Text(""), *_exchange(request, asked)]

@@ -13,8 +13,12 @@ from typing import Any, Generic, TypeAlias, TypeVar
 
 from harness.fieldscoring import field_matches
 from harness.labelspace import LabelSpace
-from harness.records import Call, Completion, FailureKind, GoldField, Prediction, Sample
+from harness.narrowing import answer_space
+from harness.parsing import read
+from harness.prompt import Pass
+from harness.records import Call, Completion, FailureKind, GoldField, ParseFailure, Prediction, Sample
 from harness.report import numbers
+from harness.report.changedsamples import label_list
 from harness.report.text import json_text, visible
 from harness.reportdata import Report
 from harness.rescoring import calls_of
@@ -331,6 +335,7 @@ def _exchanges(run: StoredRun, sample: Sample, tables: _Tables) -> tuple[tuple[i
     inputs = [_text(sample.inputs.get(name)) for name in tables.columns]
     passes = {each.name: each for each in manifest.prompt.passes}
     named = len(passes) > 1
+    space = manifest.space
     plan: list[int] = []
     answers: list[int] = []
     for repeat in range(manifest.repeats):
@@ -338,7 +343,8 @@ def _exchanges(run: StoredRun, sample: Sample, tables: _Tables) -> tuple[tuple[i
             asked = passes[call.pass_name]
             heading = _heading(call, asked.draws, repeats=manifest.repeats > 1, named=named)
             plan += [texts.piece(heading), tables.requests.number(tuple(_request(call, inputs, texts)))]
-            answers.append(_completion(stored.completion, asked.model.name if named else "", tables))
+            about = [asked.model.name, *_read_as(stored.completion, call, asked, sample, space)] if named else []
+            answers.append(_completion(stored.completion, about, tables))
     return tuple(plan), answers
 
 
@@ -365,10 +371,17 @@ def _request(call: Call, inputs: Sequence[str | None], texts: Texts) -> Iterator
         yield texts.text(question["instructions"], inputs)
 
 
-def _completion(came: Completion, model: str, tables: _Tables) -> int:
+def _read_as(came: Completion, call: Call, asked: Pass, sample: Sample, space: LabelSpace) -> Iterator[str]:
+    """Yield what an answer of one of several passes is read as: all of them together make the sample's labels."""
+    if came.error is None:
+        within = answer_space(asked, call.unit, space, sample)
+        result = read(came, within, asked.output)
+        yield f"read as {result.kind if isinstance(result, ParseFailure) else label_list(within.ordered(result.labels))}"
+
+
+def _completion(came: Completion, told: Sequence[str], tables: _Tables) -> int:
     texts = tables.texts
-    about = [model] if model else []
-    about += [numbers.seconds(came.latency_s)]
+    about = [*told, numbers.seconds(came.latency_s)]
     about += [came.finish_reason] if came.finish_reason else []
     about += [numbers.plural(came.attempts, "attempt")] if came.attempts > 1 else []
     about += ["from the cache"] if came.cached else []

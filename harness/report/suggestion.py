@@ -16,6 +16,9 @@ from harness.report.terminal import BAD, QUIET, next_steps, table
 from harness.report.text import one_line, visible
 from harness.suggesting import Growth, Prepared, Suggested
 
+LONGEST_ANSWER = 4_000
+"""Characters of an answer that cannot be used that are shown."""
+
 MOST_COPIED = 5
 """Copied pieces that are shown."""
 
@@ -35,7 +38,11 @@ def answer_report(prepared: Prepared, asked: Asked) -> Iterator[RenderableType]:
     yield _cost(asked)
     yield Text("")
     yield Text("the answer, as it came:", style="bold dim")
-    yield Padding(Text(visible(asked.completion.raw or "(nothing)")), (0, 0, 0, 2))
+    raw = asked.completion.raw or "(nothing)"
+    yield Padding(Text(visible(raw[:LONGEST_ANSWER])), (0, 0, 0, 2))
+    if len(raw) > LONGEST_ANSWER:
+        more = numbers.plural(len(raw) - LONGEST_ANSWER, "character")
+        yield Text(f"and {more} more: --json has all of it", style=QUIET)
 
 
 def suggestion_report(found: Suggested, full: bool) -> Iterator[RenderableType]:

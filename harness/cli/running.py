@@ -1,0 +1,197 @@
+"""Runs made one after the other, and what is told of the last: for every command that makes them."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from harness.cli.common import note_written, progress_bar, say, show, show_json
+from harness.errors import EXIT_INCOMPLETE, EXIT_OK
+
+if TYPE_CHECKING:
+    from harness.api import Run
+    from harness.holdoutlog import Looks
+    from harness.noise import Noise
+    from harness.passmeasuring import MeasuredPasses
+    from harness.planning import Plan
+    from harness.project import Project
+    from harness.store import StoredRun
+    from harness.versions import ComparedRuns
+
+CHANGES_SHOWN = 5
+ENOUGH_TO_CALIBRATE = 20
+"""Samples from which on thresholds are worth looking for."""
+
+
+def run_all(plans: list[tuple[Plan, Project]], *, quiet: bool, **how: Any) -> list[Run]:
+    """Run prompts one after the other."""
+    from harness import api
+    from harness.report.terminal import headline_line
+
+    width = max(len(plan.prompt.version) for plan, _ in plans)
+    runs = []
+    for plan, project in plans:
+        with progress_bar(plan.prompt.version, len(plan.samples) * plan.repeats) as tell:
+            stored = api.start(plan, project, progress=tell, warn=say, **how)
+        runs.append(api.Run(stored, project))
+        if len(plans) > 1 and not quiet:
+            show(headline_line(stored.manifest, runs[-1].result, width))
+    if len(plans) > 1 and not quiet:
+        show("")
+    return runs
+
+
+def finish(
+    runs: list[Run],
+    baseline: str | None,
+    output: Path | None,
+    as_json: bool,
+    within: Callable[[dict[str, Any]], dict[str, Any]] = lambda value: value,
+) -> int:
+    """Tell the last run's results, against its baseline; then write them, so that a full disk hides nothing.
+
+    Args:
+        runs: Finished ones.
+        baseline: What the last one is measured against; None for what `find_baseline` finds.
+        output: A file to write them to.
+        as_json: Print them as JSON.
+        within: What of a larger result they are printed in, as JSON.
+    """
+    from harness.holdout import looks_of
+    from harness.passmeasuring import takes_long
+    from harness.report import files
+    from harness.report.holdout import looks_markdown
+    from harness.report.passesmarkdown import passes_markdown
+    from harness.report.reach import reach_markdown
+    from harness.versions import compare_runs, find_baseline
+
+    last = runs[-1]
+    stored, project = last.stored, last.project
+    before = find_baseline(stored, project, baseline)
+    compared = compare_runs([before, stored], project) if before is not None else None
+    diff = compared.comparison.diffs[0] if compared else None
+    looks = looks_of(stored, project)
+    passes = None if takes_long(stored) else last.measured
+    value = {
+        "run": stored.manifest.to_json(),
+        "scores": last.result.to_json(),
+        "comparison": compared.comparison.to_json() if compared else None,
+        "judgement": compared.judgement.to_json() if compared else None,
+        **({"unseen": unseen.to_json()} if compared and (unseen := compared.unseen[0]) else {}),
+        "holdout": looks.to_json() if looks else None,
+        "passes": passes.to_json() if passes else None,
+        "reach": last.reach.to_json() if last.reach else None,
+    }
+    if as_json:
+        show_json(within(value))
+    else:
+        _tell(runs, compared, looks, passes)
+    if output is not None:
+        rows = files.prediction_rows(stored)
+        files.write_result(
+            output,
+            value,
+            rows,
+            lambda: (
+                files.run_markdown(stored, last.result, diff)
+                + reach_markdown(last.reach)
+                + passes_markdown(passes)
+                + looks_markdown(looks)
+            ),
+        )
+        note_written(output, as_json)
+    return EXIT_OK if stored.manifest.state == "complete" else EXIT_INCOMPLETE
+
+
+def _tell(runs: list[Run], compared: ComparedRuns | None, looks: Looks | None, passes: MeasuredPasses | None) -> None:
+    """Show the last run's scores, what changed from its baseline, and what to type next."""
+    from harness.execution import run_spent
+    from harness.outside import stronger_baseline
+    from harness.passmeasuring import takes_long
+    from harness.report import changes, listing, terminal
+    from harness.report.judged import verdict_lines
+    from harness.report.passes import hint, passes_report
+    from harness.report.reach import reach_parts
+
+    last = runs[-1]
+    stored, space = last.stored, last.stored.manifest.space
+    spent = run_spent(stored, last.project.settings.prices)
+    if compared is None:
+        show(terminal.run_report(stored.manifest, last.result, spent, None, None, _noise(last), looks))
+    else:
+        diff, n_common = compared.comparison.diffs[0], compared.comparison.n_common
+        show(terminal.run_report(stored.manifest, last.result, spent, diff, n_common, _noise(last), looks))
+        notes = [changes.note(each) for each in compared.notes]
+        verdict = verdict_lines(compared, 0)
+        changed = changes.diff_report(
+            diff, space, compared.samples, CHANGES_SHOWN, "harness compare lists them", verdict
+        )
+        show("", *notes, *changed)
+    if searched := listing.searched_line(stored.manifest):
+        show("", searched)
+    show(*reach_parts(last.reach))
+    if passes is not None:
+        show("", passes_report(passes, locked=looks is not None))
+    elif takes_long(stored):
+        show("", hint(_typed(stored, last.project)))
+    if stronger := stronger_baseline(stored, last.result, last.project):
+        show("", listing.baseline_line(stronger, _typed(stored, last.project)))
+    if commands := _next(runs, compared, looks is not None):
+        show(terminal.next_steps(commands))
+
+
+def _noise(run: Run) -> Noise | None:
+    """Return how much the repeats of a run differ; None where there is only one."""
+    from harness.noise import noise_of
+
+    stored = run.stored
+    if run.result.n_repeats < 2:
+        return None
+    return noise_of(stored.manifest.space, stored.samples, stored.gold, stored.predictions, run.result)
+
+
+def _next(runs: list[Run], compared: ComparedRuns | None, locked: bool) -> list[str]:
+    """Return the commands that a person will want to type after a run; none that tunes on a locked split."""
+    last = runs[-1]
+    manifest = last.stored.manifest
+    name = _typed(last.stored, last.project)
+    commands = []
+    if manifest.state != "complete":
+        commands.append(f"harness run --retry-failures {name}")
+    if compared is not None:
+        before = _typed(compared.runs[0], last.project)
+        several = [_typed(each.stored, last.project) for each in runs] if len(runs) > 2 else [before, name]
+        common = (
+            "" if compared.same_samples and len({run.stored.manifest.n_samples for run in runs}) == 1 else " --common"
+        )
+        commands.append(f"harness compare {' '.join(several)}{common}")
+    if locked:
+        return commands
+    if compared is not None and compared.comparison.diffs[0].regressed:
+        commands.append(f"harness failures {name} --regressed-from {before}")
+    weakest = min(
+        (row for row in last.result.labels if row.support), key=lambda row: (row.f1, -row.support), default=None
+    )
+    if weakest is not None and weakest.f1 < 1:
+        commands.append(f"harness failures {name} --label {shlex.quote(weakest.label)}")
+    if sum(last.result.failures.values()):
+        kind = max(last.result.failures, key=lambda each: last.result.failures[each])
+        commands.append(f"harness failures {name} --kind {kind}")
+    if last.result.probabilities is not None and manifest.n_samples >= ENOUGH_TO_CALIBRATE:
+        commands.append(f"harness calibrate {name}")
+    return commands
+
+
+def _typed(run: StoredRun, project: Project) -> str:
+    """Return what to type to mean a run: its version where that means this very run, else its id."""
+    from harness.errors import RunNameError
+    from harness.runnames import find_run
+
+    version = run.manifest.version
+    try:
+        means_it = find_run(project.runs, version).manifest.id == run.manifest.id
+    except RunNameError:
+        means_it = False
+    return shlex.quote(version if means_it else run.manifest.id)
