@@ -23,8 +23,8 @@ from harness.clients.embedded import EmbeddedClient
 from harness.completionlog import StoredCompletion
 from harness.constraining import MOST_KEPT, OFF, REFUSALS, Constraining, form_of, ignored, ladder
 from harness.errors import DataError
-from harness.execution import foresee
 from harness.labelspace import Field, Label, LabelSpace
+from harness.outlook import foresee
 from harness.parsing import FORMATS, Output, read
 from harness.parsing.constraints import constraint_problems, forms
 from harness.pricing import Spent
