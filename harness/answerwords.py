@@ -6,9 +6,10 @@ import json
 from collections.abc import Mapping
 
 from harness.labelspace import LabelSpace
-from harness.prompt import DECISION_APIS, MergeHow, Pass, Unit
+from harness.prompt import DECISION_APIS, MergeHow, Pass
 from harness.records import Sample
 from harness.rendering import shot_answer
+from harness.units import Unit
 
 MERGED: Mapping[MergeHow, str] = {
     "replace": "Its answer takes the place of what was said of these labels before.",

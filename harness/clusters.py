@@ -14,7 +14,7 @@ from typing import Literal, NamedTuple, TypeAlias
 import numpy as np
 
 from harness.cases import Cases, input_columns
-from harness.metrics import BoolMatrix, BoolVector
+from harness.metrics import BoolMatrix, BoolVector, IntVector
 from harness.standout import stand_out, vocabulary
 
 What: TypeAlias = Literal["confused", "missed", "added", "unanswered"]
@@ -66,13 +66,16 @@ class Cluster:
 
 
 class _Group(NamedTuple):
-    """A kind of error, with the cells that it stands for: bool, shape (n_rows, n_labels)."""
+    """A kind of error, with the cells that it stands for: their positions in the flattened label vectors, ascending.
+
+    There are hundreds of kinds with hundreds of labels, and few cells are of each.
+    """
 
     what: What
     missed: str | None
     added: str | None
     failure: str | None
-    cells: BoolMatrix
+    cells: IntVector
 
 
 class _Feature(NamedTuple):
@@ -89,21 +92,25 @@ def clusters(cases: Cases, given: BoolVector, most: int = CLUSTERS) -> tuple[Clu
         most: Groups at most.
     """
     rows = cases.by_case(given)
-    groups = [each for each in _groups(cases, rows) if each.cells.any()]
+    groups = [each for each in _groups(cases, rows) if len(each.cells)]
     features, present = _features(cases)
-    left = cases.wrong_cells & rows[:, None]
+    errors = np.ravel(cases.missed | cases.added)
+    left = np.ravel(cases.wrong_cells & rows[:, None])
     read: set[str] = set()
     found: list[Cluster] = []
     while groups and len(found) < most:
-        sizes = [_n_errors(cases, each.cells & left) for each in groups]
+        sizes = [_n_errors(errors, each.cells[left[each.cells]], len(cases.space)) for each in groups]
         best = int(np.argmax(sizes))
         if not sizes[best]:
             break
         group = groups[best]
-        mine = group.cells & left
+        cells = group.cells[left[group.cells]]
+        mine = np.zeros_like(cases.missed)
+        mine.flat[cells] = True
         inside = np.logical_or.reduce(mine, axis=1)
         narrow, feature = _narrowed(inside, rows, cases, features, present)
-        left = left & ~(mine & narrow[:, None])
+        taken = cells[narrow[cells // len(cases.space)]]
+        left[taken] = False
         shown = _shown(cases, mine, narrow, read)
         read |= {cases.rows[row].sample for row in shown}
         found.append(
@@ -113,7 +120,7 @@ def clusters(cases: Cases, given: BoolVector, most: int = CLUSTERS) -> tuple[Clu
                 group.added,
                 group.failure,
                 n=int(np.count_nonzero(narrow)) / cases.n_repeats,
-                n_errors=_n_errors(cases, mine & narrow[:, None]) / cases.n_repeats,
+                n_errors=_n_errors(errors, taken, len(cases.space)) / cases.n_repeats,
                 shown=shown,
                 word=feature.word,
                 value=feature.value,
@@ -122,10 +129,21 @@ def clusters(cases: Cases, given: BoolVector, most: int = CLUSTERS) -> tuple[Clu
     return tuple(found)
 
 
-def _n_errors(cases: Cases, cells: BoolMatrix) -> int:
-    """Return the errors among some wrong cells: missed and added ones, at least 1 a case, as an answer that is not there."""
-    counted = np.count_nonzero(cells & (cases.missed | cases.added), axis=1)
-    return int(np.maximum(counted, np.logical_or.reduce(cells, axis=1)).sum())
+def _n_errors(errors: BoolVector, cells: IntVector, n_labels: int) -> int:
+    """Return the errors among some wrong cells: missed and added ones, at least 1 a case, as an answer that is not there.
+
+    Args:
+        errors: The cells that are missed or added, flattened.
+        cells: Positions in them, ascending.
+        n_labels: Cells of a case.
+    """
+    among = cells[errors[cells]]
+    return len(among) + _n_rows(cells, n_labels) - _n_rows(among, n_labels)
+
+
+def _n_rows(cells: IntVector, n_labels: int) -> int:
+    """Return in how many rows some cells are; their positions are ascending."""
+    return int(np.count_nonzero(np.diff(cells // n_labels))) + (len(cells) > 0)
 
 
 def _groups(cases: Cases, rows: BoolVector) -> Iterator[_Group]:
@@ -135,14 +153,12 @@ def _groups(cases: Cases, rows: BoolVector) -> Iterator[_Group]:
     any_missed, any_added = (np.logical_or.reduce(each, axis=1) for each in (missed, added))
     for one in np.flatnonzero(missed.any(axis=0)).tolist():
         for other in np.flatnonzero((missed[:, [one]] & added).any(axis=0)).tolist():
-            both = missed[:, one] & added[:, other]
-            cells = np.zeros_like(missed)
-            cells[:, one] = cells[:, other] = both
+            first = np.flatnonzero(missed[:, one] & added[:, other]) * len(names)
+            cells = np.sort(np.concatenate([first + one, first + other]))
             yield _Group("confused", names[one], names[other], None, cells)
     for what, errors, others in (("missed", missed, any_added), ("added", added, any_missed)):
         for at in np.flatnonzero(errors.any(axis=0)).tolist():
-            cells = np.zeros_like(errors)
-            cells[:, at] = errors[:, at] & ~others
+            cells = np.flatnonzero(errors[:, at] & ~others) * len(names) + at
             label = names[at]
             if what == "missed":
                 yield _Group("missed", label, None, None, cells)
@@ -151,7 +167,7 @@ def _groups(cases: Cases, rows: BoolVector) -> Iterator[_Group]:
     kinds = [row.prediction.failure for row in cases.rows]
     for kind in sorted({str(each) for each in kinds if each is not None}):
         mine = np.array([each is not None and str(each) == kind for each in kinds], np.bool_)
-        yield _Group("unanswered", None, None, kind, ~cases.answered & (mine & rows)[:, None])
+        yield _Group("unanswered", None, None, kind, np.flatnonzero(~cases.answered & (mine & rows)[:, None]))
 
 
 def _features(cases: Cases) -> tuple[list[_Feature], BoolMatrix]:

@@ -36,7 +36,6 @@ LEAST_OUTPUT = 16
 
 _REWRITTEN = ("parent", "notes", "searched")
 _LOGPROBS = ("logprobs", "top_logprobs", "n_probs")
-_DASH = re.compile(r"( *)- ")
 
 
 @dataclass(frozen=True, slots=True)

@@ -73,22 +73,37 @@ def worked_examples(
     # Both lie in the project, so that one can be told from the other.
     named = Path(os.path.relpath(file.resolve(), folder.resolve())).as_posix()
     if set_aside:
-        wrong = {found.cases.rows[row].sample for row in np.flatnonzero(sent & found.cases.wrong).tolist()}
-        samples = [replace(each, labels=run.gold[each.id]) for each in run.samples if each.id in wrong]
-        chosen = contrastive(samples, scope, pairs, set_aside, seed)
+        # Where these labels are only ever added wrongly, no sample that is wrong has one: those that are right do.
+        pools_of_split = (_samples(found, sent & found.cases.wrong), _samples(found, sent))
+        drawn = (contrastive(pool, scope, pairs, set_aside, seed) for pool in pools_of_split)
+        chosen = next((each for each in drawn if each), ())
         ids = tuple(each.id for each in chosen)
         about = (
             f"Worked examples: {len(chosen)} samples of {run.manifest.split} that the search saw and the trigger sends. "
             "They are set aside: this version is not evaluated on them."
         )
-        return Examples(file, named, chosen, about, ids) if chosen else _none()
+        return Examples(file, named, chosen, about, ids) if chosen else Examples(None, "", (), NONE_SEARCHED)
     pools, sources = _pools(dataset, parent, folder, project, warn)
     usable_ones = usable(pools, [each for name in dataset.splits for each in dataset.read(name).samples])
     chosen = contrastive(usable_ones, scope, pairs, MOST_SHOTS, seed)
     if not chosen:
         return _none()
-    about = f"Worked examples: those of {listing(sources, 3)} that tell these labels apart, none of an evaluated split."
+    taken = {id(each) for each in chosen}  # the drafts before this one have copies in files of their own
+    used = [name for pool, name in zip(pools, sources, strict=True) if any(id(each) in taken for each in pool)]
+    about = f"Worked examples: those of {listing(used, 3)} that tell these labels apart, none of an evaluated split."
     return Examples(file, named, chosen, about)
+
+
+NONE_SEARCHED = (
+    "No worked examples: none of the samples that the search saw and the trigger sends has one of these labels. Write some "
+    "and say 'shots: {from: FILE}'."
+)
+
+
+def _samples(found: Exceptions, rows: BoolVector) -> list[Sample]:
+    """Return the samples of some cases with the gold that they were scored against."""
+    ids = {found.cases.rows[row].sample for row in np.flatnonzero(rows).tolist()}
+    return [replace(each, labels=found.run.gold[each.id]) for each in found.run.samples if each.id in ids]
 
 
 def _none() -> Examples:

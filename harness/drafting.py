@@ -182,7 +182,8 @@ def _worthwhile(found: Exceptions, options: DraftOptions) -> Choice:
     verdict = verdict_line(found)
     told = f"run {found.run.manifest.id}: {verdict[0].lower()}{verdict[1:]}"
     if found.search.chosen is None:
-        raise DataError(f"{told} Nothing is drafted: there is no trigger. Raise --budget, or name labels with --label.")
+        more = " Raise --budget, or name labels with --label." if found.sites.errors else ""
+        raise DataError(f"{told} Nothing is drafted: there is no trigger.{more}")
     if found.search.verdict == "not worth" and not options.anyway:
         label = "To draft it for one of these labels, name it with --label. " if found.worth_by_label else ""
         raise DataError(f"{told} Nothing is drafted. {label}To draft it all the same, add --anyway.")

@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -20,10 +21,11 @@ from harness.failures import Failure, describe
 from harness.holdout import refuse_locked
 from harness.labeltriggers import LabelTrigger, label_triggers, only_about
 from harness.metrics import BoolVector
+from harness.nextversion import next_path
 from harness.project import Project
 from harness.rescoring import next_contexts
 from harness.runnames import list_runs
-from harness.searched import Searched, in_search_half
+from harness.searched import in_search_half
 from harness.store import StoredRun
 from harness.triggersearch import Search, Settings, search
 
@@ -57,6 +59,8 @@ class Exceptions:
         seen: Which samples the search saw, shape (n_samples,).
         sites: Where the errors are, among these.
         versions: The other runs that disagreement was looked for in, by what they are called.
+        next_file: A new file for the next version, beside the prompt of the run; None where no prompt made it, or it is
+            gone.
         notes: What a person should know.
         drafted: The next version, where one was drafted.
     """
@@ -71,6 +75,7 @@ class Exceptions:
     by_label: tuple[LabelTrigger, ...]
     worth: tuple[Worth, ...]
     versions: Mapping[str, StoredRun]
+    next_file: Path | None = None
     notes: tuple[str, ...] = ()
     drafted: Drafted | None = None
 
@@ -156,7 +161,8 @@ def find_exceptions(
         by_label=() if chosen else label_triggers(manifest.space, cases, settings),
         worth=tuple(_worth(run, each, every) for each in clusters(every, seen)),
         versions=others,
-        notes=tuple(_notes(manifest.prompt.searched_on(manifest.split), chosen)),
+        next_file=_next_file(run, project),
+        notes=tuple(_notes(run, chosen)),
     )
 
 
@@ -166,6 +172,13 @@ def cases_of(run: StoredRun) -> Iterator[Case]:
     for prediction, context in next_contexts(run):
         name = prediction.sample
         yield Case(name, inputs[name], run.gold[name], prediction, context)
+
+
+def _next_file(run: StoredRun, project: Project) -> Path | None:
+    try:
+        return None if run.manifest.origin is not None else next_path(run, project)
+    except DataError:
+        return None
 
 
 def _labels(run: StoredRun, labels: Sequence[str]) -> tuple[str, ...]:
@@ -226,7 +239,14 @@ def _other_runs(run: StoredRun, project: Project) -> dict[str, StoredRun]:
     return found
 
 
-def _notes(before: Searched | None, labels: Sequence[str]) -> Iterator[str]:
+def _notes(run: StoredRun, labels: Sequence[str]) -> Iterator[str]:
+    manifest = run.manifest
+    if manifest.state != "complete":
+        yield (
+            f"The run is {manifest.state}: what has no answer because a call failed, or was never made, counts as wrong. "
+            "Finish it before you draft from it."
+        )
+    before = manifest.prompt.searched_on(manifest.split)
     if labels:
         yield f"Only errors of {listing(labels)} count; the other labels are taken to be right, in the scores too."
     if before is not None:

@@ -21,11 +21,12 @@ from harness.labelspace import LabelSpace
 from harness.metrics import NAN
 from harness.predict import Step, said_by
 from harness.pricing import estimated_tokens
-from harness.prompt import Pass, Prompt, Unit
+from harness.prompt import Pass, Prompt
 from harness.records import ParseFailure, Prediction, Sample
 from harness.rendering import answer_context, base_context, render_call
 from harness.shots import Shots
 from harness.template import TemplateError
+from harness.units import Unit
 
 
 class Asked(NamedTuple):

@@ -26,8 +26,9 @@ from dataclasses import dataclass, replace
 
 from harness.errors import listing
 from harness.parsing.deciding import rounded
-from harness.prompt import MergeHow, Unit
+from harness.prompt import MergeHow
 from harness.records import Answer, FailureKind, ParseFailure, Prediction
+from harness.units import Unit
 
 Reasons = Mapping[str, tuple[FailureKind, str]]
 """By unanswered cell the failure that left it so and its words, the latest failure last."""
@@ -67,7 +68,8 @@ def merge(
             fields={**before.fields, **result.fields},
             repaired=before.repaired or result.repaired,
         )
-    left = {name: reason for name, reason in reasons.items() if name not in taken | failed}
+    anew = taken | failed
+    left = {name: reason for name, reason in reasons.items() if name not in anew}
     left |= dict.fromkeys(sorted(failed), why)
     kind, words = next(reversed(left.values()), (None, None))
     return replace(after, failure=kind, why=words), left

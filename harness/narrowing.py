@@ -12,8 +12,9 @@ from dataclasses import replace
 from harness.labelspace import LabelSpace
 from harness.merging import changeable
 from harness.parsing import FORMATS
-from harness.prompt import ANSWERING, Pass, Unit
+from harness.prompt import ANSWERING, Pass
 from harness.records import Prediction, Sample
+from harness.units import Unit
 
 
 def asked_units(
@@ -69,8 +70,10 @@ def _offered(units: Iterator[Unit], space: LabelSpace, candidates: frozenset[str
 
 def cells(each: Pass, unit: Unit, space: LabelSpace) -> frozenset[str]:
     """Return the cells that an answer fills: those of the pass's scope that it was asked about."""
-    scope = frozenset(each.scope or space.names)
-    return scope & frozenset(unit.labels) if asks_by_label(each) else scope
+    if not asks_by_label(each):
+        return frozenset(each.scope or space.names)
+    asked = frozenset(unit.labels)
+    return asked & frozenset(each.scope) if each.scope else asked
 
 
 def asks_by_label(each: Pass) -> bool:

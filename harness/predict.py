@@ -15,10 +15,11 @@ from harness.labelspace import LabelSpace
 from harness.merging import Gated, Reasons, Result, choose, merge
 from harness.narrowing import asked_units, cells, never_offered
 from harness.parsing import read
-from harness.prompt import Pass, Prompt, Unit
+from harness.prompt import Pass, Prompt
 from harness.records import Answer, Call, Completion, Prediction, Sample
 from harness.rendering import Said, answer_context, base_context, render_call, runs_now
 from harness.template import TemplateError
+from harness.units import Unit
 from harness.voting import voted
 
 Asking = Generator[list[Call], list[Completion], Prediction]
@@ -195,7 +196,7 @@ def _merged(
 ) -> _State:
     """Return what holds after the answers of a pass."""
     said, reasons, gated = state.said, state.reasons, state.gated
-    inside = frozenset(reader.inside(space))
+    inside = frozenset(reader.inside(space)) if reader.chooses_groups else frozenset[str]()
     for unit, result in zip(units, results, strict=True):
         if reader.chooses_groups:
             about = replace(unit, labels=tuple(name for name in unit.labels if name in inside))

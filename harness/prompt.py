@@ -8,11 +8,13 @@ from pathlib import Path
 from typing import Any, Literal
 
 from harness.identity import digest
+from harness.kept import Kept
 from harness.labelspace import LabelSpace
 from harness.parsing import FORMATS, Output
 from harness.records import Sample
 from harness.searched import Searched
 from harness.shots import NearestBy, Shots
+from harness.units import Unit, gate_units, group_units, question_units
 
 Api = Literal["chat", "responses", "completions", "decisions", "systemone"]
 DECISION_APIS = frozenset({"decisions", "systemone"})
@@ -27,14 +29,13 @@ ANSWERING = frozenset[MergeHow]({"replace", "union", "intersection"})
 ANSWER_LIMITS = ("max_tokens", "max_completion_tokens", "max_output_tokens")
 """What the APIs call the most tokens of an answer."""
 
-MOST_QUESTIONS = 400
-"""Questions that one request to a decision API can hold."""
-
 DEFAULT_PASS = "main"  # noqa: S105 - a name, no password
 """Name of the pass of a prompt that does not list passes."""
 
 LOCAL = "local/"
 """Model names that begin so are served by llama.cpp inside this process."""
+
+_UNITS = Kept[tuple[Unit, ...]]()
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,16 +209,18 @@ class Pass:
 
         What a certain sample is asked about can be less: see `harness.narrowing`.
         """
+        return _UNITS.of((), (self, space), lambda: self._units(space))
+
+    def _units(self, space: LabelSpace) -> tuple[Unit, ...]:
         inside = self.inside(space)
         if self.chooses_groups:
-            return tuple(_gate_units(inside, space, self.per))
+            return gate_units(inside, space, by_group=self.per == "group")
         if self.per == "label":
             return tuple(Unit(name, (name,), space.only([name])) for name in inside)
         if self.per == "group":
-            members = _by_group(inside, space)
-            return tuple(Unit(group, names, space.only(names)) for group, names in members.items())
+            return group_units(inside, space)
         if self.questions is not None and self.candidates is None:
-            return tuple(_question_units(inside, space, len(self.output.fields)))
+            return question_units(inside, space, len(self.output.fields))
         alone = FORMATS[self.output.format].one_label or self.questions is not None
         return (Unit("", inside, space.only(inside) if alone else space),)
 
@@ -227,53 +230,6 @@ class Pass:
         if self.candidates is not None and self.per == "label":
             n_units = min(n_units, self.candidates.k)
         return n_units * self.draws
-
-
-@dataclass(frozen=True, slots=True)
-class Unit:
-    """What one call of a pass is about.
-
-    Attributes:
-        name: "" for the sample, else the label or group.
-        labels: The cells that its answer fills or, for a gate, leaves to later passes.
-        space: The label space that its answer is read with; for a gate, that of the groups.
-    """
-
-    name: str
-    labels: tuple[str, ...]
-    space: LabelSpace
-
-
-def _gate_units(names: tuple[str, ...], space: LabelSpace, per: Per) -> Iterator[Unit]:
-    """Yield what a gate is asked: about all groups of some labels in one call, or about each in one of its own."""
-    asked = _by_group(names, space)
-    if per == "group":
-        yield from (Unit(group, of, space.as_groups.only([group])) for group, of in asked.items())
-    else:
-        grouped = {name for of in asked.values() for name in of}
-        yield Unit("", tuple(name for name in names if name in grouped), space.as_groups.only(asked))
-
-
-def _by_group(names: tuple[str, ...], space: LabelSpace) -> dict[str, tuple[str, ...]]:
-    """Return some labels by their group, groups and labels in label-space order; groups of none of them are not in it."""
-    wanted = frozenset(names)
-    members = {group: tuple(name for name in of if name in wanted) for group, of in space.groups.items()}
-    return {group: of for group, of in members.items() if of}
-
-
-def _question_units(names: tuple[str, ...], space: LabelSpace, n_fields: int) -> Iterator[Unit]:
-    """Yield as many units as the limit of questions in a request asks for; the first one asks for the fields too.
-
-    Each is read with a label space of its own labels, so that a label without an answer is seen.
-    """
-    if len(names) + n_fields <= MOST_QUESTIONS:
-        yield Unit("", names, space.only(names))
-        return
-    start, room = 0, max(1, MOST_QUESTIONS - n_fields)
-    while start < len(names):
-        chunk = names[start : start + room]
-        yield Unit(f"{start + 1}-{start + len(chunk)}", chunk, space.only(chunk))
-        start, room = start + len(chunk), MOST_QUESTIONS
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,6 @@ from harness.parsing.constraints import constraint_problems
 from harness.parsing.formats import Constrain
 from harness.prompt import (
     DECISION_APIS,
-    MOST_QUESTIONS,
     How,
     MessageTemplate,
     Model,
@@ -25,6 +24,7 @@ from harness.prompt import (
 )
 from harness.promptpasses import Contradiction, impossible_choices
 from harness.records import ParseFailure
+from harness.units import MOST_QUESTIONS
 from harness.yamlfile import Node, Section
 
 OWN_KEYS = frozenset({"format", "fields", "constrain", "threshold", "thresholds"})

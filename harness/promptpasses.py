@@ -12,11 +12,12 @@ from harness.labelspace import NONE_WORD, LabelSpace, is_visible, normalize
 from harness.neighbours import examples_of
 from harness.parsing import FORMATS
 from harness.project import Project
-from harness.prompt import DECISION_APIS, LOCAL, MOST_QUESTIONS, Candidates, Pass, templates_of, without_answer
+from harness.prompt import DECISION_APIS, LOCAL, Candidates, Pass, templates_of, without_answer
 from harness.promptshots import inside
 from harness.samples import read_samples
 from harness.template import TemplateError
 from harness.templatenames import reached
+from harness.units import MOST_QUESTIONS
 from harness.yamlfile import Section
 
 CANDIDATES_BY = ("similar", "tfidf", "embeddings")

@@ -141,8 +141,10 @@ class _Gate:
         for group, members in self._members.items():
             counts, of_gold = self._by_group[group], gold & members
             is_open = not left.isdisjoint(members)
-            counts.update(gold=len(of_gold), open=len(of_gold & left))
-            counts.update(chosen=is_open, right=is_open and bool(of_gold))
+            counts["gold"] += len(of_gold)
+            counts["open"] += len(of_gold & left)
+            counts["chosen"] += is_open
+            counts["right"] += is_open and bool(of_gold)
             if group in failed:  # an earlier gate's answer may stand in for it
                 counts["failed"] += len(of_gold - left)
 

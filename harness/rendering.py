@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any, Generic, NamedTuple, TypeVar
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
 
+from harness.kept import Kept
 from harness.labelspace import LabelSpace
 from harness.parsing import FORMATS
-from harness.prompt import MessageTemplate, Pass, Per, QuestionTemplates, Unit
+from harness.prompt import MessageTemplate, Pass, Per, QuestionTemplates
 from harness.records import Call, Message, Prediction, Question, Sample, first_right
 from harness.template import ENVIRONMENT, NO_FILES, TemplateError, expression, render
 from harness.templatenames import names_used
+from harness.units import Unit
 
 TASK_NAMES = frozenset({"labels", "groups"})
 """Names that every template has, beside the input columns and the variables."""
@@ -44,36 +46,9 @@ class Said(NamedTuple):
     groups: tuple[str, ...] = ()
 
 
-_Made = TypeVar("_Made")
-
-MOST_KEPT = 1024
-"""Texts that are kept at a time; a pass over labels has some for each of them."""
-
-
-class _Kept(Generic[_Made]):
-    """What came of the very same objects once, made once: worked examples and instructions are one text for all samples.
-
-    Objects are the same by identity, and kept as long as what came of them, so that no other can take their place.
-    """
-
-    def __init__(self) -> None:
-        self._kept: dict[tuple[tuple[str, ...], tuple[int, ...]], tuple[tuple[object, ...], _Made]] = {}
-
-    def of(self, names: tuple[str, ...], objects: tuple[object, ...], make: Callable[[], _Made]) -> _Made:
-        """Return what ``make`` makes of the objects under these names; what it raises is not kept."""
-        key = names, tuple(map(id, objects))
-        found = self._kept.get(key)
-        if found is None:
-            made = make()
-            if len(self._kept) >= MOST_KEPT:
-                self._kept.clear()
-            found = self._kept[key] = objects, made
-        return found[1]
-
-
-_ANSWERS = _Kept[tuple[str, ...]]()
-_QUESTIONS = _Kept[tuple[str, ...]]()
-_INSTRUCTIONS = _Kept[str]()
+_ANSWERS = Kept[tuple[str, ...]]()
+_QUESTIONS = Kept[tuple[str, ...]]()
+_INSTRUCTIONS = Kept[str]()
 _ABSENT = object()
 
 
@@ -133,7 +108,7 @@ def answer_context(so_far: Prediction, earlier: Mapping[str, Said], space: Label
         "failure": None if so_far.failure is None else str(so_far.failure),
         "off_list": list(so_far.off_list),
         "fields": _Fields(so_far),
-        "scores": {name: so_far.probabilities.get(name, math.nan) for name in space.names},
+        "scores": _scores(so_far, space),
         "confidence": 0.0 if so_far.failed else so_far.confidence or 0.0,
         "passes": {
             name: {
@@ -145,6 +120,13 @@ def answer_context(so_far: Prediction, earlier: Mapping[str, Said], space: Label
             for name, left in earlier.items()
         },
     }
+
+
+def _scores(so_far: Prediction, space: LabelSpace) -> dict[str, float]:
+    """Return P(label) of every label, in label-space order; NaN where there is none."""
+    if not so_far.probabilities:
+        return dict.fromkeys(space.names, math.nan)
+    return {name: so_far.probabilities.get(name, math.nan) for name in space.names}
 
 
 def runs_now(each: Pass, context: Mapping[str, Any]) -> bool:

@@ -49,6 +49,8 @@ PURE = [
     "searched",
     "unseen",
     "prompt",
+    "units",
+    "kept",
     "rendering",
     "voting",
     "merging",
@@ -83,7 +85,7 @@ PURE = [
 EDGES = ["cli", "report", "store", "cache", "runner", "clients", "execution", "api", "project"]
 
 ORDER = [
-    ["errors"],
+    ["errors", "kept"],
     ["records", "labelspace", "template", "templatenames", "templatemembers", "plainvalues", "yamltext", "bulk"],
     [
         "identity",
@@ -104,6 +106,7 @@ ORDER = [
         "shots",
         "neighbours",
         "standout",
+        "units",
     ],
     [
         "searched",

@@ -138,9 +138,8 @@ def test_no_trigger_at_all(project: Path, cli: Cli) -> None:
         r"of \d+ samples", "of 118 samples", done.out
     )
     assert done.err == (
-        f"error: run {run.manifest.id}: too few to tell: none catches clearly more errors than as many random samples hold; "
-        "each half needs 8 samples with more errors than the others, and as many with fewer; one has 0. Nothing is drafted: "
-        "there is no trigger. Raise --budget, or name labels with --label.\n"
+        f"error: run {run.manifest.id}: nothing is wrong in the searched half: there is nothing for a second pass to mend. "
+        "Nothing is drafted: there is no trigger.\n"
     )
     cli("exceptions", "v1", "-o", "e.md")
     assert "\n## Worth reading\n\nNothing is wrong.\n" in (project / "e.md").read_text()
@@ -245,6 +244,42 @@ def test_samples_set_aside(project: Path, cli: Cli) -> None:
     assert f"set aside from the split: {', '.join(drafted['set_aside'])}" in " ".join(told.split())
 
 
+def test_samples_that_are_right_are_set_aside_too(project: Path, cli: Cli) -> None:
+    """Where a label is only ever added wrongly, examples of it are samples that the trigger sends and that are right."""
+
+    def too_often(call: Call) -> str:
+        row = exception_runs.sample(int(call.sample[1:]))
+        return ", ".join({*row["labels"], *(["price"] if "lamp" in row["text"] else [])})
+
+    stored(project, answer=too_often)
+    drafted = cli("exceptions", "v1", *WRITE, "--budget", "60%", "--set-aside", "6", "--json").json["drafted"]
+    assert (drafted["scope"], drafted["how"]) == (["price"], "confirm")
+    gold = [set(exception_runs.sample(int(name[1:]))["labels"]) for name in drafted["set_aside"]]
+    assert len(gold) == 6
+    assert {"price" in labels for labels in gold} == {True, False}
+
+
+def test_files_that_gave_no_example_are_not_named(project: Path, cli: Cli) -> None:
+    """The examples of an earlier draft are copies, so the next draft says where they come from: the first file."""
+    stored(project)
+    cli("exceptions", "v1", *WRITE)
+    assert (project / "datasets/reviews.v2.shots.jsonl").is_file()
+    cli("exceptions", "v1", "--write", "prompts/v3.yaml")
+    assert "# Worked examples: those of reviews.shots.jsonl that tell" in (project / "prompts/v3.yaml").read_text()
+
+
+def test_nothing_to_set_aside(project: Path, cli: Cli) -> None:
+    """Where nothing that the trigger sends has the label, that is said, and nothing is set aside."""
+    stored(project)
+    done = cli("exceptions", "v1", *WRITE, "--label", "shipping", "--set-aside", "4")
+    told = " ".join(done.out.split())
+    assert "none of the samples that the search saw and the trigger sends has one of these labels." in told
+    assert "no shots file" not in told
+    prompt = load_task(project / "prompts/v2.yaml", find_project()).prompt
+    assert prompt.searched is not None
+    assert (prompt.searched.set_aside, prompt.passes[-1].shots) == ((), None)
+
+
 def test_no_worked_examples(project: Path, cli: Cli) -> None:
     """Without a shots file that has the labels there are none, and the file says how to get some."""
     write(
@@ -308,9 +343,20 @@ def test_an_api_that_decides(project: Path, cli: Cli) -> None:
     assert cli("check", "prompts/v2.yaml").code == 0
 
 
+def test_the_next_version_is_a_new_one(project: Path, cli: Cli) -> None:
+    """The command that drafts names a file that is not there, seen from the current folder, or none without a prompt."""
+    stored(project)
+    assert "harness exceptions v1 --write prompts/v2.yaml\n" in cli("exceptions", "v1").out
+    write(project / "prompts/v2.yaml", exception_runs.PROMPT)
+    assert "harness exceptions v1 --write prompts/v1-a.yaml\n" in cli("exceptions", "v1").out
+    (project / "prompts/v1.yaml").unlink()
+    assert "--write" not in cli("exceptions", "v1").out
+
+
 # --- what is refused --------------------------------------------------------------------------------------------------
 
 
+HELP = " See: harness exceptions --help"
 SHARE = "must be a share of the samples above 0 and at most all of them, as 20% or 0.2."
 
 
@@ -326,6 +372,10 @@ SHARE = "must be a share of the samples above 0 and at most all of them, as 20% 
             "--label 'qualty': must be a label of reviews: shipping, packaging, quality, price. Did you mean 'quality'?",
         ),
         (["-o", "x.csv"], "-o x.csv: must end in .md, .json, got '.csv'."),
+        *(
+            ([*said], f"{said[0]}: must go with --write FILE, because it says how a version is drafted.{HELP}")
+            for said in (["--name", "box"], ["--style", "list"], ["--set-aside", "4"], ["--anyway"])
+        ),
         ([*WRITE, "--name", "main"], "--name 'main': must be another name than those of its passes: main."),
         ([*WRITE, "--set-aside", "21"], "--set-aside 21: must leave enough samples to judge by, at most 20 of 160 here."),
         (
@@ -361,6 +411,17 @@ def test_a_run_that_no_prompt_made(project: Path, cli: Cli) -> None:
         f"error: run {found['run']}: no prompt made it, so there is no version to draft the next one from. What it got "
         "wrong is told without --write.\n"
     )
+
+
+def test_a_run_that_is_not_complete(project: Path, cli: Cli) -> None:
+    """Calls that failed, or were never made, are no errors of the prompt: that is said first."""
+    run = stored(project, answer=lambda call: call_error("timeout") if call.sample == "s001" else by_rule(call))
+    assert run.manifest.state == "incomplete"
+    told = " ".join(cli("exceptions", run.manifest.id).out.split())
+    assert (
+        "note: The run is incomplete: what has no answer because a call failed, or was never made, counts as wrong. Finish "
+        "it before you draft from it. Where the errors are"
+    ) in told
 
 
 def test_a_locked_split(project: Path, cli: Cli) -> None:

@@ -322,6 +322,11 @@ def test_without_the_pass(story: Story) -> None:
     )
     assert len(alone) == 1 + len(LABELS)
     assert without == alone
+    told = " ".join(story.told[lines[1]].split())
+    assert (
+        "caution: v5 was drafted from the errors on 120 of these 224 samples, which flatters it here; 'harness show v5' "
+        "judges its passes on the others v5 without exception is worse than v5"
+    ) in told
 
 
 def test_yes_to_everything_does_not_pay(story: Story) -> None:

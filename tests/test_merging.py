@@ -11,8 +11,9 @@ from strategies_labels import unhurried
 
 from harness.labelspace import Label, LabelSpace
 from harness.merging import Gated, Reasons, Result, changeable, choose, merge
-from harness.prompt import ANSWERING, MergeHow, Unit
+from harness.prompt import ANSWERING, MergeHow
 from harness.records import Answer, FailureKind, ParseFailure, Prediction
+from harness.units import Unit
 
 NAMES = ("a", "b", "c", "d")
 SPACE = LabelSpace(tuple(Label(name, group="ab" if name in "ab" else "cd") for name in NAMES))

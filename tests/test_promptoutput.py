@@ -12,7 +12,7 @@ import pytest
 from harness.errors import Problems
 from harness.labelspace import Field, Label, LabelSpace
 from harness.parsing import FORMATS, Output
-from harness.prompt import MOST_QUESTIONS, MessageTemplate, Model, Pass, QuestionTemplates, Votes
+from harness.prompt import MessageTemplate, Model, Pass, QuestionTemplates, Votes
 from harness.promptoutput import (
     FIELD_QUESTION,
     LABEL_QUESTION,
@@ -26,6 +26,7 @@ from harness.promptoutput import (
 )
 from harness.shots import Shots
 from harness.template import render
+from harness.units import MOST_QUESTIONS
 from harness.yamlfile import Section, read_yaml
 
 NAMES = "list, vector, codes, json, containers, yes_no, scores, decisions"

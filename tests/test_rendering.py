@@ -12,11 +12,12 @@ from strategies_labels import unhurried
 
 from harness.labelspace import Field, Group, Label, LabelSpace
 from harness.parsing import Output
-from harness.prompt import MOST_QUESTIONS, MessageTemplate, Model, Pass, QuestionTemplates, Unit, Votes
+from harness.prompt import MessageTemplate, Model, Pass, QuestionTemplates, Votes
 from harness.records import Call, FailureKind, Prediction, Sample
 from harness.rendering import answer_context, answer_names, base_context, known_names, render_call, unit_context
 from harness.shots import Shots
 from harness.template import TemplateError
+from harness.units import MOST_QUESTIONS, Unit
 
 SPACE = LabelSpace(
     (
@@ -245,7 +246,7 @@ def test_messages_are_the_call_s_own() -> None:
 
 def test_texts_are_not_kept_without_end(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where too many texts are kept all are let go, and made again when they are needed."""
-    monkeypatch.setattr("harness.rendering.MOST_KEPT", 2)
+    monkeypatch.setattr("harness.kept.MOST_KEPT", 2)
     said = [asked_of(asking(f"{number} {{{{ labels | length }}}}"), {"text": "Late."}) for number in (1, 2, 3, 1)]
     assert said == [["1 4"], ["2 4"], ["3 4"], ["1 4"]]
 

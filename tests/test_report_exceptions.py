@@ -13,12 +13,13 @@ import pytest
 from cli_project import write
 
 from harness.errorplaces import Site, SiteKind
+from harness.errorsites import FailureErrors
 from harness.exceptionsearch import Exceptions, find_exceptions
 from harness.labeltriggers import LabelTrigger
 from harness.project import find_project
 from harness.report.exceptions import exceptions_report, search_steps
 from harness.report.exceptionsmarkdown import digest, to_json
-from harness.report.exceptiontables import choice_sheet, label_sheet, place, site_sheets
+from harness.report.exceptiontables import choice_sheet, label_sheet, place, site_sheets, trigger_sheet
 from harness.report.exceptionwords import bound_line, notes_line, trigger_line, verdict_line
 from harness.report.terminal import rendered
 from harness.stats import Interval
@@ -102,6 +103,16 @@ def test_what_is_worth_it(found: Exceptions) -> None:
     )
 
 
+def test_answers_that_cannot_be_read_come_first(found: Exceptions) -> None:
+    """Where most wrong samples have no answer, the form of the answers is what to mend, and that is said."""
+    unread = FailureErrors("unparseable", 30.0, 0.6, 60.0, 0.7, ("s001",))
+    whole = replace(judged(found, "not worth"), sites=replace(found.sites, failures=(unread,)))
+    assert verdict_line(whole).endswith(
+        " Most of what is wrong has no answer (unparseable): mend the form of the answers first, see 'harness failures v1 "
+        "--kind unparseable'."
+    )
+
+
 @pytest.mark.parametrize("verdict", ["not worth", "too few to tell"])
 def test_labels_that_are_worth_it_are_told(found: Exceptions, verdict: Verdict) -> None:
     """Where nothing is worth it for all labels together, those that are worth it alone are named, and how to go on."""
@@ -110,8 +121,8 @@ def test_labels_that_are_worth_it_are_told(found: Exceptions, verdict: Verdict) 
     assert {each.label: each.verdict for each in found.by_label} == {"shipping": "worth", "packaging": "worth"}
     assert verdict_line(mixed) == verdict_line(whole).removesuffix(".") + "; but label by label: shipping, packaging."
     steps = rendered(search_steps(mixed, "v1"))
-    assert "harness exceptions v1 --label shipping --budget 50% --write prompts/v2.yaml" in steps
-    assert "harness exceptions v1 --label packaging --budget 50% --write prompts/v2.yaml" in steps
+    assert f"harness exceptions v1 --label shipping --budget 50% --write {found.next_file}\n" in steps
+    assert f"harness exceptions v1 --label packaging --budget 50% --write {found.next_file}\n" in steps
     assert "harness exceptions v1 --write" not in steps
     assert "--label" not in rendered(search_steps(found, "v1")).replace("harness failures v1 --label", "")
 
@@ -121,7 +132,22 @@ def test_the_next_commands_search_as_this_one_did(found: Exceptions) -> None:
     other = replace(found, labels=("a b",), by_label=(), settings=replace(found.settings, budget=0.125, seed=3))
     steps = rendered(search_steps(other, "v1"))
     assert "harness exceptions v1 --label 'a b' --budget 12.5% --seed 3 -o exceptions.md" in steps
-    assert "harness exceptions v1 --label 'a b' --budget 12.5% --seed 3 --write prompts/v2.yaml" in steps
+    assert f"harness exceptions v1 --label 'a b' --budget 12.5% --seed 3 --write {found.next_file}\n" in steps
+
+
+def test_a_file_that_is_gone_has_no_next_version(found: Exceptions) -> None:
+    """Nothing is offered to be written where there is no file for it."""
+    assert "--write" in rendered(search_steps(found, "v1"))
+    assert "--write" not in rendered(search_steps(replace(found, next_file=None), "v1"))
+
+
+def test_where_every_sample_is_wrong(found: Exceptions) -> None:
+    """No precision can beat 100 %, so what counts instead is said."""
+    assert "Precision is to beat 2" in trigger_sheet(found, 8).notes[0]
+    first = found.search.ranked[0]
+    ranked = (replace(first, seen=replace(first.seen, base_rate=1.0)),)
+    note = trigger_sheet(replace(found, search=replace(found.search, ranked=ranked)), 8).notes[0]
+    assert "Every sample is wrong, so precision tells nothing: what counts is how many errors a sample has." in note
 
 
 def test_a_label_without_a_trigger_has_dashes(found: Exceptions) -> None:

@@ -158,6 +158,11 @@ def test_a_pass_as_html() -> None:
             "does not pay: it changed nothing, because every answer of it failed, for 88 calls (31,204 tokens, $0.0021).",
         ),
         (
+            changed({"corrected": 1, "broken": 2, "net": -1, "n_samples": 10}, worth="does not pay", judged={}),
+            "does not pay: it corrected 1 cell and broke 2, for 88 calls (31,204 tokens, $0.0021); 10 samples are too few to "
+            "tell what it would do on others.",
+        ),
+        (
             changed({}, gain=replace(CHECK.gain, low=-1.0)),
             "pays: it corrected 12 cells and broke 3, for 88 calls (31,204 tokens, $0.0021); macro F1 is better (+0.020), "
             "the gain in cells alone could be chance.",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -95,6 +96,8 @@ def command(
     from harness.report.exceptions import draft_report, exceptions_report, search_steps
     from harness.report.exceptionsmarkdown import digest, to_json
 
+    if write is None:
+        _refuse_draft_options({"--name": name, "--style": style, "--set-aside": set_aside, "--anyway": anyway})
     if output is not None:
         files.check_output(output, FORMATS)
 
@@ -127,3 +130,9 @@ def command(
         drafted = found.drafted
         show(*(search_steps(found, run) if drafted is None else draft_report(drafted, run)))
     return EXIT_OK
+
+
+def _refuse_draft_options(said: Mapping[str, object]) -> None:
+    """Refuse options that say how a version is drafted where none is."""
+    if strange := [option for option, value in said.items() if value]:
+        raise click.UsageError(f"{strange[0]}: must go with --write FILE, because it says how a version is drafted.")

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 @click.option("--passes", is_flag=True, help="Measure the later passes of a large run too.")
 @json_option
 def command(run: str, sample: str | None, repeat: int, without: tuple[str, ...], passes: bool, as_json: bool) -> int:
-    """Show a run's scores and what its later passes are worth, or one sample in full.
+    """Show a run's scores and passes, or one sample in full.
 
     Of a sample: its text, gold and predicted labels, what each pass made of it, every message that was sent and what
     came back. --without-pass reads the stored answers without that pass; no call is made and nothing is written.

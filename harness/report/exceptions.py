@@ -13,7 +13,6 @@ from rich.text import Text
 from harness.drafting import Drafted
 from harness.exceptionsearch import Exceptions
 from harness.labeltriggers import WIDEST
-from harness.nextversion import next_version
 from harness.report import numbers
 from harness.report.exceptiontables import (
     LONGEST,
@@ -126,9 +125,8 @@ def search_steps(found: Exceptions, name: str) -> list[RenderableType]:
     if found.sites.labels:
         label = found.sites.labels[0].label
         steps.append(f"harness failures {name} --label {one_line(shlex.quote(label), LONGEST)}")
-    path = found.run.manifest.prompt.path
-    if path is not None:
-        new = shlex.quote(str(path.with_name(f"{next_version(path.stem)}.yaml")))
+    if found.next_file is not None:
+        new = shlex.quote(str(found.next_file))
         by_label = [] if found.search.verdict == "worth" else found.worth_by_label[:MOST_LABELS]
         if found.search.chosen is not None and found.search.verdict != "not worth" and not by_label:
             steps.append(f"{again}{_options(found)} --write {new}")

@@ -174,11 +174,15 @@ def trigger_sheet(found: Exceptions, most: int) -> Sheet:
     rows = [(each.expression, *_numbers(each.seen), ", ".join(each.seen.scope)) for each in result.ranked]
     columns = ("trigger", *_NUMBERS, "labels in question")
     sheet = _cut(columns, rows, ("trigger", "labels in question"), most, "trigger")
-    base = numbers.percent(result.ranked[0].seen.base_rate) if result.ranked else numbers.DASH
+    base = result.ranked[0].seen.base_rate if result.ranked else math.nan
+    beats = (
+        "Every sample is wrong, so precision tells nothing: what counts is how many errors a sample has."
+        if base >= 1
+        else f"Precision is to beat {numbers.percent(base)}, the share of all samples that is wrong."
+    )
     looked = f"{numbers.count(result.n_scored)} expressions were looked at, {numbers.count(result.n_candidates)} kept"
     notes = (
-        f"On the searched half, where they were found: too good to be true. Precision is to beat {base}, the share of all "
-        f"samples that is wrong. {looked}.",
+        f"On the searched half, where they were found: too good to be true. {beats} {looked}.",
         *sheet.notes,
     )
     return Sheet(sheet.columns, sheet.rows, sheet.left, notes)

@@ -26,9 +26,15 @@ def title_line(found: Exceptions) -> str:
     return " · ".join([*about, manifest.id])
 
 
+MOSTLY = 0.5
+"""Share of the wrong samples without an answer from which on the form of the answers comes first."""
+
+
 def verdict_line(found: Exceptions) -> str:
     """Return whether a second pass is worth it, and why, as one or two sentences."""
     result = found.search
+    if not found.sites.errors:
+        return "Nothing is wrong in the searched half: there is nothing for a second pass to mend."
     if result.verdict == "worth" and result.chosen is not None:
         unseen = result.chosen.unseen
         return (
@@ -37,9 +43,22 @@ def verdict_line(found: Exceptions) -> str:
         )
     names = ", ".join(found.worth_by_label)
     but = f"; but label by label: {names}" if names else ""
+    unread = _unread(found)
     if result.verdict == "not worth":
-        return f"No trigger is worth it: {'; '.join(_whys(found)) or CHANCE}{but}."
-    return f"Too few to tell: {'; '.join(_whys(found))}{but}."
+        return f"No trigger is worth it: {'; '.join(_whys(found)) or CHANCE}{but}.{unread}"
+    return f"Too few to tell: {'; '.join(_whys(found))}{but}.{unread}"
+
+
+def _unread(found: Exceptions) -> str:
+    """Return what to mend first where most wrong samples have no answer: a second pass cannot read the first one's."""
+    failures = found.sites.failures
+    if sum(each.share for each in failures) < MOSTLY:
+        return ""
+    most = max(failures, key=lambda each: each.n)
+    return (
+        f" Most of what is wrong has no answer ({most.kind}): mend the form of the answers first, see "
+        f"'harness failures {found.run.manifest.version} --kind {most.kind}'."
+    )
 
 
 def _whys(found: Exceptions) -> Iterator[str]:

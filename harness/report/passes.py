@@ -13,7 +13,7 @@ from harness.passeffects import PER, Gain, LabelEffect, Worth, is_shown
 from harness.passmeasuring import THOUSAND, CostPer, MeasuredPass, MeasuredPasses, WhatIf
 from harness.passreplay import WITHOUT
 from harness.report import numbers
-from harness.report.judged import SCORES, interval, level, p_value, shown_word, verdict_line
+from harness.report.judged import SCORES, interval, is_same, level, p_value, shown_word, verdict_line
 from harness.report.judged import STYLES as WORD_STYLES
 from harness.report.terminal import (
     BAD,
@@ -32,6 +32,9 @@ from harness.versions import ComparedRuns
 from harness.withoutpasses import Without
 
 STYLES: dict[Worth, str] = {"pays": GOOD, "does not pay": BAD, "not shown to pay": "yellow", "never asked": "yellow"}
+
+FEW_SAMPLES = 20
+"""Samples below which a loss is not said without a word on how few they are."""
 
 LONGEST_NAME = 60
 LONGEST_PART = 60
@@ -105,17 +108,34 @@ def without_report(compared: ComparedRuns, answers: Without) -> RenderableType:
         Text(""),
         *failure_lines(answers.scores, manifest),
         Text(""),
-        _without_verdict(compared, answers),
+        *_without_verdict(compared, answers),
         Text("No call was made, and nothing is written.", style=QUIET),
     )
 
 
-def _without_verdict(compared: ComparedRuns, answers: Without) -> Text:
-    """Return what can be said of it; nothing certain where calls are missing."""
+def _flattered(compared: ComparedRuns) -> Iterator[Text]:
+    """Yield that the prompt has an advantage on some of the samples, because it was drafted from the errors on them."""
+    manifest = compared.runs[0].manifest
+    searched = manifest.prompt.searched_on(manifest.split)
+    seen = 0 if searched is None else sum(searched.saw(each) for each in compared.comparison.samples)
+    if seen and not is_same(compared.comparison.diffs[0]):
+        told = f"{numbers.count(seen)} of these {numbers.plural(compared.comparison.n_common, 'sample')}"
+        version = one_line(manifest.version, LONGEST_NAME)
+        yield Text(
+            f"caution: {version} was drafted from the errors on {told}, which flatters it here; "
+            f"'harness show {version}' judges its passes on the others",
+            style="yellow",
+        )
+
+
+def _without_verdict(compared: ComparedRuns, answers: Without) -> Iterator[Text]:
+    """Yield what can be said of it; nothing certain where calls are missing."""
     if not answers.missing:
-        return verdict_line(compared, 0)
+        yield from _flattered(compared)
+        yield verdict_line(compared, 0)
+        return
     calls = numbers.count(answers.missing)
-    return Text(f"No verdict: it would need calls of other passes that were never made: {calls}", style="yellow")
+    yield Text(f"No verdict: it would need calls of other passes that were never made: {calls}", style="yellow")
 
 
 # --- in words ---------------------------------------------------------------------------------------------------------
@@ -160,6 +180,8 @@ def _why_not(each: MeasuredPass) -> str:
         if not math.isnan(gain.needed):
             return f"; about {numbers.plural(gain.needed, 'sample')} like these would show such a gain"
         return "; these samples cannot tell that from chance"
+    if each.worth == "does not pay" and effect.changed and effect.n_samples < FEW_SAMPLES:
+        return f"; {numbers.plural(effect.n_samples, 'sample')} are too few to tell what it would do on others"
     if each.worth == "does not pay" and macro is not None and macro.verdict == "worse":
         return f"; macro F1 is worse with it ({numbers.delta(macro.delta)})"
     if each.worth == "does not pay" and effect.net > 0 >= gain.net:
