@@ -53,7 +53,9 @@ def gold_hash(samples: Iterable[Sample]) -> str:
 
 def space_hash(space: LabelSpace) -> str:
     """Return the hash of the label space, the order of its labels included; not of its rules, which ask nothing."""
-    return digest({name: part for name, part in space.to_json().items() if name in ("labels", "fields", "about_groups")})
+    return digest(
+        {name: part for name, part in space.to_json().items() if name in ("labels", "fields", "about_groups")}
+    )
 
 
 def call_key(endpoint: Mapping[str, Any], body: Mapping[str, Any], repeat: int) -> str:

@@ -26,12 +26,12 @@ from harness.prompt import (
     Pass,
     Prompt,
     QuestionTemplates,
-    Unit,
     Votes,
     without_answer,
 )
 from harness.records import Call, Completion, FailureKind, Prediction, Sample
 from harness.rendering import shot_answer
+from harness.units import Unit
 
 SPACE = LabelSpace(
     (

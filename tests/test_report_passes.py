@@ -159,8 +159,8 @@ def test_a_pass_as_html() -> None:
         ),
         (
             changed({"corrected": 1, "broken": 2, "net": -1, "n_samples": 10}, worth="does not pay", judged={}),
-            "does not pay: it corrected 1 cell and broke 2, for 88 calls (31,204 tokens, $0.0021); 10 samples are too few to "
-            "tell what it would do on others.",
+            "does not pay: it corrected 1 cell and broke 2, for 88 calls (31,204 tokens, $0.0021); 10 samples are too few "
+            "to tell what it would do on others.",
         ),
         (
             changed({}, gain=replace(CHECK.gain, low=-1.0)),
