@@ -404,8 +404,8 @@ def test_check_asks_no_server_for_vectors(project: Path, cli: Cli) -> None:
     told = cli("check", "prompts/v1.yaml", "--show", "1")
     assert "A lost parcel." in told.out
     assert told.err == (
-        "warning: prompts/v1.yaml: the nearest shots or labels need embeddings, which are asked for in a run; the first ones "
-        "stand in.\n"
+        "warning: prompts/v1.yaml: the nearest shots or labels need embeddings, which are asked for in a run; the first "
+        "ones stand in.\n"
     )
 
 
