@@ -166,11 +166,12 @@ class _Search:
         return whole.items
 
     def _filtered(self, node: nodes.Filter, of: nodes.Expr, name: str, names: Mapping[str, Kind]) -> Kind | None:
-        has_default = name in _FORGIVING and isinstance(of, nodes.Getattr | nodes.Getitem)
-        whole = self.kind(of.node if has_default else of, names)  # type: ignore[attr-defined]
+        # What has a default may be missing: only what it is asked of is looked at.
+        holder = of.node if name in _FORGIVING and isinstance(of, nodes.Getattr | nodes.Getitem) else None
+        whole = self.kind(of if holder is None else holder, names)
         for each in (*node.args, *(pair.value for pair in node.kwargs)):
             self.through(each, names)
-        if whole is None or has_default:
+        if whole is None or holder is not None:
             return None
         given: dict[str, nodes.Expr] = {pair.key: pair.value for pair in node.kwargs}  # type: ignore[misc]
         path = given.get("attribute")
