@@ -23,6 +23,7 @@ from harness.report.exceptiontables import choice_sheet, label_sheet, place, sit
 from harness.report.exceptionwords import bound_line, notes_line, trigger_line, verdict_line
 from harness.report.terminal import rendered
 from harness.stats import Interval
+from harness.store import StoredRun
 from harness.triggerverdict import Ground, Reason, Verdict
 
 NONE = Interval(math.nan, math.nan)
@@ -101,6 +102,18 @@ def test_what_is_worth_it(found: Exceptions) -> None:
     assert verdict_line(found).startswith(
         "Worth a second pass: on samples that the search never saw it catches more errors than chance (p <0.001), "
     )
+
+
+def test_a_limited_run_can_be_made_whole(found: Exceptions) -> None:
+    """Where samples are few because the run was limited, that is said, and how to have more."""
+    manifest = replace(found.run.manifest, selection={"limit": 50}, n_samples=50)
+    limited = replace(found, run=StoredRun(found.run.path, manifest))
+    few = reason("few samples", 24, 30, holds=False)
+    assert verdict_line(judged(limited, "too few to tell", few)) == (
+        "Too few to tell: each half needs 30 samples, and one has 24. The run took 50 samples (--limit 50): run it without."
+    )
+    sent = reason("few sent", 1, 5, holds=False)
+    assert "--limit" not in verdict_line(judged(limited, "too few to tell", sent))
 
 
 def test_answers_that_cannot_be_read_come_first(found: Exceptions) -> None:

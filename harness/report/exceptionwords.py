@@ -46,7 +46,16 @@ def verdict_line(found: Exceptions) -> str:
     unread = _unread(found)
     if result.verdict == "not worth":
         return f"No trigger is worth it: {'; '.join(_whys(found)) or CHANCE}{but}.{unread}"
-    return f"Too few to tell: {'; '.join(_whys(found))}{but}.{unread}"
+    return f"Too few to tell: {'; '.join(_whys(found))}{but}.{_limited(found)}{unread}"
+
+
+def _limited(found: Exceptions) -> str:
+    """Return that more samples can be had, where the run was made on a part of its split."""
+    limit = found.run.manifest.selection.get("limit")
+    few = any(each.ground in ("few samples", "few errors") and not each.holds for each in found.search.reasons)
+    if not few or not limit:
+        return ""
+    return f" The run took {numbers.plural(found.run.manifest.n_samples, 'sample')} (--limit {limit}): run it without."
 
 
 def _unread(found: Exceptions) -> str:
