@@ -26,12 +26,16 @@ if TYPE_CHECKING:
     from harness.api import run as run
     from harness.api import score as score
     from harness.api import suggest as suggest
+    from harness.budget import Budget as Budget
     from harness.errors import HarnessError as HarnessError
+    from harness.pacing import Rates as Rates
 
 __version__ = "0.1.0"
 __all__ = [
+    "Budget",
     "ComparisonResult",
     "HarnessError",
+    "Rates",
     "Run",
     "__version__",
     "baseline",
@@ -48,15 +52,13 @@ __all__ = [
     "suggest",
 ]
 
+_ELSEWHERE = {"Budget": "harness.budget", "HarnessError": "harness.errors", "Rates": "harness.pacing"}
+
 
 def __getattr__(name: str) -> Any:
     """Load the API when something of it is first used: the command line starts without it."""
-    if name == "HarnessError":
-        from harness.errors import HarnessError
-
-        return HarnessError
     if name in __all__:
-        from harness import api
+        from importlib import import_module
 
-        return getattr(api, name)
+        return getattr(import_module(_ELSEWHERE.get(name, "harness.api")), name)
     raise AttributeError(f"module 'harness' has no attribute {name!r}")

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from harness import execution, holdout, planning, rescoring
 from harness.errors import DataError, UsageError
+from harness.logfile import no_log
 from harness.project import Project, find_project
 from harness.promptfile import load_task
 from harness.promptnames import unused_variables
@@ -26,12 +27,14 @@ from harness.significance import Settings
 from harness.versions import compare_runs, doubts
 
 if TYPE_CHECKING:
+    from harness.budget import Budget
     from harness.calibrating import Calibrated
     from harness.exceptionpass import Style
     from harness.exceptionsearch import Exceptions
     from harness.gating import Gated
     from harness.importing import Imported
     from harness.labelling import Labelled
+    from harness.pacing import Log, Rates
     from harness.predictionlayout import Shape
     from harness.runner import Progress
     from harness.store import StoredRun
@@ -54,8 +57,11 @@ def run(
     variables: Mapping[str, str] | None = None,
     final: bool = False,
     reason: str | None = None,
+    rates: Rates | None = None,
+    budget: Budget | None = None,
     progress: Callable[[Progress], None] = lambda _: None,
     warn: Callable[[str], None] = lambda _: None,
+    log: Log = no_log,
     project: Project | None = None,
 ) -> Run:
     """Run a prompt on labelled samples and return the finished run.
@@ -69,14 +75,17 @@ def run(
         filter: A Jinja expression over a sample.
         samples: Only these ids.
         repeat: How often each sample is asked; scores are means over the repeats.
-        concurrency: Calls under way at once.
+        concurrency: Calls under way at once at most.
         cache: False makes every call anew.
         tag: A word to find the run by.
         variables: Template variables.
         final: Look at a locked split; the look is logged in `runs/holdout.jsonl`.
         reason: Why, for that log.
+        rates: Requests and tokens a minute at most, of each model; default: those of `harness.toml`.
+        budget: How many calls may be sent, and what they may cost; one may be shared by several runs.
         progress: Called with a `Progress` after every call and prediction.
         warn: Called with what a person should know.
+        log: Called with what happens to calls: the name of an event, and what it is about.
         project: Default: the project around the prompt file.
 
     Raises:
@@ -98,7 +107,17 @@ def run(
     for warning in unused_variables([plan.prompt]):
         warn(warning)
     stored = start(
-        plan, where, final=final, reason=reason, concurrency=concurrency, cache=cache, progress=progress, warn=warn
+        plan,
+        where,
+        final=final,
+        reason=reason,
+        concurrency=concurrency,
+        cache=cache,
+        rates=rates,
+        budget=budget,
+        progress=progress,
+        warn=warn,
+        log=log,
     )
     return Run(stored, where)
 
@@ -111,8 +130,11 @@ def start(
     reason: str | None = None,
     concurrency: int | None = None,
     cache: bool = True,
+    rates: Rates | None = None,
+    budget: Budget | None = None,
     progress: Callable[[Progress], None] = lambda _: None,
     warn: Callable[[str], None] = lambda _: None,
+    log: Log = no_log,
 ) -> StoredRun:
     """Make the run that was planned and return it, finished; `run` tells the arguments.
 
@@ -123,7 +145,17 @@ def start(
     return holdout.look(
         plan,
         project,
-        lambda: execution.start(plan, project, concurrency=concurrency, use_cache=cache, progress=progress, warn=warn),
+        lambda: execution.start(
+            plan,
+            project,
+            concurrency=concurrency,
+            use_cache=cache,
+            rates=rates,
+            budget=budget,
+            progress=progress,
+            warn=warn,
+            log=log,
+        ),
         final=final,
         reason=reason,
         warn=warn,
@@ -165,21 +197,27 @@ def resume(
     retry: Iterable[str] = (),
     final: bool = False,
     reason: str | None = None,
+    rates: Rates | None = None,
+    budget: Budget | None = None,
     progress: Callable[[Progress], None] = lambda _: None,
     warn: Callable[[str], None] = lambda _: None,
+    log: Log = no_log,
     project: Project | None = None,
 ) -> Run:
     """Make the calls that a run still misses, with what it froze, and return it finished.
 
     Args:
         name: Which run: an id, the beginning of one, a path or `latest`.
-        concurrency: Calls under way at once.
+        concurrency: Calls under way at once at most.
         cache: False asks anew.
         retry: Failure kinds that are drawn again, past the cache. Other kinds than call_error mark the run.
         final: Look at a locked split, where no look of this run is logged: one that began with `final` needs it not.
         reason: Why, for the log.
+        rates: Requests and tokens a minute at most, of each model; default: those of `harness.toml`.
+        budget: How many calls may be sent, and what they may cost; one may be shared by several runs.
         progress: Called with a `Progress` after every call and prediction.
         warn: Called with what a person should know.
+        log: Called with what happens to calls: the name of an event, and what it is about.
         project: Default: the project around the current folder.
 
     Raises:
@@ -205,8 +243,11 @@ def resume(
         concurrency=concurrency,
         use_cache=cache,
         retry=kinds,
+        rates=rates,
+        budget=budget,
         progress=progress,
         warn=warn,
+        log=log,
     )
     return Run(stored, where)
 
@@ -225,8 +266,11 @@ def label(
     cache: bool = True,
     variables: Mapping[str, str] | None = None,
     force: bool = False,
+    rates: Rates | None = None,
+    budget: Budget | None = None,
     progress: Callable[[Progress], None] = lambda _: None,
     warn: Callable[[str], None] = lambda _: None,
+    log: Log = no_log,
     project: Project | None = None,
 ) -> Labelled:
     """Label the texts of a file with a prompt, and write its rows with the answers beside them.
@@ -240,12 +284,15 @@ def label(
         model: Goes before the prompt's own model.
         base_url: Goes before the prompt's own base URL and OPENAI_BASE_URL.
         limit: So many rows, drawn by the hash of the id; the others are not in the new file.
-        concurrency: Calls under way at once.
+        concurrency: Calls under way at once at most.
         cache: False makes every call anew.
         variables: Template variables.
         force: Replace the new file where it exists.
+        rates: Requests and tokens a minute at most, of each model; default: those of `harness.toml`.
+        budget: How many calls may be sent, and what they may cost; one may be shared by several runs.
         progress: Called with a `Progress` after every call and prediction.
         warn: Called with what a person should know.
+        log: Called with what happens to calls: the name of an event, and what it is about.
         project: Default: the project around the prompt file.
 
     Raises:
@@ -268,8 +315,11 @@ def label(
         concurrency=concurrency,
         use_cache=cache,
         force=force,
+        rates=rates,
+        budget=budget,
         progress=progress,
         warn=warn,
+        log=log,
     )
 
 

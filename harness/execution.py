@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -12,23 +13,27 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
+from harness.budget import Budget
 from harness.cache import Cache
 from harness.clients import Client, connect_passes
-from harness.completionlog import Slot, StoredCompletion
+from harness.completionlog import Slot, read_completions
 from harness.constraining import ignored
 from harness.embeddings import with_embedded
 from harness.errors import EXIT_INTERRUPTED, DataError, HarnessError
+from harness.halting import Halt, Halted, on_signals
 from harness.identity import gold_hash, inputs_hash, space_hash
+from harness.logfile import no_log
 from harness.narrowing import answer_space
+from harness.pacing import Log, Rates
 from harness.parsing import read
 from harness.planning import Plan
-from harness.pricing import Prices, Spent, spent
+from harness.pricing import Kind, Prices, Spent, spent_on
 from harness.project import Project
 from harness.prompt import Prompt
 from harness.provenance import git_state, versions
-from harness.records import FailureKind, ParseFailure, Prediction
+from harness.records import FailureKind, ParseFailure
 from harness.retry import RetryPolicy
-from harness.runner import Job, Progress, run_job
+from harness.runner import Job, Made, Progress, run_job
 from harness.store import Manifest, RunWriter, State, StoredRun, create_run, load_run, new_id, open_run
 
 OnProgress = Callable[[Progress], None]
@@ -47,20 +52,38 @@ def start(
     *,
     concurrency: int | None = None,
     use_cache: bool = True,
+    rates: Rates | None = None,
+    budget: Budget | None = None,
     progress: OnProgress = lambda _: None,
     warn: Warn = lambda _: None,
+    log: Log = no_log,
 ) -> StoredRun:
     """Make a new run and return it, finished.
 
+    Args:
+        plan: What to ask.
+        project: Settings, cache, and where runs are.
+        concurrency: Calls under way at once at most.
+        use_cache: False asks anew.
+        rates: Requests and tokens a minute at most, of each model; None takes those of the settings.
+        budget: What the calls may come to.
+        progress: Told how far it is.
+        warn: Told what a person should know.
+        log: Told what happens.
+
     Raises:
         HarnessError: The model or the disk cannot be used; what was answered is kept and can be resumed.
-        InterruptedRun: Ctrl-C.
+        BudgetReached: So can a run that reached its budget.
+        InterruptedRun: Ctrl-C or SIGTERM.
     """
+    budget = budget or Budget()
+    budget.open([plan.prompt], project.settings.prices)
     samples = with_embedded(plan.prompt, plan.space, plan.samples, project, use_cache=use_cache, warn=warn)
     plan = replace(plan, samples=samples)
     clients = connect_passes(plan.prompt, project.settings)
     with create_run(project.runs, _manifest(plan, clients, project), plan.samples) as writer:
-        return _Execution(writer, clients, project, use_cache, concurrency, progress, warn).run()
+        effort = _Effort(use_cache, concurrency, rates, budget, progress, warn, log)
+        return _Execution(writer, clients, project, effort).run()
 
 
 def resume(
@@ -70,8 +93,11 @@ def resume(
     concurrency: int | None = None,
     use_cache: bool = True,
     retry: frozenset[FailureKind] = frozenset(),
+    rates: Rates | None = None,
+    budget: Budget | None = None,
     progress: OnProgress = lambda _: None,
     warn: Warn = lambda _: None,
+    log: Log = no_log,
 ) -> StoredRun:
     """Make the calls that a run still misses, with what it froze, and return it.
 
@@ -82,8 +108,11 @@ def resume(
         use_cache: False asks anew.
         retry: Failures of these kinds are drawn again, past the cache. Other kinds than call errors mark the run,
             because redrawing bad answers inflates scores.
+        rates: As for `start`.
+        budget: What the calls that are still missing may come to.
         progress: Told how far it is.
         warn: Told what a person should know.
+        log: Told what happens.
 
     Raises:
         RunBusyError: Another process is writing it.
@@ -93,6 +122,8 @@ def resume(
         raise DataError(f"run {run.manifest.id}: no prompt made it, so it has no calls to make. Type: {again}")
     for warning in run.log.warnings(run.path / "completions.jsonl"):
         warn(warning)
+    budget = budget or Budget()
+    budget.open([run.manifest.prompt], project.settings.prices)
     clients = connect_passes(run.manifest.prompt, project.settings)
     for name, client in clients.items():
         if dict(client.endpoint) != dict(run.manifest.endpoints[name]):
@@ -106,8 +137,8 @@ def resume(
     with open_run(run) as writer:
         kinds = sorted({*writer.manifest.redrawn, *map(str, redraw.values())})
         writer.update(state="running", redrawn=tuple(kinds))
-        slots = frozenset(redraw)
-        return _Execution(writer, clients, project, use_cache, concurrency, progress, warn, slots).run()
+        effort = _Effort(use_cache, concurrency, rates, budget, progress, warn, log)
+        return _Execution(writer, clients, project, effort, frozenset(redraw)).run()
 
 
 def _failed_slots(run: StoredRun, kinds: frozenset[FailureKind]) -> dict[Slot, FailureKind]:
@@ -173,6 +204,19 @@ def _manifest(plan: Plan, clients: Mapping[str, Client], project: Project) -> Ma
     )
 
 
+@dataclass(frozen=True, slots=True)
+class _Effort:
+    """How the calls of a run are made, and who is told."""
+
+    use_cache: bool
+    concurrency: int | None
+    rates: Rates | None
+    budget: Budget
+    progress: OnProgress
+    warn: Warn
+    log: Log
+
+
 @dataclass(slots=True)
 class _Execution:
     """Makes the calls of a run that is held, then derives its predictions and scores."""
@@ -180,12 +224,10 @@ class _Execution:
     writer: RunWriter
     clients: Mapping[str, Client]
     project: Project
-    use_cache: bool
-    concurrency: int | None
-    progress: OnProgress
-    warn: Warn
+    effort: _Effort
     redraw: frozenset[Slot] = frozenset()
     served: dict[str, None] = field(default_factory=dict)
+    halt: Halt = field(default_factory=Halt)
     began: float = field(default_factory=time.monotonic)
 
     def run(self) -> StoredRun:
@@ -196,9 +238,12 @@ class _Execution:
         """
         # What the end of the run needs (numpy takes 0.1 s to load) loads while the first calls are out.
         threading.Thread(target=_preload, daemon=True).start()
+        self._log("run started", samples=len(self.writer.samples), answered=self.writer.n_answered)
         try:
-            predictions = self._ask() if _no_loop_here() else _in_thread(self._ask)
-        except KeyboardInterrupt:
+            with self.writer.predicting() as draft:
+                self._ask(draft.add)
+            self._finish()
+        except (KeyboardInterrupt, Halted, asyncio.CancelledError):
             with suppress(DataError):  # what stopped the run matters more than that it could not be noted
                 self._end("interrupted")
             raise InterruptedRun(f"run {self.writer.manifest.id}: stopped; {self._kept()}") from None
@@ -208,18 +253,30 @@ class _Execution:
             if self.writer.n_answered:
                 raise type(error)(f"{error}\nrun {self.writer.manifest.id}: {self._kept()}") from None
             raise
-        self._derive(predictions)
-        manifest = self.writer.manifest
-        samples, latest = self.writer.samples, self.writer.latest
-        for warning in ignored(manifest.prompt, manifest.space, samples, manifest.constrained, latest):
-            self.warn(warning)
-        failed_calls = any(each.completion.status == "error" for each in self.writer.latest.values())
-        self._end("incomplete" if failed_calls else "complete")
         return load_run(self.writer.path)
 
-    def _ask(self) -> list[Prediction]:
-        manifest, settings = self.writer.manifest, self.project.settings
-        with Cache(self.project.cache if self.use_cache else None, self.warn) as cache:
+    def _ask(self, made: Made) -> None:
+        """Take the samples through the passes, where signals and threads allow it in this one."""
+        with on_signals(self.halt, self._tell_halt):
+            if _no_loop_here():
+                asyncio.run(self._asking(made))
+                return
+            with ThreadPoolExecutor(max_workers=1) as pool:  # in a notebook, whose loop runs already
+                done = pool.submit(lambda: asyncio.run(self._asking(made)))
+                while not done.done():
+                    try:
+                        done.result()
+                    except KeyboardInterrupt:
+                        if not done.done() and self.halt.ask() == 1:
+                            self._tell_halt()
+                done.result()
+
+    def _tell_halt(self) -> None:
+        self.effort.warn("stopping: waiting for the calls that are under way. Again to stop at once.")
+
+    async def _asking(self, made: Made) -> None:
+        manifest, settings, effort = self.writer.manifest, self.project.settings, self.effort
+        with Cache(self.project.cache if effort.use_cache else None, effort.warn) as cache:
             job = Job(
                 prompt=manifest.prompt,
                 space=manifest.space,
@@ -229,20 +286,32 @@ class _Execution:
                 writer=self.writer,
                 cache=cache,
                 policy=RetryPolicy(settings.max_attempts, settings.max_retry_s),
-                concurrency=self.concurrency or settings.concurrency,
-                progress=self.progress,
+                concurrency=effort.concurrency or settings.concurrency,
+                progress=effort.progress,
                 redraw=self.redraw,
+                rates=effort.rates or Rates(settings.rpm, settings.tpm),
+                budget=effort.budget,
+                halt=self.halt,
+                log=effort.log,
                 served=self.served,
-                warn=self.warn,
+                warn=effort.warn,
             )
-            return asyncio.run(run_job(job))
+            await run_job(job, made)
 
-    def _derive(self, predictions: list[Prediction]) -> None:
+    def _finish(self) -> None:
+        """Derive the scores, and say what became of the run."""
         from harness.scoring import score
 
-        manifest, samples = self.writer.manifest, self.writer.samples
+        writer = self.writer
+        manifest, samples = writer.manifest, writer.samples
+        predictions = load_run(writer.path).predictions
         labelled = any(sample.labels is not None for sample in samples)
-        self.writer.derive(predictions, score(manifest.space, samples, predictions).to_json() if labelled else {})
+        writer.keep_scores(score(manifest.space, samples, predictions).to_json() if labelled else {})
+        if manifest.constrained:
+            latest = read_completions(writer.path / "completions.jsonl").latest
+            for warning in ignored(manifest.prompt, manifest.space, samples, manifest.constrained, latest):
+                self.effort.warn(warning)
+        self._end("incomplete" if writer.failed else "complete")
 
     def _end(self, state: State) -> None:
         manifest = self.writer.manifest
@@ -250,9 +319,10 @@ class _Execution:
             state=state,
             ended=datetime.now(UTC).isoformat(timespec="milliseconds"),
             seconds=round(manifest.seconds + time.monotonic() - self.began, 3),
-            cost_usd=_spent(manifest.prompt, self.writer.latest.values(), self.project.settings.prices).usd,
+            cost_usd=_spent(manifest.prompt, self.writer.paid, self.project.settings.prices).usd,
             served=tuple(dict.fromkeys([*manifest.served, *self.served])),
         )
+        self._log("run ended", state=state, answered=self.writer.n_answered, failed=len(self.writer.failed))
 
     def _kept(self) -> str:
         kept = self.writer.n_answered
@@ -260,6 +330,9 @@ class _Execution:
             return "nothing was answered yet, so nothing is kept."
         completions = "1 completion is" if kept == 1 else f"{kept} completions are"
         return f"{completions} kept. Go on with: harness run --resume {self.writer.manifest.id}"
+
+    def _log(self, event: str, **about: Any) -> None:
+        self.effort.log(event, {"run": self.writer.manifest.id, **about})
 
 
 def _no_loop_here() -> bool:
@@ -271,27 +344,18 @@ def _no_loop_here() -> bool:
     return False
 
 
-def _in_thread(ask: Callable[[], list[Prediction]]) -> list[Prediction]:
-    with ThreadPoolExecutor(max_workers=1) as pool:
-        return pool.submit(ask).result()
-
-
 def _preload() -> None:
     import harness.scoring  # noqa: F401 - its numpy is what takes time
 
 
-def _spent(prompt: Prompt, stored: Iterable[StoredCompletion], prices: Prices) -> Spent:
+def _spent(prompt: Prompt, paid: Mapping[Kind, int], prices: Prices) -> Spent:
     model_of = {each.name: each.model.name for each in prompt.passes}
-    return spent(
-        (
-            (model_of[each.slot[1]], each.completion.usage)
-            for each in stored
-            if not each.completion.cached and each.completion.status != "error"
-        ),
-        prices,
-    )
+    by_model: Counter[Kind] = Counter()
+    for kind, number in paid.items():  # of a pass
+        by_model[kind._replace(model=model_of[kind.model])] += number
+    return spent_on(by_model, prices)
 
 
 def run_spent(run: StoredRun, prices: Prices) -> Spent:
     """Return what the calls of a run cost; cached calls cost nothing."""
-    return _spent(run.manifest.prompt, run.log.latest.values(), prices)
+    return _spent(run.manifest.prompt, run.log.paid, prices)

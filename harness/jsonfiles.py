@@ -89,10 +89,19 @@ def packed_rows(path: Path) -> Iterator[dict[str, Any]]:
     """Return the objects of a JSONL file as `json_rows` does, sooner; integers beyond 64 bits become floats."""
     with path.open("rb") as file:
         for line in file:
-            try:
-                yield orjson.loads(line)
-            except ValueError:  # a lone surrogate, or NaN, which `json` can read; else it says what is wrong
-                yield json.loads(line.decode("utf-8"))
+            yield packed_value(line)
+
+
+def packed_value(line: bytes) -> Any:
+    """Return the value of a line that `packed_line` wrote; integers beyond 64 bits become floats.
+
+    Raises:
+        ValueError: It is not JSON.
+    """
+    try:
+        return orjson.loads(line)
+    except ValueError:  # a lone surrogate, or NaN, which `json` can read; else it says what is wrong
+        return json.loads(line.decode("utf-8"))
 
 
 @contextmanager
@@ -110,4 +119,9 @@ def writing(path: Path, next_step: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise DataError(f"{path}: cannot be written ({error.strerror or error}). {next_step}") from None
+        raise unwritable(path, error, next_step) from None
+
+
+def unwritable(path: Path, error: OSError, next_step: str) -> DataError:
+    """Return what is told of a file or folder that cannot be written."""
+    return DataError(f"{path}: cannot be written ({error.strerror or error}). {next_step}")

@@ -11,10 +11,13 @@ from pathlib import Path
 from typing import Any
 
 from harness import execution
+from harness.budget import Budget
 from harness.errors import DataError, HarnessError, Problems, UsageError, listing, shortened
 from harness.identity import canonical, text_id
 from harness.labelcells import is_blank
 from harness.labelspace import NONE_WORD, LabelSpace
+from harness.logfile import no_log
+from harness.pacing import Log, Rates
 from harness.planning import plan_labels
 from harness.project import Project
 from harness.promptfile import load_task
@@ -283,8 +286,11 @@ def label_file(
     concurrency: int | None = None,
     use_cache: bool = True,
     force: bool = False,
+    rates: Rates | None = None,
+    budget: Budget | None = None,
     progress: Callable[[Progress], None] = lambda _: None,
     warn: Callable[[str], None] = lambda _: None,
+    log: Log = no_log,
 ) -> Labelled:
     """Label the rows of a file and write them with the answers beside them; `harness.api.label` tells the arguments.
 
@@ -311,7 +317,17 @@ def label_file(
     if texts.blank:
         warn(f"{source}: rows without a text are not asked and stay empty: {_lines(texts.blank)}.")
     with _told_to_repeat(output, use_cache=use_cache):
-        run = execution.start(plan, project, concurrency=concurrency, use_cache=use_cache, progress=progress, warn=warn)
+        run = execution.start(
+            plan,
+            project,
+            concurrency=concurrency,
+            use_cache=use_cache,
+            rates=rates,
+            budget=budget,
+            progress=progress,
+            warn=warn,
+            log=log,
+        )
     predictions = {each.sample: each for each in run.predictions}
     added, names = columns_for(texts, predictions, plan.space, fields)
     write_table(output, texts.table, added)

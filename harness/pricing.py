@@ -6,6 +6,7 @@ import json
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from harness.prompt import LOCAL
 from harness.records import Call, Usage
@@ -42,14 +43,22 @@ class Spent:
     usd: float | None
 
 
-@dataclass(frozen=True, slots=True)
-class _Kind:
-    """What decides about the price of one call; calls of a run have few different ones."""
+class Kind(NamedTuple):
+    """What decides about the price of one call, of which the calls of a run have few: the model, and its tokens.
+
+    Attributes:
+        cached: Tokens of the request that the server had cached.
+    """
 
     model: str
     prompt: int | None
     completion: int | None
     cached: int
+
+    @classmethod
+    def of(cls, model: str, usage: Usage) -> Kind:
+        """Return that of a call."""
+        return cls(model, usage.get("prompt_tokens"), usage.get("completion_tokens"), usage.get("cached_tokens", 0))
 
 
 def spent(calls: Iterable[tuple[str, Usage]], prices: Prices) -> Spent:
@@ -57,23 +66,29 @@ def spent(calls: Iterable[tuple[str, Usage]], prices: Prices) -> Spent:
 
     Every call is priced by itself, because some prices rise with the length of a prompt.
     """
-    kinds = Counter(
-        _Kind(model, usage.get("prompt_tokens"), usage.get("completion_tokens"), usage.get("cached_tokens", 0))
-        for model, usage in calls
-    )
+    return spent_on(Counter(Kind.of(model, usage) for model, usage in calls), prices)
+
+
+def spent_on(kinds: Mapping[Kind, int], prices: Prices) -> Spent:
+    """Return what calls cost together, given how many there are of each kind."""
     usd: float | None = 0.0
     for kind, number in kinds.items():
         each = _usd(kind, prices)
         usd = None if usd is None or each is None else usd + each * number
     return Spent(
-        calls=kinds.total(),
+        calls=sum(kinds.values()),
         prompt_tokens=sum((kind.prompt or 0) * number for kind, number in kinds.items()),
         completion_tokens=sum((kind.completion or 0) * number for kind, number in kinds.items()),
         usd=usd,
     )
 
 
-def _usd(kind: _Kind, prices: Prices) -> float | None:
+def price(model: str, usage: Usage, prices: Prices) -> float | None:
+    """Return what one call costs in US dollars; None when the price of the model is unknown or no tokens were counted."""
+    return _usd(Kind.of(model, usage), prices)
+
+
+def _usd(kind: Kind, prices: Prices) -> float | None:
     """Return the price of one call, None when it is unknown."""
     if kind.model.startswith(LOCAL):
         return 0.0

@@ -26,18 +26,22 @@ class Settings:
 
     Attributes:
         model: The model of prompts that name none.
-        concurrency: Calls under way at once.
+        concurrency: Calls under way at once at most; there are fewer where the server does not keep up.
         timeout_s: Seconds one attempt of a call may take.
         max_attempts: How often a call is sent before it counts as failed.
         max_retry_s: Seconds that the attempts of one call may take together, waits included.
+        rpm: Requests a minute at most, of each model; None is no limit.
+        tpm: Tokens a minute at most, of each model, those of request and answer.
         prices: Per model, USD per million tokens: ``{input = 0.4, output = 1.6}``; goes before the price list.
     """
 
     model: str | None = None
-    concurrency: int = 16
+    concurrency: int = 64
     timeout_s: float = 120.0
     max_attempts: int = 6
     max_retry_s: float = 300.0
+    rpm: int | None = None
+    tpm: int | None = None
     prices: dict[str, dict[str, float]] = field(default_factory=dict)
 
 
@@ -156,7 +160,7 @@ def _wrong_setting(key: str, value: Any) -> str | None:
     if key == "prices":
         fits = isinstance(value, dict) and all(_is_price(price) for price in value.values())
         return None if fits else 'tables such as [prices."my-model"] with input and output in USD per million tokens'
-    if key in ("concurrency", "max_attempts"):
+    if key in ("concurrency", "max_attempts", "rpm", "tpm"):
         return None if type(value) is int and value >= 1 else "a whole number of at least 1"
     return None if _is_number(value) and value > 0 else "seconds above 0"
 

@@ -44,17 +44,23 @@ class RetryPolicy:
     longest_s: float = 30.0
 
 
-async def with_retries(attempt: Callable[[], Awaitable[Completion]], policy: RetryPolicy) -> Completion:
+async def with_retries(
+    attempt: Callable[[], Awaitable[Completion]],
+    policy: RetryPolicy,
+    sleep: Callable[[float], Awaitable[None]] | None = None,
+) -> Completion:
     """Return the completion of a call, or one of status "error" when the policy is exhausted. Never raises AttemptFailed.
 
-    What else ``attempt`` raises passes through: a `ModelError` stops the run, it is not tried again.
+    What else ``attempt`` raises passes through: a `ModelError` stops the run, it is not tried again. So does what ``sleep``
+    raises, which is how a wait ends early; by default it is asyncio's.
     """
     started = time.monotonic()
     number = 0
     while True:
         number += 1
         try:
-            return replace(await attempt(), attempts=number)
+            completion = await attempt()
+            return completion if number == 1 else replace(completion, attempts=number)
         except AttemptFailed as failure:
             wait = random.uniform(0, min(policy.longest_s, policy.backoff_s * 2**number))  # noqa: S311 - jitter
             if failure.retry_after is not None:
@@ -62,4 +68,4 @@ async def with_retries(attempt: Callable[[], Awaitable[Completion]], policy: Ret
             spent = time.monotonic() - started
             if not failure.again or number >= policy.attempts or spent + wait > policy.total_s:
                 return Completion(status="error", error=failure.error, attempts=number, latency_s=spent)
-        await asyncio.sleep(wait)
+        await (sleep or asyncio.sleep)(wait)

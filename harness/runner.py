@@ -7,25 +7,37 @@ before anything is done with it.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
+from harness.budget import Budget
 from harness.cache import Cache
 from harness.clients import Client
+from harness.completionlog import Slot, StoredCompletion
 from harness.constraining import REFUSALS, Constraining, form_of
+from harness.errors import HarnessError
+from harness.halting import Halt, Halted
 from harness.identity import call_key
 from harness.labelspace import LabelSpace
+from harness.pacing import Log, Rates
 from harness.predict import predict
 from harness.prompt import Prompt
 from harness.records import Call, Completion, Prediction, Sample
-from harness.retry import AttemptFailed, RetryPolicy, with_retries
+from harness.retry import RetryPolicy
+from harness.sending import Sender
 from harness.store import InForce, RunWriter
 
-_CHANCES = 2
-"""How often a form is sent to a server that refuses it."""
+GRACE_S = 5.0
+"""Seconds that calls under way have to come back when the model cannot be used any more: they may have been paid."""
+
+IN_LINE = 2
+"""Samples that are begun for each call that may be under way: some wait before they are sent again."""
+
+Made = Callable[[int, Sample, Prediction], None]
+"""Told every prediction: its position among all of them (the samples, repeat by repeat), its sample, and itself."""
 
 
 @dataclass(slots=True)
@@ -58,8 +70,14 @@ class Job:
     Attributes:
         clients: Who answers, by pass name.
         cache: Where identical calls are found; None asks anew.
-        redraw: Slots whose stored completion is not used but asked anew, past the cache.
+        concurrency: Calls under way at once at most.
         progress: Told after every prediction and call.
+        redraw: Slots whose stored completion is not used but asked anew, past the cache.
+        rates: Requests and tokens a minute at most, of each model.
+        budget: What the calls may come to.
+        halt: When to come to the end.
+        log: Told what happens to calls.
+        grace_s: Seconds that calls under way have to come back when the model cannot be used any more.
     """
 
     prompt: Prompt
@@ -72,7 +90,12 @@ class Job:
     policy: RetryPolicy
     concurrency: int
     progress: Callable[[Progress], None]
-    redraw: frozenset[tuple[str, str, str, int]] = frozenset()
+    redraw: frozenset[Slot] = frozenset()
+    rates: Rates = field(default_factory=Rates)
+    budget: Budget = field(default_factory=Budget)
+    halt: Halt = field(default_factory=Halt)
+    log: Log = lambda _, __: None
+    grace_s: float = GRACE_S
     served: dict[str, None] = field(default_factory=dict)
     """Filled on the way: model names as the servers gave them, in order of appearance."""
     under_way: dict[str, asyncio.Future[Completion]] = field(default_factory=dict)
@@ -86,13 +109,22 @@ class Job:
 
     @property
     def width(self) -> int:
-        """How many calls are under way at once at most."""
-        return max(1, min([self.concurrency, *(n for each in self.clients.values() if (n := each.concurrency))]))
+        """How many calls are under way at once at most with the client that takes most."""
+        return max(min(self.concurrency, each.concurrency or self.concurrency) for each in self.clients.values())
 
     @cached_property
-    def gate(self) -> asyncio.Semaphore:
-        """What every call that is sent passes through: a sample may have many of them at once."""
-        return asyncio.Semaphore(self.width)
+    def sender(self) -> Sender:
+        """The one way in which calls are sent."""
+        return Sender(
+            self.clients,
+            self.policy,
+            self.halt,
+            concurrency=self.concurrency,
+            rates=self.rates,
+            budget=self.budget,
+            tell=self.warn,
+            log=self.log,
+        )
 
     @cached_property
     def constraining(self) -> Constraining:
@@ -104,37 +136,64 @@ class Job:
         self.writer.update(constrained=in_force)
 
 
-async def run_job(job: Job) -> list[Prediction]:
-    """Return the predictions of all samples and repeats, in the order of the samples, repeat by repeat.
+async def run_job(job: Job, made: Made) -> None:
+    """Take all samples through the passes, repeat by repeat.
 
     Raises:
-        HarnessError: The model or the disk cannot be used any more. What was answered is written down.
-        asyncio.CancelledError: The run was interrupted; what was answered is written down.
+        HarnessError: The model, the budget or the disk cannot be used any more. What was answered is written down.
+        Halted: A person stopped the run; the calls that were under way are written down too.
+        asyncio.CancelledError: The run was stopped at once; what was answered is written down.
     """
     progress = Progress(len(job.samples) * job.repeats)
-    work = _work(job)
-    made: dict[tuple[str, int], Prediction] = {}
+    work = enumerate((sample, repeat) for repeat in range(job.repeats) for sample in job.samples)
+    job.halt.bind()
 
     async def worker() -> None:
-        for sample, repeat in work:
-            prediction = await _predict(job, progress, sample, repeat)
-            made[sample.id, repeat] = prediction
+        for position, (sample, repeat) in work:
+            if job.halt.is_set:
+                return
+            try:
+                prediction = await _predict(job, progress, sample, repeat)
+            except Halted:
+                return
+            except HarnessError as error:
+                job.halt.give_up(error)
+                return
+            made(position, sample, prediction)
             progress.done += 1
             progress.failed += prediction.failed
             job.progress(progress)
 
-    tasks = [asyncio.create_task(worker()) for _ in range(max(1, min(job.width, progress.total)))]
+    tasks = [asyncio.create_task(worker()) for _ in range(max(1, min(IN_LINE * job.width, progress.total)))]
+    grace = asyncio.create_task(_let_go(job, tasks))
     try:
         await _all_or_first_error(tasks)
+    except asyncio.CancelledError:
+        if job.halt.error is None or _is_cancelled():
+            raise
     finally:
+        grace.cancel()
         for client in set(job.clients.values()):
             with suppress(Exception):  # the server may be gone already; what it answered is written down
                 await client.close()
-    return [made[sample.id, repeat] for sample, repeat in _work(job)]
+    if job.halt.error is not None:
+        raise job.halt.error
+    job.halt.check()
 
 
-def _work(job: Job) -> Iterator[tuple[Sample, int]]:
-    return ((sample, repeat) for repeat in range(job.repeats) for sample in job.samples)
+async def _let_go(job: Job, tasks: Sequence[asyncio.Task[None]]) -> None:
+    """When the model cannot be used any more, let go of the calls that do not come back soon."""
+    await job.halt.wait()
+    if job.halt.error is not None:
+        await asyncio.sleep(job.grace_s)
+        for task in tasks:
+            task.cancel()
+
+
+def _is_cancelled() -> bool:
+    """Return whether it is this very task that somebody cancelled."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
 
 
 async def _all_or_first_error(tasks: Sequence[asyncio.Task[Any]]) -> None:
@@ -160,53 +219,92 @@ async def _predict(job: Job, progress: Progress, sample: Sample, repeat: int) ->
 
 
 async def _completions(job: Job, progress: Progress, calls: Sequence[Call]) -> list[Completion]:
-    """Return the completions of the calls of a pass, made side by side."""
+    """Return the completions of the calls of a pass, made side by side.
+
+    When one ends the run, the others are not called off: what is under way may have been paid.
+    """
     if len(calls) == 1:
         return [await _complete(job, progress, calls[0])]
     tasks = [asyncio.create_task(_complete(job, progress, call)) for call in calls]
-    await _all_or_first_error(tasks)
+    try:
+        done = await asyncio.gather(*tasks, return_exceptions=True)
+    except asyncio.CancelledError:
+        await asyncio.gather(*tasks, return_exceptions=True)
+        raise
+    errors = [each for each in done if isinstance(each, BaseException)]
+    if errors:
+        raise next((each for each in errors if not isinstance(each, Halted)), errors[0])
     return [task.result() for task in tasks]
+
+
+@dataclass(slots=True)
+class _Request:
+    """A call as it is sent.
+
+    Attributes:
+        call: What is asked, with how often it was drawn again.
+        stored: What the run has of it already and may be used; else None.
+        at: The step of its ladder by which it is constrained.
+        body: The request.
+        key: Of the call.
+    """
+
+    call: Call
+    stored: StoredCompletion | None
+    at: int
+    body: Mapping[str, Any]
+    key: str
 
 
 async def _complete(job: Job, progress: Progress, call: Call) -> Completion:
     """Return the completion of a call: the run's own, the cache's, or a new one."""
-    call = _numbered(job, call)
+    stored = job.writer.latest.get(call.slot)
+    redrawn = call.slot in job.redraw
+    again = (0 if stored is None else stored.again) + redrawn
+    if again:
+        call = replace(call, again=again)
+    if redrawn or (stored is not None and stored.completion.status == "error"):
+        stored = None
     known = job.constraining
     ways = known.ladder(call)
-    request = _request(job, call, known.likely(ways))
-    same: Completion | None = None
-    if not known.settled(ways) and _at_hand(job, request) is None:
-        first = request.key
-        async with ways.lock:
-            same = job.found_out.get(first)
-            if not known.settled(ways) and same is None:
-                job.found_out[first] = await _find_out(job, progress, call)
-                return job.found_out[first]
-        request = _request(job, call, known.likely(ways))
+    request = _request(job, call, stored, known.likely(ways))
+    if not known.settled(ways):
+        at_hand = _at_hand(job, request)
+        if at_hand is None:
+            return await _after_finding_out(job, progress, request)
+        known.use(call, request.at)
+        return _kept(job, progress, request, at_hand)
     known.use(call, request.at)
+    return _kept(job, progress, request, await _fetched(job, request))
+
+
+async def _after_finding_out(job: Job, progress: Progress, request: _Request) -> Completion:
+    """Return the completion of a call whose form is not known yet: one of them finds out, the others wait for that."""
+    known, first = job.constraining, request.key
+    ways = known.ladder(request.call)
+    async with ways.lock:
+        same = job.found_out.get(first)
+        if not known.settled(ways) and same is None:
+            job.found_out[first] = await _find_out(job, progress, request)
+            return job.found_out[first]
+    request = _request(job, request.call, request.stored, known.likely(ways))
+    known.use(request.call, request.at)
     completion = await _fetched(job, request) if same is None else replace(same, cached=True)
     return _kept(job, progress, request, completion)
 
 
-def _numbered(job: Job, call: Call) -> Call:
-    """Return a call with how often it was drawn again, this time included."""
-    stored = job.writer.latest.get(call.slot)
-    again = (0 if stored is None else stored.again) + (call.slot in job.redraw)
-    return replace(call, again=again) if again else call
-
-
-async def _find_out(job: Job, progress: Progress, call: Call) -> Completion:
+async def _find_out(job: Job, progress: Progress, request: _Request) -> Completion:
     """Return the completion of the call that finds out in which form its server lets answers be constrained.
 
     It goes down from form to form as long as they are refused. Where it is refused without any constraint too, or fails in
     another way, the constraint is not to blame: that is the call's own failure, and the next call finds out.
     """
-    known = job.constraining
+    known, call = job.constraining, request.call
     ways = known.ladder(call)
     refusals: dict[str, str] = {}
-    at, last = known.likely(ways), len(ways.steps) - 1
+    at, last = request.at, len(ways.steps) - 1
     while True:
-        request = _request(job, call, at)
+        request = _request(job, call, request.stored, at)
         completion = await _fetched(job, request, patient=at == last)
         if completion.error is None:
             known.settle(call, at, refusals)
@@ -216,31 +314,18 @@ async def _find_out(job: Job, progress: Progress, call: Call) -> Completion:
         at += 1
 
 
-@dataclass(frozen=True, slots=True)
-class _Request:
-    """A call as it is sent; `at` is the step of its ladder by which it is constrained."""
-
-    call: Call
-    at: int
-    body: Mapping[str, Any]
-    key: str
-
-
-def _request(job: Job, call: Call, at: int) -> _Request:
+def _request(job: Job, call: Call, stored: StoredCompletion | None, at: int) -> _Request:
     client = job.clients[call.pass_name]
     body = client.body(call, job.constraining.ladder(call).steps[at])
-    return _Request(call, at, body, call_key(client.endpoint, body, call.draw))
+    key = call_key(client.endpoint, body, call.draw)
+    return _Request(call, stored if stored is not None and stored.key == key else None, at, body, key)
 
 
 def _at_hand(job: Job, request: _Request) -> Completion | None:
     """Return the completion that the run itself or the cache has of a call; None when it must be asked."""
-    slot = request.call.slot
-    if slot in job.redraw:
-        return None
-    stored = job.writer.latest.get(slot)
-    if stored is not None and stored.key == request.key and stored.completion.status != "error":
-        return stored.completion
-    return job.cache.get(request.key)
+    if request.stored is not None:
+        return request.stored.completion
+    return None if request.call.slot in job.redraw else job.cache.get(request.key)
 
 
 async def _fetched(job: Job, request: _Request, *, patient: bool = True) -> Completion:
@@ -257,8 +342,7 @@ def _kept(job: Job, progress: Progress, request: _Request, completion: Completio
     No await stands between the answer and its line in the file: a cancelled run loses only what was in flight.
     """
     call, key = request.call, request.key
-    stored = job.writer.latest.get(call.slot)
-    if stored is not None and stored.completion is completion:
+    if request.stored is not None:
         progress.resumed += 1
         return completion
     if completion.cached:
@@ -277,18 +361,14 @@ def _kept(job: Job, progress: Progress, request: _Request, completion: Completio
 
 async def _ask(job: Job, request: _Request, *, patient: bool) -> Completion:
     """Send a call, and let whoever wants the very same one meanwhile wait for its answer."""
-    client = job.clients[request.call.pass_name]
     answer: asyncio.Future[Completion] = asyncio.get_running_loop().create_future()
     job.under_way[request.key] = answer
-
-    async def send() -> Completion:
-        return await client.send(request.body)
-
     try:
-        async with job.gate:
-            completion = await with_retries(send if patient else _refused_once(send), job.policy)
+        completion = await job.sender.send(request.call, request.body, patient=patient)
         answer.set_result(completion)
     except Exception as error:
+        if isinstance(error, HarnessError):
+            job.halt.give_up(error)
         answer.set_exception(error)
         answer.exception()  # it is raised here already; nobody else need be waiting
         raise
@@ -296,24 +376,3 @@ async def _ask(job: Job, request: _Request, *, patient: bool) -> Completion:
         answer.cancel()
         del job.under_way[request.key]
     return completion
-
-
-def _refused_once(send: Callable[[], Awaitable[Completion]]) -> Callable[[], Awaitable[Completion]]:
-    """Return the attempt with a second chance, but no third, after a status by which servers refuse a form.
-
-    Some refuse with a 500, which is otherwise worth many attempts: a hiccup must not cost the constraint, nor a refusal
-    minutes.
-    """
-    refusals = 0
-
-    async def attempt() -> Completion:
-        nonlocal refusals
-        try:
-            return await send()
-        except AttemptFailed as failure:
-            refusals += failure.error["status"] in REFUSALS
-            raise AttemptFailed(
-                failure.error, again=failure.again and refusals < _CHANCES, retry_after=failure.retry_after
-            ) from None
-
-    return attempt

@@ -27,10 +27,12 @@ SETTINGS = """\
 # Keys are never written here. They go into a file .env beside this one: OPENAI_API_KEY=…
 
 # model = "local/smollm2-135m"  # the model of prompts that name none
-# concurrency = 16              # calls under way at once
+# concurrency = 64              # calls under way at once at most; fewer where the server does not keep up
 # timeout_s = 120.0             # seconds that one attempt of a call may take
 # max_attempts = 6              # how often a call is sent before it counts as failed
 # max_retry_s = 300.0           # seconds that the attempts of one call may take together, waits included
+# rpm = 500                     # requests a minute at most, of each model; by default no limit
+# tpm = 200000                  # tokens a minute at most, of each model; by default no limit
 
 # What a model costs where the price list does not know it, in USD per million tokens:
 # [prices."my-model"]

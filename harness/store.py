@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
@@ -17,12 +18,14 @@ from pathlib import Path
 from typing import IO, Any, Literal
 
 from harness.bulk import many_values
-from harness.completionlog import CompletionLog, Slot, StoredCompletion, read_completions
+from harness.completionlog import CompletionLog, read_completions
 from harness.errors import DataError, RunBusyError
-from harness.jsonfiles import json_line, json_rows, packed_line, packed_rows, reading, write_json, write_lines, writing
+from harness.jsonfiles import json_line, packed_line, packed_rows, reading, unwritable, write_json, write_lines, writing
 from harness.labelspace import LabelSpace
+from harness.pricing import Kind
 from harness.prompt import Prompt
 from harness.records import Call, Completion, Prediction, Sample, Shared
+from harness.samplefile import StoredSamples
 
 FORMAT = 1
 """Version of the files of a run; a reader refuses what is newer."""
@@ -146,10 +149,8 @@ class StoredRun:
     @cached_property
     def samples(self) -> tuple[Sample, ...]:
         """The samples as they were, in order."""
-        path = self.path / "samples.jsonl"
-        with reading(path, "Restore it from a copy, or start a new run."), many_values():
-            shared = Shared()
-            return tuple(Sample.from_json(row, shared) for row in json_rows(path))
+        with many_values():
+            return tuple(_stored_samples(self.path))
 
     @cached_property
     def log(self) -> CompletionLog:
@@ -202,22 +203,41 @@ class StoredRun:
         return reading(self.path / name, f"Type: harness score {self.manifest.id}")
 
 
+def _stored_samples(path: Path) -> StoredSamples:
+    return StoredSamples(path / "samples.jsonl", "Restore it from a copy, or start a new run.")
+
+
 class RunWriter:
     """A run while it is written. One process at a time holds it.
 
     Use it as a context; `open_run` and `create_run` make it.
+
+    Attributes:
+        samples: The samples as they were, in order; each is read from disk when it is asked for.
+        latest: The completions that the run had when it was opened.
+        failed: The slots whose latest completion is an error.
+        paid: As that of `CompletionLog`.
+        n_answered: How many slots have an answer.
     """
 
-    def __init__(self, path: Path, manifest: Manifest, samples: tuple[Sample, ...], log: CompletionLog) -> None:
+    def __init__(self, path: Path, manifest: Manifest, samples: Sequence[Sample], log: CompletionLog) -> None:
         self.path = path
         self.manifest = manifest
         self.samples = samples
-        self.latest: dict[Slot, StoredCompletion] = dict(log.latest)
+        self.latest = log.latest
+        self.failed = set(log.failed)
+        self.paid = Counter(log.paid)
+        self.n_answered = log.n_answered
         self._whole_bytes = log.whole_bytes
         with writing(path / "completions.jsonl", "Make room or check permissions."):
             self._file: IO[bytes] = (path / "completions.jsonl").open("ab", buffering=0)
             if log.torn:
                 self._file.truncate(self._whole_bytes)
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether no completion was ever written, not even of a call that failed."""
+        return self._whole_bytes == 0
 
     def append(self, call: Call, key: str, completion: Completion) -> None:
         """Write a completion down. It is in the file, whole, when this returns.
@@ -236,25 +256,65 @@ class RunWriter:
             **({"again": call.again} if call.again else {}),
             **completion.to_json(),
         }
-        line = json_line(row)
-        again = f"Make room, then type: harness run --resume {self.manifest.id}"
-        with writing(self.path / "completions.jsonl", again):
+        # Log-probabilities may be infinite, which only `json` can write.
+        line = packed_line(row) if completion.logprobs is None else json_line(row)
+        try:
             if self._file.write(line) != len(line):
                 with suppress(OSError):  # else the next line would begin in the middle of this one
                     self._file.truncate(self._whole_bytes)
                 raise OSError("the disk took only a part of the line")
+        except OSError as error:
+            raise unwritable(
+                self.path / "completions.jsonl",
+                error,
+                f"Make room, then type: harness run --resume {self.manifest.id}",
+            ) from None
         self._whole_bytes += len(line)
-        self.latest[call.slot] = StoredCompletion(key, call.slot, completion, call.again)
+        self._count(call, completion)
 
-    @property
-    def n_answered(self) -> int:
-        """How many calls have an answer; failed calls have none."""
-        return sum(each.completion.status != "error" for each in self.latest.values())
+    def _count(self, call: Call, completion: Completion) -> None:
+        slot = call.slot
+        if completion.status == "error":
+            self.n_answered -= slot in self.latest and slot not in self.failed
+            self.failed.add(slot)
+            return
+        if slot in self.failed:
+            self.failed.remove(slot)
+            self.n_answered += 1
+        elif slot not in self.latest:
+            self.n_answered += 1
+        if not completion.cached:
+            self.paid[Kind.of(call.pass_name, completion.usage)] += 1
 
     def update(self, **changes: Any) -> None:
         """Change the manifest and write it down."""
         self.manifest = replace(self.manifest, **changes)
         write_json(self.path / "run.json", self.manifest.to_json())
+
+    @contextmanager
+    def predicting(self) -> Iterator[PredictionDraft]:
+        """Take predictions as they are made; when all of them are there, they are the run's.
+
+        Raises:
+            DataError: The disk refuses.
+        """
+        path = self.path / "predictions.jsonl"
+        draft = path.with_name(f".{path.name}.draft")
+        try:
+            with writing(path, f"Make room, then type: harness run --resume {self.manifest.id}"):
+                file = draft.open("wb")
+            with file:
+                yield PredictionDraft(path, file, self.manifest)
+            with writing(path, "Check the folder's permissions."):
+                draft.replace(path)
+        except BaseException:
+            with suppress(OSError):
+                draft.unlink()
+            raise
+
+    def keep_scores(self, scores: Mapping[str, Any]) -> None:
+        """Write down what the predictions are worth."""
+        write_json(self.path / "scores.json", scores)
 
     def derive(self, predictions: Iterable[Prediction], scores: Mapping[str, Any]) -> None:
         """Write what was derived from the completions."""
@@ -266,6 +326,39 @@ class RunWriter:
         self._file.close()
 
 
+class PredictionDraft:
+    """`predictions.jsonl` while its predictions are made, in any order; it has them in that of the samples."""
+
+    def __init__(self, path: Path, file: IO[bytes], manifest: Manifest) -> None:
+        self._path, self._file, self._manifest = path, file, manifest
+        self._early: dict[int, bytes] = {}
+        self._next = 0
+
+    def add(self, position: int, sample: Sample, prediction: Prediction) -> None:
+        """Take a prediction.
+
+        Args:
+            position: Among all predictions, from 0.
+            sample: Whose it is.
+            prediction: What was said.
+
+        Raises:
+            DataError: The disk refuses.
+        """
+        self._early[position] = _prediction_line(prediction, self._manifest.space, sample.labels)
+        try:
+            while (line := self._early.pop(self._next, None)) is not None:
+                self._file.write(line)
+                self._next += 1
+        except OSError as error:
+            next_step = f"Make room, then type: harness run --resume {self._manifest.id}"
+            raise unwritable(self._path, error, next_step) from None
+
+
+def _prediction_line(prediction: Prediction, space: LabelSpace, gold: frozenset[str] | None) -> bytes:
+    return (packed_line if prediction.probabilities else json_line)(prediction.to_json(space.index, gold))
+
+
 def write_derived(
     path: Path,
     space: LabelSpace,
@@ -275,11 +368,7 @@ def write_derived(
 ) -> None:
     """Write `predictions.jsonl` and `scores.json` of a run."""
     write_lines(
-        path / "predictions.jsonl",
-        (
-            (packed_line if each.probabilities else json_line)(each.to_json(space.index, gold.get(each.sample)))
-            for each in predictions
-        ),
+        path / "predictions.jsonl", (_prediction_line(each, space, gold.get(each.sample)) for each in predictions)
     )
     write_json(path / "scores.json", scores)
 
@@ -293,17 +382,16 @@ def create_run(runs: Path, manifest: Manifest, samples: Iterable[Sample]) -> Ite
     Raises:
         DataError: The disk refuses.
     """
-    kept = tuple(samples)
     path = _new_folder(runs, manifest.id)
     keep = False
     try:
         with _held(path):
-            write_lines(path / "samples.jsonl", (json_line(sample.to_json()) for sample in kept))
-            writer = RunWriter(path, replace(manifest, id=path.name), kept, CompletionLog({}))
+            write_lines(path / "samples.jsonl", (json_line(sample.to_json()) for sample in samples))
+            writer = RunWriter(path, replace(manifest, id=path.name), _stored_samples(path), CompletionLog())
             try:
                 writer.update(state="running")
                 yield writer
-                keep = bool(writer.latest) or manifest.origin is not None
+                keep = not writer.is_empty or manifest.origin is not None
             finally:
                 writer.close()
                 keep = keep or bool(writer.n_answered)
@@ -321,7 +409,7 @@ def open_run(run: StoredRun) -> Iterator[RunWriter]:
     """
     with _held(run.path):
         fresh = load_run(run.path)
-        writer = RunWriter(run.path, fresh.manifest, fresh.samples, fresh.log)
+        writer = RunWriter(run.path, fresh.manifest, _stored_samples(run.path), fresh.log)
         try:
             yield writer
         finally:

@@ -127,24 +127,31 @@ def test_a_run_survives_being_killed_anywhere(folder: Folder, tmp_path: Path) ->
     assert kept(run) == kept(unbroken.stored)
 
 
-def test_ctrl_c_ends_the_command_in_order(folder: Folder) -> None:
-    """Ctrl-C ends `harness run` with exit code 130, the way to go on, and every completion kept."""
+HEARD = "stopping: waiting for the calls that are under way. Again to stop at once."
+
+
+@pytest.mark.parametrize("signal_sent", [signal.SIGINT, signal.SIGTERM])
+def test_ctrl_c_ends_the_command_in_order(folder: Folder, signal_sent: signal.Signals) -> None:
+    """Ctrl-C ends `harness run` with exit code 130 when the calls under way are answered, and keeps them; no new one is made."""
     many(folder)
     script = Held()
     script.hold_from = 10
     with ScriptedServer(script) as server:
         with harness(folder, "run", "prompts/v1.yaml", "--base-url", server.base_url, "-j", str(WIDTH)) as process:
             server.wait_for(script.hold_from + WIDTH, PATIENCE)
-            process.send_signal(signal.SIGINT)
+            process.send_signal(signal_sent)
+            assert process.stderr is not None
+            assert process.stderr.readline() == f"warning: {HEARD}\n"
+            script.gate.set()
             _, errors = process.communicate(timeout=PATIENCE)
         run = only_run(folder)
         assert process.returncode == 130
         assert errors == (
-            f"error: run {run.manifest.id}: stopped; 10 completions are kept. "
+            f"error: run {run.manifest.id}: stopped; {script.hold_from + WIDTH} completions are kept. "
             f"Go on with: harness run --resume {run.manifest.id}\n"
         )
         assert run.manifest.state == "interrupted"
-        assert len(run.log.latest) == script.hold_from
+        assert len(run.log.latest) == server.count == script.hold_from + WIDTH
         assert not (run.path / "predictions.jsonl").exists()
 
         script.hold_from = sys.maxsize
@@ -155,6 +162,31 @@ def test_ctrl_c_ends_the_command_in_order(folder: Folder) -> None:
         assert not set(texts(server)) & {
             f"First: Sample {slot[0][1:]}" for slot in run.log.latest if slot[1] == "first"
         }
+
+
+def test_a_second_ctrl_c_ends_at_once(folder: Folder) -> None:
+    """Asked twice, `harness run` lets go of the calls under way, keeps what was answered, and can go on."""
+    many(folder)
+    script = Held()
+    script.hold_from = 10
+    with ScriptedServer(script) as server:
+        with harness(folder, "run", "prompts/v1.yaml", "--base-url", server.base_url, "-j", str(WIDTH)) as process:
+            server.wait_for(script.hold_from + WIDTH, PATIENCE)
+            process.send_signal(signal.SIGINT)
+            assert process.stderr is not None
+            assert process.stderr.readline() == f"warning: {HEARD}\n"
+            process.send_signal(signal.SIGINT)
+            _, errors = process.communicate(timeout=PATIENCE)
+        run = only_run(folder)
+        assert process.returncode == 130
+        assert f"run {run.manifest.id}: stopped; 10 completions are kept." in errors
+        assert run.manifest.state == "interrupted"
+        script.hold_from = sys.maxsize
+        server.reset()
+        with harness(folder, "run", "--resume", run.manifest.id) as process:
+            process.communicate(timeout=PATIENCE)
+        assert process.returncode == 0
+        assert len(server.requests) == len(only_run(folder).log.latest) - 10
 
 
 DIES = """

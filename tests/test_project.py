@@ -155,7 +155,7 @@ input = -1
     assert refusal(tmp_path, text) == [
         "1: 'model' must be the name of a model, got ''.",
         "2: unknown key 'modle'. Did you mean 'model'?",
-        "3: unknown key 'zzz'. Known here: concurrency, max_attempts, max_retry_s, model, prices, timeout_s.",
+        "3: unknown key 'zzz'. Known here: concurrency, max_attempts, max_retry_s, model, prices, rpm, timeout_s, tpm.",
         "4: 'concurrency' must be a whole number of at least 1, got 0.",
         "6: 'max_attempts' must be a whole number of at least 1, got True.",
         "7: 'timeout_s' must be seconds above 0, got inf.",

@@ -96,7 +96,10 @@ class Bench:
         )
         cache_path = None if self.cache_file is None else self.folder / self.cache_file
         with writing as writer, Cache(cache_path, pytest.fail) as cache:
-            return await run_job(self.job(writer, cache, clients, prompt, repeats, **options))
+            made: dict[int, Prediction] = {}
+            job = self.job(writer, cache, clients, prompt, repeats, **options)
+            await run_job(job, lambda position, _sample, prediction: made.update({position: prediction}))
+        return [made[position] for position in sorted(made)]
 
     def job(
         self,
@@ -166,6 +169,7 @@ class FakeClient:
     """A client in memory: answers by the text of the message."""
 
     endpoint: Mapping[str, Any] = {"base_url": "fake"}
+    wait_s = 0.0
 
     def __init__(self, answer: Callable[[str], Completion | Exception | str], concurrency: int | None = None) -> None:
         self.answer = answer
@@ -305,12 +309,12 @@ async def test_as_many_calls_are_under_way_as_allowed(bench: Bench, concurrency:
 
 
 async def test_a_client_can_bound_the_calls_under_way(bench: Bench) -> None:
-    """Of the user's concurrency and those of the clients the least counts."""
+    """Each client is asked by as many calls as it takes itself, and the user allows."""
     one, other = FakeClient(lambda _text: "none", concurrency=2), FakeClient(lambda _text: "none")
     prompt = Prompt("v1", (a_pass("first"), a_pass("second", "again {{ text }}")))
     await bench.run({"first": other, "second": one}, samples(8), prompt, concurrency=5)
     assert one.most_in_flight <= 2
-    assert other.most_in_flight == 2
+    assert 2 < other.most_in_flight <= 5
 
 
 # Nothing is paid twice

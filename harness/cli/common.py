@@ -177,12 +177,55 @@ def variables_of(pairs: tuple[str, ...]) -> dict[str, str]:
     return found
 
 
+def sending_options(command: Command) -> Command:
+    """Add the options that bound what is sent, and that note it."""
+    for option in (
+        click.option(
+            "--log-file", type=click.Path(path_type=Path), metavar="FILE", help="Note what happens, as JSON lines."
+        ),
+        click.option(
+            "--max-cost", type=click.FloatRange(min=0, min_open=True), metavar="USD", help="Stop before it costs more."
+        ),
+        click.option(
+            "--max-calls", type=click.IntRange(min=1), metavar="N", help="Stop after N calls; --resume goes on."
+        ),
+        click.option("--tpm", type=click.IntRange(min=1), metavar="N", help="Tokens a minute at most, of each model."),
+        click.option(
+            "--rpm", type=click.IntRange(min=1), metavar="N", help="Requests a minute at most, of each model."
+        ),
+    ):
+        command = option(command)
+    return command
+
+
+@contextmanager
+def sending(
+    rpm: int | None, tpm: int | None, max_calls: int | None, max_cost: float | None, log_file: Path | None
+) -> Iterator[dict[str, Any]]:
+    """Return what `sending_options` say, as the arguments of what sends calls; options that are not given are not there.
+
+    Raises:
+        HarnessError: The log file cannot be opened.
+    """
+    from harness import logfile
+    from harness.budget import Budget
+    from harness.pacing import Rates
+
+    how: dict[str, Any] = {"budget": Budget(max_calls, max_cost)}
+    if rpm or tpm:
+        how["rates"] = Rates(rpm, tpm)
+    with logfile.log_file(log_file, say) as log:
+        yield {**how, "log": log}
+
+
 def model_options(command: Command) -> Command:
     """Add the options that say who answers, and how fast to ask."""
     for option in (
         click.option("--var", "variables", multiple=True, metavar="K=V", help="Set a template variable."),
         click.option("--no-cache", is_flag=True, help="Make every call anew."),
-        click.option("-j", "--concurrency", type=click.IntRange(min=1), metavar="N", help="Calls under way at once."),
+        click.option(
+            "-j", "--concurrency", type=click.IntRange(min=1), metavar="N", help="Calls under way at once at most."
+        ),
         click.option("--base-url", metavar="URL", help="An OpenAI-compatible server, instead of the prompt's."),
         click.option("--model", metavar="NAME", help="A model, instead of the prompt's."),
     ):

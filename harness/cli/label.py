@@ -3,11 +3,21 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from harness.cli.common import json_option, model_options, progress_bar, say, show, show_json, variables_of
+from harness.cli.common import (
+    json_option,
+    model_options,
+    progress_bar,
+    say,
+    sending,
+    sending_options,
+    show,
+    show_json,
+    variables_of,
+)
 from harness.errors import EXIT_INCOMPLETE, EXIT_OK
 
 if TYPE_CHECKING:
@@ -31,6 +41,7 @@ if TYPE_CHECKING:
 @click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Label N rows only, the same ones every time.")
 @click.option("--force", is_flag=True, help="Replace OUT where it exists.")
 @model_options
+@sending_options
 @json_option
 def command(
     prompt: Path,
@@ -46,6 +57,7 @@ def command(
     no_cache: bool,
     variables: tuple[str, ...],
     as_json: bool,
+    **bounds: Any,
 ) -> int:
     """Label the texts of FILE with a finished prompt, and write its rows with the answers beside them.
 
@@ -63,7 +75,7 @@ def command(
     from harness.project import find_project
 
     project = find_project(prompt)
-    with progress_bar(prompt.stem) as tell:
+    with sending(**bounds) as sent, progress_bar(prompt.stem) as tell:
         labelled = api.label(
             prompt,
             file,
@@ -80,6 +92,7 @@ def command(
             progress=tell,
             warn=say,
             project=project,
+            **sent,
         )
     if as_json:
         show_json(labelled.to_json())

@@ -16,6 +16,8 @@ from harness.cli.common import (
     output_option,
     progress_bar,
     say,
+    sending,
+    sending_options,
     show,
     show_json,
     variables_of,
@@ -38,6 +40,7 @@ RETRY_KINDS = ("call_error", "refusal", "truncated", "unparseable")
 @click.command("run")
 @click.argument("prompts", nargs=-1, metavar="[PROMPT…]", type=click.Path(path_type=Path))
 @model_options
+@sending_options
 @click.option("--split", metavar="NAME", help="Which samples; default: the dataset's default split.")
 @click.option("--limit", type=click.IntRange(min=1), metavar="N", help="At most N samples, the same for every version.")
 @click.option("--filter", "filter_", metavar="EXPR", help="A Jinja expression over a sample: \"'price' in gold\".")
@@ -65,6 +68,7 @@ RETRY_KINDS = ("call_error", "refusal", "truncated", "unparseable")
 @click.pass_context
 def command(
     ctx: click.Context,
+    /,
     prompts: tuple[Path, ...],
     model: str | None,
     base_url: str | None,
@@ -86,6 +90,7 @@ def command(
     kinds: tuple[str, ...],
     output: Path | None,
     as_json: bool,
+    **bounds: Any,
 ) -> int:
     """Run prompts on labelled samples and score them.
 
@@ -122,7 +127,9 @@ def command(
     if continued := resume or retry_failures:
         _refuse_frozen(ctx, "--resume" if resume else "--retry-failures")
         retry = kinds or ("call_error",) if retry_failures else ()
-        return finish([_continue(continued, retry, baseline, **how)], baseline, output, as_json)
+        with sending(**bounds) as sent:
+            run = _continue(continued, retry, baseline, **how, **sent)
+        return finish([run], baseline, output, as_json)
     selection = Selection(filter_, None if samples is None else read_ids(samples), limit)
     options: dict[str, Any] = {
         "model": model,
@@ -144,7 +151,9 @@ def command(
         elif final:
             say(f"--final: split '{plan.split}' of {plan.dataset} is not locked, so this is no look and is not logged.")
     against = _resolved(baseline, plans)
-    return finish(run_all(plans, quiet=as_json, **how), against, output, as_json)
+    with sending(**bounds) as sent:
+        runs = run_all(plans, quiet=as_json, **how, **sent)
+    return finish(runs, against, output, as_json)
 
 
 def _resumed(prompts: tuple[Path, ...], name: str) -> tuple[tuple[Path, ...], str]:

@@ -26,19 +26,20 @@ ENOUGH_TO_CALIBRATE = 20
 
 
 def run_all(plans: list[tuple[Plan, Project]], *, quiet: bool, **how: Any) -> list[Run]:
-    """Run prompts one after the other."""
+    """Run prompts one after the other. The plans are used up: their samples need not stay in memory."""
     from harness import api
     from harness.report.terminal import headline_line
 
-    width = max(len(plan.prompt.version) for plan, _ in plans)
+    width, several = max(len(plan.prompt.version) for plan, _ in plans), len(plans) > 1
     runs = []
-    for plan, project in plans:
-        with progress_bar(plan.prompt.version, len(plan.samples) * plan.repeats) as tell:
-            stored = api.start(plan, project, progress=tell, warn=say, **how)
+    while plans:
+        with progress_bar(plans[0][0].prompt.version, len(plans[0][0].samples) * plans[0][0].repeats) as tell:
+            project = plans[0][1]
+            stored = api.start(plans.pop(0)[0], project, progress=tell, warn=say, **how)
         runs.append(api.Run(stored, project))
-        if len(plans) > 1 and not quiet:
+        if several and not quiet:
             show(headline_line(stored.manifest, runs[-1].result, width))
-    if len(plans) > 1 and not quiet:
+    if several and not quiet:
         show("")
     return runs
 

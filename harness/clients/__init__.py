@@ -24,6 +24,10 @@ class Client(Protocol):
     def concurrency(self) -> int | None:
         """How many calls it is worth having under way at once; None leaves it to the user."""
 
+    @property
+    def wait_s(self) -> float:
+        """Seconds until the server's own limits allow another call, as its last answer said; 0 where they do."""
+
     def body(self, call: Call, constraint: Constraint | None = None) -> dict[str, Any]:
         """Return the request as it will be sent."""
 

@@ -117,6 +117,31 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
         if value is None:
             return None
         date = parsedate_tz(value)
-        return max(0.0, float(value) if date is None else mktime_tz(date) - time.time())
+        if date is None:
+            return max(0.0, float(value))
+        now = parsedate_tz(headers.get("date", ""))  # by the server's clock: ours may be wrong, or jump
+        return max(0.0, mktime_tz(date) - (time.time() if now is None else mktime_tz(now)))
     except (ValueError, OverflowError):
         return None
+
+
+_SPAN = re.compile(r"([\d.]+)(ms|s|m|h|d)")
+_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+
+
+def wait_said(headers: Mapping[str, str]) -> float:
+    """Return the seconds until a server's rate limits allow another call: 0 where something is left, or nothing is said.
+
+    OpenAI's way: ``x-ratelimit-remaining-requests: 0`` with ``x-ratelimit-reset-requests: 6m0s``, and the same for tokens.
+    """
+    return max(_wait_for(headers, "requests"), _wait_for(headers, "tokens"))
+
+
+def _wait_for(headers: Mapping[str, str], what: str) -> float:
+    if headers.get(f"x-ratelimit-remaining-{what}") != "0":
+        return 0.0
+    spans = _SPAN.findall(headers.get(f"x-ratelimit-reset-{what}", ""))
+    try:
+        return sum(float(number) * _SECONDS[unit] for number, unit in spans)
+    except ValueError:
+        return 0.0

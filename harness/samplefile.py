@@ -1,0 +1,56 @@
+"""The samples of a run, on disk: each is read when it is asked for, so that many of them take no memory."""
+
+from __future__ import annotations
+
+import json
+from array import array
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import overload
+
+from harness.jsonfiles import reading
+from harness.records import Sample, Shared
+
+
+class StoredSamples(Sequence[Sample]):
+    """The samples in a `samples.jsonl`, in its order. In memory is where each begins: eight bytes a sample.
+
+    Args:
+        path: The file; it is not changed while this is in use.
+        next_step: What to do when it is damaged.
+
+    Raises:
+        DataError: It cannot be read: at once or where a damaged sample is asked for.
+    """
+
+    def __init__(self, path: Path, next_step: str) -> None:
+        self._path, self._next_step = path, next_step
+        self._starts = array("Q")
+        self._shared = Shared()
+        start = 0
+        with reading(path, next_step), path.open("rb") as file:
+            for line in file:
+                self._starts.append(start)
+                start += len(line)
+
+    def __len__(self) -> int:
+        return len(self._starts)
+
+    def __iter__(self) -> Iterator[Sample]:
+        with reading(self._path, self._next_step), self._path.open("rb") as file:
+            for line in file:
+                yield self._sample(line)
+
+    @overload
+    def __getitem__(self, at: int) -> Sample: ...
+    @overload
+    def __getitem__(self, at: slice) -> tuple[Sample, ...]: ...
+    def __getitem__(self, at: int | slice) -> Sample | tuple[Sample, ...]:
+        if isinstance(at, slice):
+            return tuple(self[each] for each in range(*at.indices(len(self))))
+        with reading(self._path, self._next_step), self._path.open("rb") as file:
+            file.seek(self._starts[at])
+            return self._sample(file.readline())
+
+    def _sample(self, line: bytes) -> Sample:
+        return Sample.from_json(json.loads(line), self._shared)

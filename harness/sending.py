@@ -1,0 +1,148 @@
+"""The one way in which a call is sent: in its turn, within the budget, again where that helps, and noted in the log."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+from harness.budget import Budget
+from harness.clients import Client
+from harness.constraining import REFUSALS
+from harness.halting import Halt
+from harness.pacing import FIRST, Log, Pace, Rates, Tell
+from harness.pricing import estimated_tokens
+from harness.records import Call, Completion
+from harness.retry import AttemptFailed, RetryPolicy, with_retries
+
+_CHANCES = 2
+"""How often a form is sent to a server that refuses it."""
+
+_THROTTLED = 429
+
+
+class Sender:
+    """Sends calls to the servers of a run. It belongs to one event loop.
+
+    Args:
+        clients: Who answers, by pass name.
+        policy: How persistent to be.
+        halt: When to send nothing more.
+        concurrency: Calls under way at once at most.
+        rates: Requests and tokens a minute, of each model.
+        budget: What the calls may come to.
+        tell: Told what a person should know.
+        log: Told what happens.
+    """
+
+    def __init__(
+        self,
+        clients: Mapping[str, Client],
+        policy: RetryPolicy,
+        halt: Halt,
+        *,
+        concurrency: int,
+        rates: Rates,
+        budget: Budget,
+        tell: Tell,
+        log: Log,
+    ) -> None:
+        self._clients, self._policy, self._halt, self._budget, self._log = clients, policy, halt, budget, log
+        paces: dict[Client, Pace] = {}
+        for client in clients.values():
+            if client not in paces:
+                most = client.concurrency or concurrency
+                paces[client] = Pace(
+                    min(most, concurrency),
+                    rates,
+                    first=most if client.concurrency else FIRST,
+                    patience_s=policy.total_s,
+                    where=str(client.endpoint.get("base_url", "the embedded model")),
+                    tell=tell,
+                    log=log,
+                )
+        self._paces = {name: paces[client] for name, client in clients.items()}
+        self._counts_tokens = budget.counts_cost or rates.tpm is not None
+
+    async def send(self, call: Call, body: Mapping[str, Any], *, patient: bool = True) -> Completion:
+        """Return the completion of a call, one of status "error" when none came.
+
+        Args:
+            call: What is asked.
+            body: The request.
+            patient: False for a request whose form the server may refuse: it is not sent many times.
+
+        Raises:
+            ModelError: No call will be answered any more.
+            BudgetReached: The call may not be sent.
+            Halted: The run is coming to its end.
+        """
+
+        async def attempt() -> Completion:
+            return await self._attempt(call, body)
+
+        completion = await with_retries(attempt if patient else _refused_once(attempt), self._policy, self._halt.sleep)
+        if completion.error is not None:
+            error = {"kind": completion.error["kind"], "attempts": completion.attempts}
+            self._log("call failed", {"sample": call.sample, "pass": call.pass_name, "unit": call.unit, **error})
+        return completion
+
+    async def _attempt(self, call: Call, body: Mapping[str, Any]) -> Completion:
+        """Send a call once, when it is its turn, and tell the pace what came of it."""
+        name = call.pass_name
+        client, pace, budget = self._clients[name], self._paces[name], self._budget
+        asked = estimated_tokens(call) if self._counts_tokens else 0
+        ticket = await pace.enter(asked)
+        model = str(body.get("model", ""))
+        aside: float | None = None
+        try:
+            self._halt.check()
+            aside = await budget.take(model, body, asked)
+            completion = await client.send(body)
+        except AttemptFailed as failure:
+            self._told(call, failure)
+            budget.settle(model, aside or 0.0, None)
+            if failure.error["status"] == _THROTTLED:
+                pace.throttled(ticket, failure.retry_after)
+            elif failure.again:
+                pace.troubled(ticket, failure.error["kind"])
+            else:
+                pace.left(ticket, answered=True)
+            raise
+        except BaseException:
+            if aside is not None:
+                budget.settle(model, aside, None)
+            pace.left(ticket, answered=False)
+            raise
+        budget.settle(model, aside, completion.usage, asked)
+        tokens = None
+        if self._counts_tokens and "prompt_tokens" in completion.usage:
+            tokens = completion.usage["prompt_tokens"] + completion.usage.get("completion_tokens", 0)
+        pace.answered(ticket, tokens, client.wait_s)
+        return completion
+
+    def _told(self, call: Call, failure: AttemptFailed) -> None:
+        about = {"sample": call.sample, "pass": call.pass_name, "unit": call.unit}
+        self._log(
+            "attempt failed", {**about, **failure.error, "again": failure.again, "retry_after": failure.retry_after}
+        )
+
+
+def _refused_once(send: Callable[[], Awaitable[Completion]]) -> Callable[[], Awaitable[Completion]]:
+    """Return the attempt with a second chance, but no third, after a status by which servers refuse a form.
+
+    Some refuse with a 500, which is otherwise worth many attempts: a hiccup must not cost the constraint, nor a refusal
+    minutes.
+    """
+    refusals = 0
+
+    async def attempt() -> Completion:
+        nonlocal refusals
+        try:
+            return await send()
+        except AttemptFailed as failure:
+            refusals += failure.error["status"] in REFUSALS
+            raise AttemptFailed(
+                failure.error, again=failure.again and refusals < _CHANCES, retry_after=failure.retry_after
+            ) from None
+
+    return attempt
