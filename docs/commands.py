@@ -29,6 +29,9 @@ def page() -> str:
         if command is not None:
             own = click.Context(command, info_name=name, parent=context, terminal_width=WIDTH)
             parts.append(_section(f"harness {name}", command.get_help(own)))
+            for sub, each in command.commands.items() if isinstance(command, click.Group) else ():
+                inner = click.Context(each, info_name=sub, parent=own, terminal_width=WIDTH)
+                parts.append(_section(f"harness {name} {sub}", each.get_help(inner)))
     return "\n".join(parts)
 
 

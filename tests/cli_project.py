@@ -219,7 +219,7 @@ def stored_run(
             _predicted(writer, task, sample, repeat, answer) for repeat in range(repeats) for sample in samples
         ]
         writer.derive(predictions, score(task.dataset.space, samples, predictions).to_json())
-        failed = any(each.completion.status == "error" for each in writer.latest.values())
+        failed = bool(writer.failed)
         state = "incomplete" if failed else "complete"
         writer.update(**{"state": state, "seconds": 34.2, "cost_usd": 0.0412, **manifest})
     return load_run(writer.path)

@@ -79,14 +79,15 @@ PURE = [
     "flatprompt",
     "reach",
     "reachcounting",
+    "cachepages",
 ]
 """Stages that take values and return values: no disk, no network, no terminal."""
 
 EDGES = ["cli", "report", "store", "cache", "runner", "clients", "execution", "api", "project"]
 
 ORDER = [
-    ["errors", "kept"],
-    ["records", "labelspace", "template", "templatenames", "templatemembers", "plainvalues", "yamltext", "bulk"],
+    ["errors", "kept", "health", "cachepages"],
+    ["records", "labelspace", "templatebudget", "template", "templatenames", "templatemembers", "plainvalues", "yamltext", "bulk"],
     [
         "identity",
         "parsing",
@@ -102,7 +103,8 @@ ORDER = [
         "splitting",
         "yamlfile",
         "jsonfiles",
-        "completionlog",
+        "batchlog",
+        "batchfiles",
         "shots",
         "neighbours",
         "standout",
@@ -157,6 +159,11 @@ ORDER = [
         "suggestion",
         "suggestionanswer",
         "pricing",
+        "completionlog",
+        "samplefile",
+        "pacing",
+        "halting",
+        "logfile",
         "flatprompt",
         "reach",
         "reachcounting",
@@ -168,6 +175,7 @@ ORDER = [
     [
         "clients",
         "cache",
+        "budget",
         "constraining",
         "promptmodel",
         "promptoutput",
@@ -176,10 +184,14 @@ ORDER = [
         "promptnames",
         "includes",
     ],
+    ["cachefile", "cachecare", "cacherepair"],
     ["promptfile", "failures", "provenance", "predictionlayout", "predictionextra", "predictionfile", "outside"],
-    ["runner", "differing", "versions", "holdout", "blessing", "measuring", "gating", "planning", "embeddings"],
+    ["sending"],
+    ["batchreading", "batchsending", "batching"],
+    ["runner", "differing", "lineage", "versions", "holdout", "devtest", "blessing", "measuring", "gating", "planning", "embeddings"],
     [
         "execution",
+        "batchrunning",
         "outlook",
         "history",
         "rescoring",
@@ -208,6 +220,10 @@ ORDER = [
         "labelling",
         "starting",
         "scaffold",
+        "installation",
+        "serverchecks",
+        "projectchecks",
+        "doctor",
         "exceptionsearch",
         "exceptionpass",
         "draft",
@@ -275,10 +291,10 @@ def test_pure_stages_touch_no_edge(name: str) -> None:
 @pytest.mark.parametrize(
     ("package", "owners"),
     [
-        ("openai", {"harness.clients.remote"}),
+        ("openai", {"harness.clients.headers", "harness.clients.modellist", "harness.clients.batches"}),
         ("aiohttp", {"harness.clients.remote"}),
         ("xllamacpp", {"harness.clients.embedded"}),
-        ("sqlite3", {"harness.cache"}),
+        ("sqlite3", {"harness.cache", "harness.cachefile"}),
         ("genai_prices", {"harness.pricing"}),
         ("orjson", {"harness.jsonfiles"}),
         ("scipy", {"harness.outcomes", "harness.pairedtests", "harness.resampling", "harness.baselines"}),

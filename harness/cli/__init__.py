@@ -35,6 +35,9 @@ COMMANDS = {
     "label": "harness.cli.label",
     "import": "harness.cli.import_",
     "baseline": "harness.cli.baseline",
+    "batch": "harness.cli.batch",
+    "cache": "harness.cli.cache",
+    "doctor": "harness.cli.doctor",
     "completion": "harness.cli.completion",
 }
 """In the order of the loop, which is the order of the help."""

@@ -1,0 +1,322 @@
+"""The cache's file as it lies on disk: looked at without changing it, cleaned up, and what SQLite says of it in words.
+
+Runs use `harness.cache`, which never fails. Who takes care of the file wants to be told.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from harness.cachepages import MAGIC
+from harness.errors import DataError
+from harness.records import Completion
+
+WAIT_S = 5.0
+"""Seconds to wait for another process that holds the file."""
+
+MOST_PROBLEMS = 20
+"""Problems of the file's structure that are told."""
+
+BESIDE = ("-wal", "-shm")
+"""What SQLite keeps beside the file while it is open: the newest writes, and an index of them."""
+
+_BUSY, _LOCKED, _READONLY, _CORRUPT, _FULL, _CANTOPEN, _NOTADB = 5, 6, 8, 11, 13, 14, 26
+"""https://www.sqlite.org/rescode.html"""
+
+
+class CacheMissingError(DataError):
+    """There is no cache file."""
+
+
+class CacheDamagedError(DataError):
+    """The file is no database any more, or not a whole one; `why` is what SQLite says."""
+
+    def __init__(self, path: Path, why: str) -> None:
+        super().__init__(f"{path}: is damaged ({why}). Type: harness cache verify --repair")
+        self.why = why
+
+
+class CacheBusyError(DataError):
+    """Another process uses the cache."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """What the file holds for one call.
+
+    Attributes:
+        content: The completion as JSON, as it is stored.
+        at: Unix seconds when it was put there; None where that was not written down.
+    """
+
+    key: str
+    content: bytes
+    at: int | None = None
+
+    @property
+    def size(self) -> int:
+        """Bytes of key and content."""
+        return len(self.key) + len(self.content)
+
+    def completion(self) -> Completion | None:
+        """Return the completion, None where the content is none."""
+        return decoded(self.content)
+
+
+def decoded(content: object) -> Completion | None:
+    """Return the completion that a stored content stands for, None where it stands for none."""
+    if not isinstance(content, bytes):
+        return None
+    try:
+        return Completion.from_json(json.loads(content.decode()))
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return None
+
+
+class CacheFile:
+    """The file, open. `opened` makes it."""
+
+    def __init__(self, path: Path, connection: sqlite3.Connection) -> None:
+        self.path = path
+        self._connection = connection
+
+    def _rows(self, statement: str, *values: object) -> Iterator[tuple[Any, ...]]:
+        try:
+            yield from self._connection.execute(statement, values)
+        except sqlite3.Error as error:
+            raise told(self.path, error) from None
+
+    def _one(self, statement: str) -> Any:
+        return next(self._rows(statement))[0]
+
+    def columns(self, table: str) -> tuple[str, ...]:
+        """Return the columns of a table, none where the file has no such table."""
+        return tuple(row[1].decode() for row in self._rows(f"PRAGMA table_info({table})"))
+
+    def entries(self) -> Iterator[Entry]:
+        """Yield all entries, in the order of their keys.
+
+        Raises:
+            CacheDamagedError: The rest cannot be read.
+        """
+        columns = self.columns("completions")
+        if not columns:
+            return
+        at = "at" if "at" in columns else "NULL"
+        for key, content, when in self._rows(f"SELECT key, completion, {at} FROM completions ORDER BY key"):  # noqa: S608
+            yield Entry(text_of(key), raw_of(content), when if isinstance(when, int) else None)
+
+    def count(self) -> int:
+        """Return the number of entries."""
+        return int(self._one("SELECT count(*) FROM completions")) if self.columns("completions") else 0
+
+    def forms(self) -> dict[str, str]:
+        """Return what servers were found to take, by what it is remembered under."""
+        if not self.columns("forms"):
+            return {}
+        return {text_of(key): text_of(form) for key, form in self._rows("SELECT key, form FROM forms")}
+
+    def problems(self, *, quick: bool = False) -> tuple[str, ...]:
+        """Return what is wrong with the file's structure; nothing when it is sound.
+
+        Args:
+            quick: Leave out whether the indexes agree with their tables.
+        """
+        check = "quick_check" if quick else "integrity_check"
+        try:
+            found = [text_of(row[0]) for row in self._rows(f"PRAGMA {check}({MOST_PROBLEMS})")]
+        except CacheDamagedError as error:
+            found = [error.why]
+        return tuple(
+            line for each in found for line in each.splitlines() if line not in ("ok", "*** in database main ***")
+        )
+
+    def used_bytes(self) -> int:
+        """Return the bytes of the pages that hold something; the others are free to be used again."""
+        pages, free, size = (int(self._one(f"PRAGMA {name}")) for name in ("page_count", "freelist_count", "page_size"))
+        return (pages - free) * size
+
+    def put(self, entries: Iterable[Entry]) -> None:
+        """Write entries as they are."""
+        dated = "at" in self.columns("completions")
+        into = "INSERT OR REPLACE INTO completions (key, completion, at) VALUES (?, ?, ?)"
+        without = "INSERT OR REPLACE INTO completions (key, completion) VALUES (?, ?)"
+        self._change(
+            into if dated else without,
+            [(each.key, each.content.decode(), *((each.at,) if dated else ())) for each in entries],
+        )
+
+    def put_forms(self, forms: Iterable[tuple[str, str]]) -> None:
+        """Write what servers were found to take."""
+        self._change("INSERT OR REPLACE INTO forms (key, form) VALUES (?, ?)", list(forms))
+
+    def delete(self, keys: Iterable[str]) -> None:
+        """Take entries out, all of them or none."""
+        self._change("DELETE FROM completions WHERE key = ?", [(key,) for key in keys])
+
+    def _change(self, statement: str, rows: Sequence[tuple[object, ...]]) -> None:
+        try:
+            self._connection.execute("BEGIN IMMEDIATE")
+            try:
+                self._connection.executemany(statement, rows)
+                self._connection.execute("COMMIT")
+            except BaseException:
+                with suppress(sqlite3.Error):
+                    self._connection.execute("ROLLBACK")
+                raise
+        except sqlite3.Error as error:
+            raise told(self.path, error) from None
+
+    def compact(self) -> str | None:
+        """Give the room of deleted entries back to the disk; return why that cannot be done now, None when it is done."""
+        try:
+            self._connection.execute("VACUUM")
+            busy = self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
+        except sqlite3.Error as error:
+            return str(error)
+        return "another process is reading it" if busy else None
+
+
+@contextmanager
+def opened(path: Path, *, write: bool = False) -> Iterator[CacheFile]:
+    """Open the file to look at it, or to change it.
+
+    Raises:
+        CacheMissingError: It is not there.
+        CacheDamagedError: It is no database.
+        CacheBusyError: Another process holds it.
+        DataError: It may not be read, or not be written.
+    """
+    if not path.exists():
+        raise CacheMissingError(f"{path}: there is no cache yet. The first run makes it.")
+    if not _has_head(path):
+        raise CacheDamagedError(path, "file is not a database")
+    try:
+        connection = _connected(path, "mode=rw", write)
+    except sqlite3.Error as error:
+        # In a folder that may not be written SQLite cannot make what it keeps beside an open file. Where nothing is
+        # waiting there, the file alone is the whole.
+        if write or not path.is_file() or not _alike(error, _READONLY, _CANTOPEN) or sizes(path)[1]:
+            raise told(path, error) from None
+        try:
+            connection = _connected(path, "mode=ro&immutable=1", write)
+        except sqlite3.Error as again:
+            raise told(path, again) from None
+    try:
+        yield CacheFile(path, connection)
+    finally:
+        connection.close()
+
+
+def _has_head(path: Path) -> bool:
+    """Return whether a file begins as a database does; one that does not is not given to SQLite.
+
+    SQLite would delete the log of newest writes beside it, from which entries can be salvaged.
+    """
+    try:
+        with path.open("rb") as file:
+            head = file.read(len(MAGIC))
+    except OSError:
+        return True  # SQLite says what is wrong
+    return head in (b"", MAGIC)
+
+
+def _connected(path: Path, how: str, write: bool) -> sqlite3.Connection:
+    """Return a connection that has read the file; one that may write tidies up beside it when it is closed."""
+    uri = f"{path.absolute().as_uri()}?{how}"
+    connection = sqlite3.connect(uri, uri=True, timeout=WAIT_S, isolation_level=None)
+    try:
+        connection.text_factory = bytes  # what is damaged may be no UTF-8
+        connection.execute(f"PRAGMA query_only={'OFF' if write else 'ON'}")
+        connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+    except sqlite3.Error:
+        connection.close()
+        raise
+    return connection
+
+
+def claim(path: Path) -> None:
+    """Make sure that no other process has the file open.
+
+    Raises:
+        CacheBusyError: One has.
+        DataError: The file may not be written.
+    """
+    if not path.is_file() or not _has_head(path):  # what is no database, nobody has open
+        return
+    try:
+        connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=rw", uri=True, timeout=0, isolation_level=None)
+        try:
+            connection.execute("PRAGMA locking_mode=EXCLUSIVE")
+            connection.execute("BEGIN EXCLUSIVE")
+            connection.execute("ROLLBACK")
+        finally:
+            connection.close()
+    except sqlite3.Error as error:
+        if not _alike(error, _CORRUPT, _NOTADB):
+            raise told(path, error) from None
+
+
+def remove(path: Path) -> None:
+    """Delete the file and what stands beside it.
+
+    Raises:
+        DataError: The folder does not allow it.
+    """
+    for each in (path, *besides(path)):
+        try:
+            each.unlink(missing_ok=True)
+        except OSError as error:
+            raise DataError(f"{each}: cannot be deleted ({error.strerror}). Check the folder's permissions.") from None
+
+
+def besides(path: Path) -> list[Path]:
+    """Return where SQLite keeps the newest writes of a file while it is open."""
+    return [path.with_name(path.name + suffix) for suffix in BESIDE]
+
+
+def sizes(path: Path) -> tuple[int, int]:
+    """Return the bytes of the file and of its log of newest writes; 0 for what is not there."""
+    return _size(path), _size(besides(path)[0])
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError:
+        return 0
+
+
+def told(path: Path, error: sqlite3.Error) -> DataError:
+    """Return what SQLite says as an error with the next step."""
+    if _alike(error, _BUSY, _LOCKED):
+        return CacheBusyError(f"{path}: another process is using the cache. Wait until it has ended.")
+    if _alike(error, _CORRUPT, _NOTADB):
+        return CacheDamagedError(path, str(error))
+    if _alike(error, _FULL):
+        return DataError(f"{path}: the disk is full. Make room, and type it again.")
+    if _alike(error, _READONLY) or (path.exists() and not os.access(path, os.W_OK)):
+        return DataError(f"{path}: may not be written. Check the permissions of the file and of its folder.")
+    return DataError(f"{path}: cannot be used ({error}). Check that it is a file, and the permissions of its folder.")
+
+
+def _alike(error: sqlite3.Error, *codes: int) -> bool:
+    code = getattr(error, "sqlite_errorcode", None)
+    return isinstance(code, int) and code & 0xFF in codes
+
+
+def text_of(value: object) -> str:
+    """Return a stored text, whatever bytes it is made of."""
+    return value.decode("utf-8", "backslashreplace") if isinstance(value, bytes) else str(value)
+
+
+def raw_of(value: object) -> bytes:
+    """Return a stored content as bytes."""
+    return value if isinstance(value, bytes) else str(value).encode()
