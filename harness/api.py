@@ -13,7 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from harness import execution, holdout, planning, rescoring
+from harness import execution, holdout, planning
 from harness.errors import DataError, UsageError
 from harness.logfile import no_log
 from harness.project import Project, find_project
@@ -23,8 +23,6 @@ from harness.records import FailureKind
 from harness.results import ComparisonResult, Run, unknown_word
 from harness.runnames import find_run
 from harness.selection import Selection
-from harness.significance import Settings
-from harness.versions import compare_runs, doubts
 
 if TYPE_CHECKING:
     from harness.budget import Budget
@@ -36,7 +34,9 @@ if TYPE_CHECKING:
     from harness.labelling import Labelled
     from harness.pacing import Log, Rates
     from harness.predictionlayout import Shape
+    from harness.rescoring import Rescored
     from harness.runner import Progress
+    from harness.significance import Settings
     from harness.store import StoredRun
     from harness.suggesting import Suggested
 
@@ -329,11 +329,13 @@ def load(name: str, project: Project | None = None, warn: Callable[[str], None] 
     Args:
         name: What the run is called.
         project: Default: the project around the current folder.
-        warn: Called when a version name may mean something else than it seems: see `versions.doubts`.
+        warn: Called when a version name may mean something else than it seems: see `lineage.doubts`.
 
     Raises:
         RunNameError: It means no run, or several.
     """
+    from harness.lineage import doubts
+
     where = project or find_project()
     stored = find_run(where.runs, name)
     for doubt in doubts(name, stored, where):
@@ -341,10 +343,12 @@ def load(name: str, project: Project | None = None, warn: Callable[[str], None] 
     return Run(stored, where)
 
 
-def score(name: str, project: Project | None = None) -> rescoring.Rescored:
+def score(name: str, project: Project | None = None) -> Rescored:
     """Parse and score a run again from its stored completions, with today's output format, aliases and gold."""
+    from harness.rescoring import rescore
+
     where = project or find_project()
-    return rescoring.rescore(find_run(where.runs, name, any_state=True), where)
+    return rescore(find_run(where.runs, name, any_state=True), where)
 
 
 def calibrate(
@@ -532,6 +536,9 @@ def compare(
         raise UsageError(f"--margin: must be between 0 and 1, got {margin:g}.")
     where = project or find_project()
     runs = [load(name, where, warn).stored for name in (first, *others)]
+    from harness.significance import Settings
+    from harness.versions import compare_runs
+
     chosen = settings or Settings()
     chosen = replace(
         chosen, margin=chosen.margin if margin is None else margin, seed=chosen.seed if seed is None else seed

@@ -1,18 +1,22 @@
-"""Completions by call key, in one SQLite file: an identical call is paid once. And the forms that servers take."""
+"""Completions by call key, in one SQLite file: an identical call is paid once. And the forms that servers take.
+
+`at` is when a completion was put there, in Unix seconds; entries of older files have none.
+"""
 
 from __future__ import annotations
 
 import json
 import sqlite3
+import time
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 
+from harness.jsonfiles import packed_value
 from harness.records import Completion
 
 _TABLES = (
-    "CREATE TABLE IF NOT EXISTS completions (key TEXT PRIMARY KEY, completion TEXT NOT NULL) WITHOUT ROWID",
+    "CREATE TABLE IF NOT EXISTS completions (key TEXT PRIMARY KEY, completion TEXT NOT NULL, at INTEGER) WITHOUT ROWID",
     "CREATE TABLE IF NOT EXISTS forms (key TEXT PRIMARY KEY, form TEXT NOT NULL) WITHOUT ROWID",
 )
 
@@ -43,6 +47,8 @@ class Cache:
                 connection.execute("PRAGMA synchronous=OFF")
                 for table in _TABLES:
                     connection.execute(table)
+                if all(column != "at" for _, column, *_ in connection.execute("PRAGMA table_info(completions)")):
+                    connection.execute("ALTER TABLE completions ADD COLUMN at INTEGER")
             except sqlite3.Error:
                 connection.close()
                 raise
@@ -63,7 +69,7 @@ class Cache:
             return None
         try:
             row = self._connection.execute("SELECT completion FROM completions WHERE key = ?", (key,)).fetchone()
-            return None if row is None else replace(Completion.from_json(json.loads(row[0])), cached=True)
+            return None if row is None else Completion.from_json({**packed_value(row[0]), "cached": True})
         except (sqlite3.Error, ValueError, KeyError, TypeError) as error:
             self._warn(f"{self.path}: a damaged entry is not used ({error}); its call is made again.")
             return None
@@ -74,7 +80,9 @@ class Cache:
             return
         text = json.dumps(completion.to_json())  # ASCII: UTF-8 could not hold a lone surrogate
         try:
-            self._connection.execute("INSERT OR REPLACE INTO completions VALUES (?, ?)", (key, text))
+            self._connection.execute(
+                "INSERT OR REPLACE INTO completions (key, completion, at) VALUES (?, ?, ?)", (key, text, int(time.time()))
+            )
         except sqlite3.Error as error:
             self._warn(f"{self.path}: cannot keep completions ({error}). The run itself is saved as ever.")
 

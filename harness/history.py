@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
 from harness.errors import DataError, RunNameError, did_you_mean, listing
+from harness.lineage import file_has_changed
 from harness.plainvalues import to_plain
 from harness.project import Project
 from harness.prompt import Prompt
@@ -18,7 +19,7 @@ from harness.scoring import Scores
 from harness.searched import Searched
 from harness.significance import Difference, Settings
 from harness.store import StoredRun
-from harness.versions import compare_runs, file_has_changed
+from harness.versions import compare_runs
 
 Status: TypeAlias = Literal["run", "incomplete", "never run", "broken", "missing"]
 """run: it has a complete run. incomplete: it has runs, but none that is complete and on the default split. never run: its

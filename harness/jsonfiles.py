@@ -92,7 +92,7 @@ def packed_rows(path: Path) -> Iterator[dict[str, Any]]:
             yield packed_value(line)
 
 
-def packed_value(line: bytes) -> Any:
+def packed_value(line: bytes | str) -> Any:
     """Return the value of a line that `packed_line` wrote; integers beyond 64 bits become floats.
 
     Raises:
@@ -101,7 +101,7 @@ def packed_value(line: bytes) -> Any:
     try:
         return orjson.loads(line)
     except ValueError:  # a lone surrogate, or NaN, which `json` can read; else it says what is wrong
-        return json.loads(line.decode("utf-8"))
+        return json.loads(line if isinstance(line, str) else line.decode("utf-8"))
 
 
 @contextmanager

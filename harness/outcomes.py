@@ -10,13 +10,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import sparse
 
 from harness.metrics import NAN, BoolMatrix, BoolVector, FloatVector
+
+if TYPE_CHECKING:
+    from scipy import sparse
 
 FloatMatrix: TypeAlias = NDArray[np.float64]
 
@@ -103,6 +105,8 @@ def outcomes(y_true: BoolMatrix, repeats: Sequence[Repeat]) -> Outcomes:
 
 
 def _sparse(cells: BoolMatrix) -> sparse.csr_array:
+    from scipy import sparse
+
     return sparse.csr_array(sparse.csr_array(cells).astype(np.float64))
 
 

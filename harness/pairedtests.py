@@ -11,14 +11,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import sparse, special
 
 from harness.metrics import NAN, FloatVector
 from harness.outcomes import F1_AVERAGES, FloatMatrix, Outcomes, column_sums, f1_of, f1_scores
+
+if TYPE_CHECKING:
+    from scipy import sparse
 
 PERMUTATIONS = 10_000
 """Random exchanges: a p-value of 0.05 is then known to 0.002."""
@@ -115,6 +117,8 @@ def _summed(run: Outcomes, scale: int) -> _Sums:
 
 
 def _total(repeats: Sequence[sparse.csr_array], scale: int) -> sparse.csr_array:
+    from scipy import sparse
+
     total = repeats[0]
     for each in repeats[1:]:
         total = total + each
@@ -125,6 +129,8 @@ def _exchange(
     old: _Sums, new: _Sums, means: FloatMatrix, permutations: int, seed: int
 ) -> tuple[FloatVector, FloatVector, bool]:
     """Return the observed differences, their p-values, and whether all exchanges were made: labels, then averages."""
+    from scipy import sparse
+
     changes = sparse.csr_array(
         sparse.vstack([(new.missed - old.missed).T, (new.alarms - old.alarms).T, sparse.csr_array(means)])
     )
@@ -214,6 +220,8 @@ def exchanged_labels(before: Outcomes, after: Outcomes) -> FloatVector:
 
 
 def _contested(old: sparse.csr_array, new: sparse.csr_array) -> _Contested:
+    from scipy import sparse
+
     both = column_sums(sparse.csr_array(old.multiply(new)))
     return _Contested(both, column_sums(old) - both, column_sums(new) - both)
 
@@ -232,6 +240,8 @@ def _tails(support: FloatVector, missed: _Contested, alarms: _Contested, least: 
     The more of the alarms the baseline has, the larger is the difference. So for every number of misses there is a
     least number of alarms from which on it is large enough, found by bisection. Both sides are equally likely.
     """
+    from scipy import special
+
     sizes = missed.n + 1
     label = np.repeat(np.arange(len(sizes)), sizes)  # one row for each label and each number of its misses
     k = np.arange(len(label)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
@@ -247,6 +257,8 @@ def _tails(support: FloatVector, missed: _Contested, alarms: _Contested, least: 
 
 def _binomial(k: NDArray[np.int64], n: NDArray[np.int64]) -> FloatVector:
     """Return the probability of ``k`` of ``n`` at chance 1/2."""
+    from scipy import special
+
     ways = special.gammaln(n + 1) - special.gammaln(k + 1) - special.gammaln(n - k + 1)
     return np.asarray(np.exp(ways - n * np.log(2)))
 
@@ -269,6 +281,8 @@ def mcnemar(lost: int, won: int) -> float:
         lost: Samples that were right before and are wrong after.
         won: Samples that were wrong before and are right after.
     """
+    from scipy import special
+
     if lost + won == 0:
         return 1.0
     return float(_probability(np.asarray(2.0 * special.bdtr(float(min(lost, won)), lost + won, 0.5))))

@@ -9,13 +9,15 @@ same values.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-from scipy import sparse
 
 from harness.metrics import NAN, FloatVector
 from harness.outcomes import AVERAGES, FloatMatrix, Outcomes, divided, f1_scores
+
+if TYPE_CHECKING:
+    from scipy import sparse
 
 LEVEL = 0.95
 """Share of intervals that hold the true value."""
@@ -86,6 +88,8 @@ def _stacked(runs: Sequence[Outcomes]) -> sparse.csr_array:
 
     Means over samples are summed as what each sample lacks to 1, which for most samples is nothing.
     """
+    from scipy import sparse
+
     rows: list[Any] = [runs[0].gold.T]
     for run in runs:
         for missed, alarms in zip(run.missed, run.alarms, strict=True):

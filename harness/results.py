@@ -13,7 +13,6 @@ from harness.failures import KINDS, SORTS, Failure, find_failures
 from harness.project import Project
 from harness.runnames import find_run
 from harness.store import StoredRun
-from harness.versions import ComparedRuns, compare_runs
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -22,6 +21,7 @@ if TYPE_CHECKING:
     from harness.passmeasuring import MeasuredPass, MeasuredPasses
     from harness.reach import Reach
     from harness.scoring import Scores
+    from harness.versions import ComparedRuns
     from harness.withoutpasses import Without
 
 
@@ -202,6 +202,8 @@ class Run:
     def _regressed(self, name: str, label: str | None) -> set[str]:
         """Return the ids of the samples that were right in another run: exactly, or in one label."""
         before = find_run(self.project.runs, name)
+        from harness.versions import compare_runs
+
         comparison = compare_runs([before, self.stored], self.project).comparison
         if label is None:
             return {change.sample for change in comparison.diffs[0].regressed}
@@ -272,6 +274,8 @@ class RunWithout:
         predictions = stored.predictions, answers.predictions
         pairs = [RunPredictions(*pair) for pair in zip(names, predictions, strict=True)]
         compared = compare(stored.manifest.space, answers.gold, pairs)
+        from harness.versions import ComparedRuns
+
         return ComparisonResult(ComparedRuns((stored, stored), names, compared, ()))
 
 

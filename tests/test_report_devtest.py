@@ -11,17 +11,11 @@ from typing import Any, cast
 import pytest
 from syrupy.assertion import SnapshotAssertion
 
-from harness.holdout import HeldOut, HeldOutRun
+from harness.devtest import HeldOut, HeldOutRun
 from harness.holdoutlog import Looks, new_look
 from harness.overfitting import DevTest, Gap
-from harness.report.holdout import (
-    against_markdown,
-    against_report,
-    looks_line,
-    looks_markdown,
-    looks_text,
-    verdict_text,
-)
+from harness.report.devtest import against_markdown, against_report, verdict_text
+from harness.report.looks import looks_line, looks_markdown, looks_text
 from harness.report.terminal import rendered
 from harness.store import StoredRun
 

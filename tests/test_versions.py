@@ -14,10 +14,11 @@ from scripted_server import ScriptedServer, error
 from harness import execution
 from harness.errors import DataError, RunNameError
 from harness.jsonfiles import write_json
+from harness.lineage import doubts, file_has_changed, find_baseline
 from harness.records import FailureKind
 from harness.significance import Settings
 from harness.store import StoredRun, load_run
-from harness.versions import ComparedRuns, compare_runs, doubts, file_has_changed, find_baseline
+from harness.versions import ComparedRuns, compare_runs
 
 
 @pytest.fixture

@@ -24,11 +24,11 @@ def command(run: str, name: str | None, notes: str | None) -> int:
       harness bless v3 --as release --notes "shipped on 3 March"
     """
     from harness import blessing
+    from harness.lineage import doubts
     from harness.measuring import replaced_by
     from harness.project import find_project
     from harness.report.gate import blessed_report
     from harness.runnames import find_run
-    from harness.versions import doubts
 
     project = find_project()
     if name is not None:

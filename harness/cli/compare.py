@@ -20,7 +20,7 @@ from harness.cli.common import (
 from harness.errors import EXIT_OK, UsageError, did_you_mean, listing
 
 if TYPE_CHECKING:
-    from harness.holdout import HeldOut
+    from harness.devtest import HeldOut
     from harness.ledger import View
     from harness.versions import ComparedRuns
 
@@ -90,7 +90,7 @@ def command(
       harness compare v1 v2 v3 -o comparison.md
     """
     from harness import api
-    from harness.holdout import held_out_runs
+    from harness.devtest import held_out_runs
     from harness.ledger import View
     from harness.project import find_project
     from harness.report import files
@@ -109,7 +109,7 @@ def command(
 
         show(comparison_report(compared, limit, view, full))
         if tested.runs:
-            from harness.report.holdout import against_report
+            from harness.report.devtest import against_report
 
             show("", against_report(tested))
     return EXIT_OK
@@ -132,7 +132,7 @@ def _write(compared: ComparedRuns, tested: HeldOut, view: View, output: Path | N
     from harness.plainvalues import to_plain
     from harness.report import files
     from harness.report.changesmarkdown import comparison_markdown
-    from harness.report.holdout import against_markdown
+    from harness.report.devtest import against_markdown
     from harness.results import label_rows
 
     if as_json:

@@ -79,7 +79,7 @@ def _baseline(loaded: Run, named: str | None) -> StoredRun | None:
     """Return the named run, else the one that the run is measured against by itself."""
     from harness import api
     from harness.errors import RunNameError
-    from harness.versions import find_baseline
+    from harness.lineage import find_baseline
 
     if named is None:
         return find_baseline(loaded.stored, loaded.project)

@@ -61,17 +61,21 @@ def finish(
         within: What of a larger result they are printed in, as JSON.
     """
     from harness.holdout import looks_of
+    from harness.lineage import find_baseline
     from harness.passmeasuring import takes_long
     from harness.report import files
-    from harness.report.holdout import looks_markdown
+    from harness.report.looks import looks_markdown
     from harness.report.passesmarkdown import passes_markdown
     from harness.report.reach import reach_markdown
-    from harness.versions import compare_runs, find_baseline
 
     last = runs[-1]
     stored, project = last.stored, last.project
     before = find_baseline(stored, project, baseline)
-    compared = compare_runs([before, stored], project) if before is not None else None
+    compared = None
+    if before is not None:
+        from harness.versions import compare_runs
+
+        compared = compare_runs([before, stored], project)
     diff = compared.comparison.diffs[0] if compared else None
     looks = looks_of(stored, project)
     passes = None if takes_long(stored) else last.measured

@@ -1,4 +1,4 @@
-"""Locked splits as people see them: how often one was looked at, and what prompts score on dev against test."""
+"""What prompts score on dev against test, as people see it."""
 
 from __future__ import annotations
 
@@ -8,11 +8,13 @@ from collections.abc import Iterator, Sequence
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from harness.holdout import HeldOut, HeldOutRun, Looks
+from harness.devtest import HeldOut, HeldOutRun
+from harness.holdoutlog import Looks
 from harness.overfitting import SCORES, Gap
 from harness.report import numbers
 from harness.report.files import markdown_cell, markdown_table
 from harness.report.judged import SCORES as NAMES
+from harness.report.looks import looks_line, looks_text
 from harness.report.terminal import BAD, QUIET, captioned, change, named, table
 from harness.report.text import one_line
 
@@ -20,21 +22,6 @@ MOST_LABELS = 6
 """Labels that are named in a line."""
 
 COLUMNS = ("macro F1", "micro F1", "subset acc.")
-
-
-def looks_line(looks: Looks) -> Text:
-    """Return how often a locked split was looked at, as a line; in yellow once several prompts were tried on it."""
-    return Text(looks_text(looks), style="yellow" if looks.n_prompts > 1 or looks.damaged else QUIET)
-
-
-def looks_text(looks: Looks) -> str:
-    """Return how often a locked split was looked at, in words."""
-    return f"{one_line(looks.split, 60)} is locked: {looks.words}"
-
-
-def looks_markdown(looks: Looks | None) -> str:
-    """Return how often a locked split was looked at, as a paragraph of Markdown; nothing of other splits."""
-    return "" if looks is None else f"\n{markdown_cell(looks_text(looks))}\n"
 
 
 def against_report(tested: HeldOut) -> RenderableType:

@@ -171,7 +171,7 @@ def _title(manifest: Manifest, scores: Scores) -> Text:
 
 def _looks(looks: Looks | None) -> list[RenderableType]:
     """Return how often a locked split was looked at; nothing of other splits."""
-    from harness.report.holdout import looks_line
+    from harness.report.looks import looks_line
 
     return [] if looks is None else [looks_line(looks)]
 
