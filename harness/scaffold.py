@@ -31,8 +31,11 @@ SETTINGS = """\
 # timeout_s = 120.0             # seconds that one attempt of a call may take
 # max_attempts = 6              # how often a call is sent before it counts as failed
 # max_retry_s = 300.0           # seconds that the attempts of one call may take together, waits included
-# rpm = 500                     # requests a minute at most, of each model; by default no limit
-# tpm = 200000                  # tokens a minute at most, of each model; by default no limit
+
+# Limits of your account, in requests and tokens a minute for each model. By default there are none: calls slow down
+# where the server says so.
+# rpm = 500
+# tpm = 200000
 
 # What a model costs where the price list does not know it, in USD per million tokens:
 # [prices."my-model"]

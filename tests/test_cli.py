@@ -207,7 +207,7 @@ def test_run_names_are_completed(project: Path, words: tuple[str, ...]) -> None:
 
 def test_commands_are_completed(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
     """A shell offers the commands, asked as the script asks."""
-    assert completed(incomplete="c") == ["check", "compare", "calibrate", "completion"]
+    assert completed(incomplete="c") == ["check", "compare", "calibrate", "cache", "completion"]
     assert completed("nothing", incomplete="-") == ["--version", "-h", "--help"]
     monkeypatch.setenv("_HARNESS_COMPLETE", "zsh_complete")
     monkeypatch.setenv("COMP_WORDS", "harness fai")

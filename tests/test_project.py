@@ -133,10 +133,11 @@ def test_settings_have_defaults(tmp_path: Path) -> None:
 def test_settings_are_read(tmp_path: Path) -> None:
     """Every setting can be said; a byte order mark and Windows line ends do not matter."""
     text = """\ufeffmodel = "gpt-x"\r\nconcurrency = 2\r\ntimeout_s = 5\r\nmax_attempts = 1\r\nmax_retry_s = 0.5\r
+rpm = 60\r\ntpm = 7\r
 [prices."my-model"]\r\ninput = 0.4\r\noutput = 0\r\n"""
     (tmp_path / "harness.toml").write_text(text, encoding="utf-8", newline="")
     prices = {"my-model": {"input": 0.4, "output": 0}}
-    assert find_project(tmp_path).settings == Settings("gpt-x", 2, 5, 1, 0.5, prices)
+    assert find_project(tmp_path).settings == Settings("gpt-x", 2, 5, 1, 0.5, 60, 7, prices)
 
 
 def test_all_errors_of_the_settings_are_told_at_once(tmp_path: Path) -> None:

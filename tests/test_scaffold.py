@@ -71,12 +71,12 @@ def test_the_folder_is_a_project_of_its_own(tmp_path: Path) -> None:
 
 
 def test_the_settings_in_comments_are_the_defaults(tmp_path: Path) -> None:
-    """Each commented setting, with its # taken away, changes nothing; every setting is there."""
+    """Each commented setting, with its # taken away, changes nothing but limits and prices; every setting is there."""
     told = re.sub(r"^# (?=\w+ = |\[)", "", SETTINGS, flags=re.MULTILINE)
     (tmp_path / "harness.toml").write_text(told, encoding="utf-8")
     settings = find_project(tmp_path).settings
     prices = {"my-model": {"input": 0.4, "output": 1.6}}
-    assert settings == Settings(model=DEFAULT_MODEL, prices=prices)
+    assert settings == Settings(model=DEFAULT_MODEL, rpm=500, tpm=200_000, prices=prices)
     assert all(re.search(rf"^# \[?{name}\b", SETTINGS, re.MULTILINE) for name in Settings.__dataclass_fields__)
     (tmp_path / "harness.toml").write_text(SETTINGS, encoding="utf-8")
     assert find_project(tmp_path).settings == Settings()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -109,6 +110,10 @@ def note_written(path: Path, as_json: bool) -> None:
         show(Text(f"written to {path}", no_wrap=True, overflow="ignore"))
 
 
+BETWEEN_TELLS_S = 0.05
+"""Seconds between two changes of a progress bar."""
+
+
 @contextmanager
 def progress_bar(title: str, total: int | None = None) -> Iterator[Callable[[Progress], None]]:
     """Show how far a run is on standard error, when that is a terminal; yields what the runner tells.
@@ -139,7 +144,14 @@ def progress_bar(title: str, total: int | None = None) -> Iterator[Callable[[Pro
     with Bar(*columns, console=console, transient=True, refresh_per_second=8) as bar:
         task = bar.add_task(one_line(title, 40), total=total, rate="", failed="", calls="", tokens="")
 
+        shown_at = 0.0
+
         def tell(progress: Progress) -> None:
+            nonlocal shown_at
+            now = time.monotonic()
+            if now - shown_at < BETWEEN_TELLS_S and progress.done < progress.total:
+                return  # there may be thousands a second, and nobody reads faster
+            shown_at = now
             bar.update(
                 task,
                 total=progress.total,

@@ -1,0 +1,56 @@
+"""pydantic_evals: a dataset of cases, a task that calls through `AsyncOpenAI` on aiohttp, two evaluators of label sets.
+
+It has no client and no cache of its own. The client is the fastest that the openai package has.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from peers.contender import Contender, adapter, missing_module
+from peers.task import BEFORE, MODEL, labels_in, read_answers, read_samples, write_answers
+
+CONTENDER = Contender(
+    "pydantic_evals",
+    command=lambda work: adapter("with_pydantic_evals", *work.arguments(), python=work.python),
+    outcome=lambda work: read_answers(work.folder),
+    scores="sets: exact, Jaccard",
+    missing=missing_module("pydantic_evals"),
+    slow=True,
+)
+
+
+async def main(url: str, data: str, folder: str, concurrency: str) -> None:
+    """Evaluate the task and write down what the report has."""
+    import openai
+    from pydantic_evals import Case, Dataset  # type: ignore[import-not-found, unused-ignore]
+    from pydantic_evals.evaluators import Evaluator, EvaluatorContext  # type: ignore[import-not-found, unused-ignore]
+
+    @dataclass
+    class Sets(Evaluator[str, str, None]):  # type: ignore[misc, unused-ignore]  # its types are not here
+        def evaluate(self, ctx: EvaluatorContext[str, str, None]) -> dict[str, bool | float]:
+            said, wanted = labels_in(ctx.output), labels_in(ctx.expected_output or "")
+            return {"exact": said == wanted, "jaccard": len(said & wanted) / len(said | wanted)}
+
+    async def ask(text: str) -> str:
+        answer = await client.chat.completions.create(
+            model=MODEL, messages=[{"role": "user", "content": BEFORE + text}]
+        )
+        return answer.choices[0].message.content or ""
+
+    cases = [
+        Case(name=sample.id, inputs=sample.text, expected_output=", ".join(sample.labels))
+        for sample in read_samples(Path(data))
+    ]
+    dataset = Dataset(name="reviews", cases=cases, evaluators=[Sets()])
+    async with openai.AsyncOpenAI(base_url=url, api_key="none", http_client=openai.DefaultAioHttpClient()) as client:
+        report = await dataset.evaluate(ask, max_concurrency=int(concurrency), progress=False)
+    exact = sum(bool(case.assertions["exact"].value) for case in report.cases) / len(report.cases)
+    write_answers(Path(folder), {case.name: case.output for case in report.cases}, exact)
+
+
+if __name__ == "__main__":
+    asyncio.run(main(*sys.argv[1:]))
