@@ -49,6 +49,11 @@ class Measured(NamedTuple):
     code: int
 
 
+def _usual_environment() -> dict[str, str]:
+    """Return this process's own, in which Python keeps its bytecode as it does for everybody."""
+    return {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+
+
 def measured(
     command: Sequence[str],
     folder: Path,
@@ -75,7 +80,7 @@ def measured(
         launched = subprocess.Popen(
             [sys.executable, "-I", "-S", "-c", _LAUNCHER, str(result), *command],
             cwd=folder,
-            env={**os.environ, **(environment or {})},
+            env={**_usual_environment(), **(environment or {})},
             stdin=subprocess.DEVNULL,
             stdout=said,
             stderr=said,

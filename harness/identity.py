@@ -17,9 +17,12 @@ SHORT = 16
 """Hex digits of a data or prompt hash: 64 bits, ample for telling versions of a file apart."""
 
 
+_CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=str)
+
+
 def canonical(value: Any) -> str:
     """Return the JSON text by which two values are compared."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=str)
+    return _CANONICAL.encode(value)
 
 
 def digest(value: Any, length: int = SHORT) -> str:

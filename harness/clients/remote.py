@@ -39,6 +39,7 @@ _AGAIN = frozenset({408, 409, 425, 429})
 
 _BAD_REQUEST = frozenset({400, 422})
 _Answer = TypeVar("_Answer")
+_WIRE = json.JSONEncoder(allow_nan=False)
 
 
 class RemoteClient:
@@ -173,7 +174,7 @@ class RemoteClient:
     def _encoded(self, body: Mapping[str, Any]) -> bytes:
         """Return the request as JSON; lone surrogates, which UTF-8 cannot hold, go as JSON's own escapes."""
         try:
-            return json.dumps(body, allow_nan=False).encode("ascii")
+            return _WIRE.encode(body).encode("ascii")
         except (TypeError, ValueError) as error:
             raise ModelError(f"model {self.model.name}: params must be plain JSON values, but {error}.") from None
 
