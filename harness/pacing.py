@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from harness.errors import ModelError
+from harness.ordering import next_in_line
 
 FIRST = 8
 """Calls under way at the start."""
@@ -79,6 +80,7 @@ class Pace:
         most: Calls under way at once at most.
         rates: The user's own limits.
         first: Calls under way at the start.
+        holds: How many of the last prompts the server keeps: what begins like one of them goes first.
         patience_s: Seconds that a server may ask to wait for, or give no answer, before the run stops.
         where: The server, for messages.
         tell: Told what a person should know.
@@ -92,6 +94,7 @@ class Pace:
         rates: Rates | None = None,
         *,
         first: int = FIRST,
+        holds: int = 0,
         patience_s: float = 300.0,
         where: str = "the server",
         tell: Tell = lambda _: None,
@@ -112,6 +115,7 @@ class Pace:
         self._at_random = False
         self._down = _Down()
         self._line: deque[_Turn] = deque()
+        self._held: deque[str] = deque(maxlen=holds)
         self._timer: asyncio.TimerHandle | None = None
 
     @property
@@ -119,15 +123,17 @@ class Pace:
         """Whether it matters what a call costs."""
         return self._tokens is not None
 
-    async def enter(self, tokens: int = 0) -> Ticket:
-        """Wait for a call's turn: first come, first served.
+    async def enter(self, tokens: int = 0, text: str = "") -> Ticket:
+        """Wait for a call's turn: first come, first served, but for what the server has read the beginning of just now.
 
         Args:
             tokens: What the call will cost of the tokens a minute, as far as that is known.
+            text: Its prompt, where the server keeps some.
         """
         if not self._line and self._may_go():
+            self._held.append(text)
             return self._go(tokens)
-        turn = _Turn(asyncio.get_running_loop().create_future(), tokens)
+        turn = _Turn(asyncio.get_running_loop().create_future(), tokens, text)
         self._line.append(turn)
         self._wake()
         try:
@@ -296,11 +302,20 @@ class Pace:
     def _wake(self) -> None:
         """Let those go whose turn it is; a timer wakes again when it is time that the next one waits for."""
         while self._line and self._may_go():
-            turn = self._line.popleft()
+            turn = self._next()
             if not turn.ticket.done():
+                self._held.append(turn.text)
                 turn.ticket.set_result(self._go(turn.tokens))
         if self._line and self._timer is None and (wait := self._wait(self._clock())) > 0:
             self._timer = asyncio.get_running_loop().call_later(wait, self._rung)
+
+    def _next(self) -> _Turn:
+        if not self._held:
+            return self._line.popleft()
+        at = next_in_line(self._held, [turn.text for turn in self._line])
+        turn = self._line[at]
+        del self._line[at]
+        return turn
 
     def _rung(self) -> None:
         self._timer = None
@@ -313,6 +328,7 @@ class _Turn:
 
     ticket: asyncio.Future[Ticket]
     tokens: int
+    text: str
 
 
 class _Rate:

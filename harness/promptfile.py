@@ -7,6 +7,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, get_args
 
+from harness.answerlength import most_tokens, with_limits
+from harness.clients.embedded import token_counter
 from harness.dataset import Dataset, load_dataset
 from harness.errors import DataError, Problems, did_you_mean, listing
 from harness.includes import read_included
@@ -339,7 +341,7 @@ class _PromptFile:
             known = all(name in space.index for name in each.scope)
             chosen = choose_shots(file, pool, each, space) if file is not None and pool is not None and known else None
             offer = with_examples(each, self.example_files.get(each.name), space) if known else each.candidates
-            passes.append(replace(each, shots=chosen, candidates=offer))
+            passes.append(self._limited(replace(each, shots=chosen, candidates=offer), space, sound=known and not wrong))
             for key, message in (contradictions := list(impossible(passes[-1], space))):
                 self.problems.add(message, self._line_of(key, each.name))
             if known and not wrong and not contradictions:
@@ -353,6 +355,12 @@ class _PromptFile:
             for name, key, message in impossible_together(passes, space, prompt.files):
                 self.problems.add(message, self._line_of(key, name))
         return replace(prompt, passes=tuple(passes))
+
+    def _limited(self, each: Pass, space: LabelSpace, *, sound: bool) -> Pass:
+        """Return a pass with numbers and texts for `auto`, by the model that will answer; one that is not sound as it is."""
+        answering = replace(each.model, name=self.other_model or each.model.name)
+        count = token_counter(answering) if answering.is_local else most_tokens
+        return with_limits(each, space, lambda _: count) if sound else each
 
     def _line_of(self, key: str, name: str) -> int:
         """Return where a pass, or else the top, says what it says of a key; where neither does, where the pass begins."""

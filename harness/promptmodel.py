@@ -6,9 +6,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any, get_args
 
+from harness.answerlength import AUTO
 from harness.clients.wires import LOCAL_APIS, WIRES
 from harness.errors import listing
-from harness.prompt import Api, Engine, Model
+from harness.prompt import ANSWER_LIMITS, DECISION_APIS, Api, Engine, Model
 from harness.yamlfile import Section
 
 LOCAL_PARAMS: Mapping[str, object] = {"temperature": 0, "max_tokens": 64}
@@ -72,7 +73,27 @@ def model_problems(model: Model, replacement: str | None = None) -> Iterator[str
     for param, other in WIRES[model.api].renamed.items():
         if param in model.params:
             yield f"'model.params' must not set '{param}': with 'api: {model.api}' it is called '{other}'. Rename it."
+    yield from _limit_problems(model)
     yield from _logprobs_problems(model)
+
+
+def _limit_problems(model: Model) -> Iterator[str]:
+    """Yield limits that no output format can tell, and stop sequences where there are none."""
+    auto = [name for name in ANSWER_LIMITS if model.params.get(name) == AUTO and name not in WIRES[model.api].renamed]
+    if model.api in DECISION_APIS:
+        auto += ["stop"] if model.params.get("stop") == AUTO else []
+        yield from (
+            f"'{name}: auto' needs a text to bound, and 'api: {model.api}' writes none. Take it out." for name in auto
+        )
+        return
+    for name in auto:
+        if name != "max_tokens":
+            yield (
+                f"'{name}' must be a number, got 'auto': what a model thinks before it answers counts too, and no format "
+                f"bounds that. Write {name}: 2000, or leave it out."
+            )
+    if model.api == "responses" and model.params.get("stop") == AUTO:
+        yield "'stop: auto' needs an API that takes stop sequences, and 'api: responses' takes none. Take it out."
 
 
 def _logprobs_problems(model: Model) -> Iterator[str]:

@@ -22,6 +22,7 @@ from harness.errors import HarnessError
 from harness.halting import Halt, Halted
 from harness.identity import call_key
 from harness.labelspace import LabelSpace
+from harness.ordering import LOOK_AHEAD
 from harness.pacing import Log, Rates
 from harness.predict import predict
 from harness.prompt import Prompt
@@ -108,6 +109,12 @@ class Job:
     """Told what a person should know."""
 
     @property
+    def begun(self) -> int:
+        """How many samples are under way at once: enough to choose from where it matters which call goes next."""
+        holds = any(each.holds for each in self.clients.values())
+        return max(IN_LINE * self.width, LOOK_AHEAD if holds else 0)
+
+    @property
     def width(self) -> int:
         """How many calls are under way at once at most with the client that takes most."""
         return max(min(self.concurrency, each.concurrency or self.concurrency) for each in self.clients.values())
@@ -164,7 +171,7 @@ async def run_job(job: Job, made: Made) -> None:
             progress.failed += prediction.failed
             job.progress(progress)
 
-    tasks = [asyncio.create_task(worker()) for _ in range(max(1, min(IN_LINE * job.width, progress.total)))]
+    tasks = [asyncio.create_task(worker()) for _ in range(max(1, min(job.begun, progress.total)))]
     grace = asyncio.create_task(_let_go(job, tasks))
     try:
         await _all_or_first_error(tasks)

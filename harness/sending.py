@@ -9,6 +9,7 @@ from harness.budget import Budget
 from harness.clients import Client
 from harness.constraining import REFUSALS
 from harness.halting import Halt
+from harness.ordering import request_text
 from harness.pacing import FIRST, Log, Pace, Rates, Tell
 from harness.pricing import estimated_tokens
 from harness.records import Call, Completion
@@ -55,6 +56,7 @@ class Sender:
                     min(most, concurrency),
                     rates,
                     first=most if client.concurrency else FIRST,
+                    holds=client.holds,
                     patience_s=policy.total_s,
                     where=str(client.endpoint.get("base_url", "the embedded model")),
                     tell=tell,
@@ -91,7 +93,7 @@ class Sender:
         name = call.pass_name
         client, pace, budget = self._clients[name], self._paces[name], self._budget
         asked = estimated_tokens(call) if self._counts_tokens else 0
-        ticket = await pace.enter(asked)
+        ticket = await pace.enter(asked, request_text(body) if client.holds else "")
         model = str(body.get("model", ""))
         aside: float | None = None
         try:

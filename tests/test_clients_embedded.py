@@ -29,6 +29,7 @@ from harness.clients.embedded import (
     engine_json,
     file_hash,
     find_weights,
+    token_counter,
 )
 from harness.errors import ModelError
 from harness.parsing.tokens import tokens_of
@@ -114,6 +115,14 @@ def test_the_endpoint_is_what_decides_about_the_bytes() -> None:
         "context": 1024,
     }
     assert client.concurrency == 3
+
+
+@pytest.mark.parametrize(
+    ("engine", "holds"), [(Engine(), 1), (Engine(slots=3), 3), (Engine(slots=3, prefix_reuse=False), 0)]
+)
+def test_every_slot_holds_a_prompt(engine: Engine, holds: int) -> None:
+    """Where beginnings are reused there are as many to go on from as slots; where they are not, the order is nobody's."""
+    assert EmbeddedClient(model(engine=engine)).holds == holds
 
 
 @pytest.mark.parametrize(
@@ -362,6 +371,25 @@ async def test_one_slot_without_prefix_reuse_is_bit_stable() -> None:
         together = dict(zip(TEXTS, await asyncio.gather(*map(answer, TEXTS)), strict=True))
     assert forward == backward == together
     assert len({raw for raw, _ in forward.values()}) == len(TEXTS)
+
+
+@pytest.mark.model
+async def test_tokens_are_counted_as_the_model_counts_them() -> None:
+    """Without the marks around a message, once for the same texts, and also where a loop runs already."""
+    texts = ["shipping, packaging", "", "none"]
+    counted = token_counter(Model(SMOL))(texts)
+    async with running(model()) as client:
+        answers = [await client.ask("//tokenize", {"content": text}) for text in texts]
+    assert counted == [len(answer["tokens"]) for answer in answers]
+    assert counted[1] == 0
+    assert token_counter(Model(SMOL, params={"max_tokens": 1}))(texts) == counted
+
+
+def test_tokens_of_a_model_that_is_not_there_are_told() -> None:
+    """Counting needs the weights, and says so as a call would."""
+    with pytest.raises(ModelError) as caught:
+        token_counter(Model("local/nowhere.gguf"))(["a"])
+    assert str(caught.value) == "model local/nowhere.gguf: must be a GGUF file, got no file there. Check the path."
 
 
 @pytest.mark.model

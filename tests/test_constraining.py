@@ -181,6 +181,7 @@ class StubClient:
     endpoint: Mapping[str, Any] = {"base_url": "stub"}
     concurrency = None
     wait_s = 0.0
+    holds = 0
 
     def body(self, call: Call, constraint: Constraint | None = None) -> dict[str, Any]:
         """The request."""

@@ -129,6 +129,8 @@ LOGPROBS = {"include": ["message.output_text.logprobs"], "top_logprobs": 5}
         Model("local/m", "systemone"),
         Model("m", "decisions"),
         Model("m", "systemone", params={"max_tokens": 5}),
+        Model("m", params={"max_tokens": "auto", "stop": "auto"}),
+        Model("m", "completions", params={"max_tokens": "auto", "stop": ["auto"]}),
     ],
 )
 def test_what_goes_together_is_no_problem(model: Model) -> None:
@@ -184,6 +186,32 @@ def test_what_goes_together_is_no_problem(model: Model) -> None:
             Model("m", "responses", params={"top_logprobs": 5, "include": "all"}),
             "'model.params' must ask for log-probabilities in another way with 'api: responses'. "
             "Write include: [message.output_text.logprobs] and top_logprobs: 20.",
+        ),
+        (
+            Model("m", params={"max_completion_tokens": "auto"}),
+            "'max_completion_tokens' must be a number, got 'auto': what a model thinks before it answers counts too, and no "
+            "format bounds that. Write max_completion_tokens: 2000, or leave it out.",
+        ),
+        (
+            Model("m", "responses", params={"max_output_tokens": "auto"}),
+            "'max_output_tokens' must be a number, got 'auto': what a model thinks before it answers counts too, and no "
+            "format bounds that. Write max_output_tokens: 2000, or leave it out.",
+        ),
+        (
+            Model("m", "responses", params={"max_tokens": "auto"}),
+            "'model.params' must not set 'max_tokens': with 'api: responses' it is called 'max_output_tokens'. Rename it.",
+        ),
+        (
+            Model("m", "responses", params={"stop": "auto"}),
+            "'stop: auto' needs an API that takes stop sequences, and 'api: responses' takes none. Take it out.",
+        ),
+        (
+            Model("m", "decisions", params={"max_tokens": "auto"}),
+            "'max_tokens: auto' needs a text to bound, and 'api: decisions' writes none. Take it out.",
+        ),
+        (
+            Model("m", "systemone", params={"stop": "auto"}),
+            "'stop: auto' needs a text to bound, and 'api: systemone' writes none. Take it out.",
         ),
     ],
 )

@@ -170,6 +170,7 @@ class FakeClient:
 
     endpoint: Mapping[str, Any] = {"base_url": "fake"}
     wait_s = 0.0
+    holds = 0
 
     def __init__(self, answer: Callable[[str], Completion | Exception | str], concurrency: int | None = None) -> None:
         self.answer = answer

@@ -28,6 +28,10 @@ class Client(Protocol):
     def wait_s(self) -> float:
         """Seconds until the server's own limits allow another call, as its last answer said; 0 where they do."""
 
+    @property
+    def holds(self) -> int:
+        """How many of the last prompts it keeps, so that calls that begin like one of them should go next; 0 if none."""
+
     def body(self, call: Call, constraint: Constraint | None = None) -> dict[str, Any]:
         """Return the request as it will be sent."""
 

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import importlib.metadata
 import importlib.util
 import math
 import os
 import secrets
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -64,6 +66,16 @@ class EmbeddedClient:
         """One call for each slot, and one waiting so that no slot ever idles."""
         return self.model.engine.slots + 1
 
+    @property
+    def holds(self) -> int:
+        """How many prompts it keeps, one in each slot: calls that begin like one of them should go next. 0 keeps none."""
+        return self.model.engine.slots if self.model.engine.prefix_reuse else 0
+
+    @property
+    def wait_s(self) -> float:
+        """0: what runs here has no limits but its slots."""
+        return 0.0
+
     def body(self, call: Call, constraint: Constraint | None = None) -> dict[str, Any]:
         """Return the request as it will be sent.
 
@@ -112,6 +124,29 @@ class EmbeddedClient:
                 await remote.close()
         finally:
             self._server = None  # its destructor stops it, in the middle of an answer too
+
+
+def token_counter(model: Model) -> Callable[[Sequence[str]], list[int]]:
+    """Return what counts the tokens of texts as an embedded model does; it is started for that, and stopped again.
+
+    Raises:
+        ModelError: By what is returned: no such model, or none that llama.cpp can load.
+    """
+    return lambda texts: list(_counted(find_weights(model.name.removeprefix(LOCAL)), tuple(texts)))
+
+
+@lru_cache(maxsize=64)
+def _counted(weights: Path, texts: tuple[str, ...]) -> tuple[int, ...]:
+    async def count() -> tuple[int, ...]:
+        client = EmbeddedClient(Model(f"{LOCAL}{weights}", engine=Engine(context=128)))
+        try:
+            answers = [await client.ask("//tokenize", {"content": text}) for text in texts]
+            return tuple(len(answer["tokens"]) for answer in answers)
+        finally:
+            await client.close()
+
+    with ThreadPoolExecutor(max_workers=1) as pool:  # whoever reads a prompt may have a loop of its own: a notebook has
+        return pool.submit(asyncio.run, count()).result()
 
 
 def default_threads() -> int:

@@ -77,6 +77,11 @@ class RemoteClient:
         """None: as many as the user says."""
         return None
 
+    @property
+    def holds(self) -> int:
+        """0: which prompts a server keeps is its own affair."""
+        return 0
+
     def body(self, call: Call, constraint: Constraint | None = None) -> dict[str, Any]:
         """Return the request as it will be sent."""
         return self._wire.body(call, self.model, self.model.name, constraint)

@@ -101,6 +101,12 @@ def _is_plain(space: LabelSpace, separator: str) -> bool:
     )
 
 
+def list_on_one_line(space: LabelSpace, output: Output) -> bool:
+    """Return whether no answer that is rendered as a list, of whichever labels, holds a line break."""
+    root, rules = _list(space, output, "")
+    return "\\n" not in root and all("\\n" not in rule and not rule.startswith("line ") for rule in rules)
+
+
 def json_grammar(space: LabelSpace, output: Output) -> str:
     """Return the grammar of the format `json`: the labels under their key, then the fields that are asked for."""
     from harness.parsing.json import OPTIONS
