@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from harness import execution, holdout, planning
 from harness.errors import DataError, UsageError
+from harness.execution import Before
 from harness.logfile import no_log
 from harness.project import Project, find_project
 from harness.promptfile import load_task
@@ -25,6 +26,7 @@ from harness.runnames import find_run
 from harness.selection import Selection
 
 if TYPE_CHECKING:
+    from harness.batchsending import Ways
     from harness.budget import Budget
     from harness.calibrating import Calibrated
     from harness.exceptionpass import Style
@@ -62,6 +64,7 @@ def run(
     progress: Callable[[Progress], None] = lambda _: None,
     warn: Callable[[str], None] = lambda _: None,
     log: Log = no_log,
+    batches: Ways | None = None,
     project: Project | None = None,
 ) -> Run:
     """Run a prompt on labelled samples and return the finished run.
@@ -86,6 +89,7 @@ def run(
         progress: Called with a `Progress` after every call and prediction.
         warn: Called with what a person should know.
         log: Called with what happens to calls: the name of an event, and what it is about.
+        batches: How to have the calls answered by the provider's batch API; None asks directly.
         project: Default: the project around the prompt file.
 
     Raises:
@@ -118,6 +122,7 @@ def run(
         progress=progress,
         warn=warn,
         log=log,
+        batches=batches,
     )
     return Run(stored, where)
 
@@ -135,6 +140,7 @@ def start(
     progress: Callable[[Progress], None] = lambda _: None,
     warn: Callable[[str], None] = lambda _: None,
     log: Log = no_log,
+    batches: Ways | None = None,
 ) -> StoredRun:
     """Make the run that was planned and return it, finished; `run` tells the arguments.
 
@@ -155,11 +161,21 @@ def start(
             progress=progress,
             warn=warn,
             log=log,
+            before=_before(project, batches),
         ),
         final=final,
         reason=reason,
         warn=warn,
     )
+
+
+def _before(project: Project, batches: Ways | None) -> Before | None:
+    """Return what a run does before its first call: it has batches answered."""
+    if batches is None:
+        return None
+    from harness.batchrunning import by_batches
+
+    return by_batches(project.settings, batches)
 
 
 def plan_run(
@@ -202,6 +218,7 @@ def resume(
     progress: Callable[[Progress], None] = lambda _: None,
     warn: Callable[[str], None] = lambda _: None,
     log: Log = no_log,
+    batches: Ways | None = None,
     project: Project | None = None,
 ) -> Run:
     """Make the calls that a run still misses, with what it froze, and return it finished.
@@ -218,12 +235,16 @@ def resume(
         progress: Called with a `Progress` after every call and prediction.
         warn: Called with what a person should know.
         log: Called with what happens to calls: the name of an event, and what it is about.
+        batches: How to have the calls answered by the provider's batch API; a run that was begun so goes on so.
         project: Default: the project around the current folder.
 
     Raises:
         UsageError: There is no such failure kind, or the look at a locked split is neither logged nor asked for.
         HarnessError: There is no such run, another process writes it, or the model cannot be used.
     """
+    from harness.batchrunning import goes_on_by_batches
+    from harness.batchsending import Ways
+
     where = project or find_project()
     asked = tuple(retry)
     if strange := [kind for kind in asked if kind not in list(FailureKind)]:
@@ -237,6 +258,8 @@ def resume(
         )
     if found.manifest.origin is None:  # the others are refused for another reason
         holdout.look_again(found, where, final=final, reason=reason)
+    if batches is None and goes_on_by_batches(found) and kinds <= {FailureKind.CALL_ERROR}:
+        batches = Ways()
     stored = execution.resume(
         found,
         where,
@@ -248,6 +271,7 @@ def resume(
         progress=progress,
         warn=warn,
         log=log,
+        before=_before(where, batches),
     )
     return Run(stored, where)
 

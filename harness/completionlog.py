@@ -143,7 +143,7 @@ def read_completions(path: Path) -> CompletionLog:
                 else:
                     failed.discard(stored.slot)
                     if not stored.completion.cached:
-                        paid[Kind.of(stored.slot[1], stored.completion.usage)] += 1
+                        paid[Kind.of(stored.slot[1], stored.completion.usage, stored.completion.batch)] += 1
             whole += len(line)
     return CompletionLog(Completions(path, places), frozenset(failed), paid, lines, torn, tuple(damaged), whole)
 

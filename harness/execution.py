@@ -6,13 +6,15 @@ import asyncio
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
+from harness.batchlog import left_running
+from harness.batchsending import StillOpenError
 from harness.budget import Budget
 from harness.cache import Cache
 from harness.clients import Client, connect_passes
@@ -38,6 +40,8 @@ from harness.store import Manifest, RunWriter, State, StoredRun, create_run, loa
 
 OnProgress = Callable[[Progress], None]
 Warn = Callable[[str], None]
+Before = Callable[[Job], Awaitable[Job]]
+"""What is done with a job before it runs; the job that runs is what it returns."""
 
 
 class InterruptedRun(HarnessError):  # noqa: N818 - no error of anybody's
@@ -57,6 +61,7 @@ def start(
     progress: OnProgress = lambda _: None,
     warn: Warn = lambda _: None,
     log: Log = no_log,
+    before: Before | None = None,
 ) -> StoredRun:
     """Make a new run and return it, finished.
 
@@ -70,6 +75,7 @@ def start(
         progress: Told how far it is.
         warn: Told what a person should know.
         log: Told what happens.
+        before: What is done before the first call, such as by batches.
 
     Raises:
         HarnessError: The model or the disk cannot be used; what was answered is kept and can be resumed.
@@ -82,7 +88,7 @@ def start(
     plan = replace(plan, samples=samples)
     clients = connect_passes(plan.prompt, project.settings)
     with create_run(project.runs, _manifest(plan, clients, project), plan.samples) as writer:
-        effort = _Effort(use_cache, concurrency, rates, budget, progress, warn, log)
+        effort = _Effort(use_cache, concurrency, rates, budget, progress, warn, log, before)
         return _Execution(writer, clients, project, effort).run()
 
 
@@ -98,6 +104,7 @@ def resume(
     progress: OnProgress = lambda _: None,
     warn: Warn = lambda _: None,
     log: Log = no_log,
+    before: Before | None = None,
 ) -> StoredRun:
     """Make the calls that a run still misses, with what it froze, and return it.
 
@@ -113,6 +120,7 @@ def resume(
         progress: Told how far it is.
         warn: Told what a person should know.
         log: Told what happens.
+        before: What is done before the first call, such as by batches.
 
     Raises:
         RunBusyError: Another process is writing it.
@@ -137,7 +145,7 @@ def resume(
     with open_run(run) as writer:
         kinds = sorted({*writer.manifest.redrawn, *map(str, redraw.values())})
         writer.update(state="running", redrawn=tuple(kinds))
-        effort = _Effort(use_cache, concurrency, rates, budget, progress, warn, log)
+        effort = _Effort(use_cache, concurrency, rates, budget, progress, warn, log, before)
         return _Execution(writer, clients, project, effort, frozenset(redraw)).run()
 
 
@@ -215,6 +223,7 @@ class _Effort:
     progress: OnProgress
     warn: Warn
     log: Log
+    before: Before | None = None
 
 
 @dataclass(slots=True)
@@ -247,6 +256,9 @@ class _Execution:
             with suppress(DataError):  # what stopped the run matters more than that it could not be noted
                 self._end("interrupted")
             raise InterruptedRun(f"run {self.writer.manifest.id}: stopped; {self._kept()}") from None
+        except StillOpenError:
+            self._end("interrupted")
+            raise
         except HarnessError as error:
             with suppress(DataError):
                 self._end("stopped")
@@ -296,7 +308,7 @@ class _Execution:
                 served=self.served,
                 warn=effort.warn,
             )
-            await run_job(job, made)
+            await run_job(job if effort.before is None else await effort.before(job), made)
 
     def _finish(self) -> None:
         """Derive the scores, and say what became of the run."""
@@ -325,11 +337,12 @@ class _Execution:
         self._log("run ended", state=state, answered=self.writer.n_answered, failed=len(self.writer.failed))
 
     def _kept(self) -> str:
-        kept = self.writer.n_answered
-        if not kept:
+        kept, left = self.writer.n_answered, left_running(self.writer.path)
+        if not kept and not left:
             return "nothing was answered yet, so nothing is kept."
         completions = "1 completion is" if kept == 1 else f"{kept} completions are"
-        return f"{completions} kept. Go on with: harness run --resume {self.writer.manifest.id}"
+        also = f"{left} " if left else ""
+        return f"{completions} kept. {also}Go on with: harness run --resume {self.writer.manifest.id}"
 
     def _log(self, event: str, **about: Any) -> None:
         self.effort.log(event, {"run": self.writer.manifest.id, **about})

@@ -12,7 +12,7 @@ from harness.prompt import LOCAL
 from harness.records import Call, Usage
 
 Prices = Mapping[str, Mapping[str, float]]
-"""By model, USD per million tokens: input and output."""
+"""By model, USD per million tokens: input and output; and what share of it a batch API takes."""
 
 
 BYTES_A_TOKEN = 4
@@ -48,17 +48,20 @@ class Kind(NamedTuple):
 
     Attributes:
         cached: Tokens of the request that the server had cached.
+        batch: Whether it went by a batch API.
     """
 
     model: str
     prompt: int | None
     completion: int | None
     cached: int
+    batch: bool = False
 
     @classmethod
-    def of(cls, model: str, usage: Usage) -> Kind:
+    def of(cls, model: str, usage: Usage, batch: bool = False) -> Kind:
         """Return that of a call."""
-        return cls(model, usage.get("prompt_tokens"), usage.get("completion_tokens"), usage.get("cached_tokens", 0))
+        tokens = usage.get("prompt_tokens"), usage.get("completion_tokens"), usage.get("cached_tokens", 0)
+        return cls(model, *tokens, batch)
 
 
 def spent(calls: Iterable[tuple[str, Usage]], prices: Prices) -> Spent:
@@ -96,15 +99,21 @@ def _usd(kind: Kind, prices: Prices) -> float | None:
         return None
     if kind.model in prices:
         own = prices[kind.model]
-        if "input" not in own or "output" not in own:
+        if "input" not in own or "output" not in own or (kind.batch and "batch" not in own):
             return None
-        return (kind.prompt * own["input"] + kind.completion * own["output"]) / 1e6
+        share = own["batch"] if kind.batch else 1.0
+        return share * (kind.prompt * own["input"] + kind.completion * own["output"]) / 1e6
     from genai_prices import Usage as Tokens
     from genai_prices import calc_price
 
     cached = min(kind.cached, kind.prompt)  # servers that count it beside the prompt exist
     tokens = Tokens(input_tokens=kind.prompt, cache_read_tokens=cached, output_tokens=kind.completion)
     try:
-        return float(calc_price(tokens, model_ref=kind.model).total_price)
+        listed = calc_price(tokens, model_ref=kind.model)
+        if not kind.batch:
+            return float(listed.total_price)
+        batched = calc_price(tokens, model_ref=kind.model, price_context={"processing": "batch"})
+        # The list says nothing of batches of this model when its price is the same with and without.
+        return None if batched.total_price == listed.total_price != 0 else float(batched.total_price)
     except LookupError:
         return None

@@ -32,7 +32,8 @@ class Settings:
         max_retry_s: Seconds that the attempts of one call may take together, waits included.
         rpm: Requests a minute at most, of each model; None is no limit.
         tpm: Tokens a minute at most, of each model, those of request and answer.
-        prices: Per model, USD per million tokens: ``{input = 0.4, output = 1.6}``; goes before the price list.
+        prices: Per model, USD per million tokens: ``{input = 0.4, output = 1.6}``; goes before the price list. With
+            ``batch = 0.5`` a batch API takes half of it.
     """
 
     model: str | None = None
@@ -168,7 +169,7 @@ def _wrong_setting(key: str, value: Any) -> str | None:
 def _is_price(value: Any) -> bool:
     return (
         isinstance(value, dict)
-        and set(value) <= {"input", "output"}
+        and set(value) <= {"input", "output", "batch"}
         and all(_is_number(each) and each >= 0 for each in value.values())
     )
 

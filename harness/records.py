@@ -248,6 +248,7 @@ class Completion:
         cached: True when nothing was sent because the cache had the answer.
         served_model: The model's name as the server gave it.
         reasoning: What a reasoning model wrote before its answer, where the server tells it apart; never parsed.
+        batch: True when it came by a batch API, where calls cost less and no latency is known.
     """
 
     status: Literal["ok", "refusal", "error"]
@@ -261,12 +262,14 @@ class Completion:
     cached: bool = False
     served_model: str | None = None
     reasoning: str | None = None
+    batch: bool = False
 
     def to_json(self) -> dict[str, Any]:
         """Return the completion as plain values; `from_json` is the way back."""
         reasoning = {} if self.reasoning is None else {"reasoning": self.reasoning}
         return {
             **reasoning,
+            **({"batch": True} if self.batch else {}),
             "attempt": self.attempts,
             "status": self.status,
             "error": self.error,
@@ -300,6 +303,7 @@ class Completion:
             cached=row["cached"],
             served_model=row["model"],
             reasoning=row.get("reasoning"),
+            batch=row.get("batch", False),
         )
 
 

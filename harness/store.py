@@ -17,6 +17,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import IO, Any, Literal
 
+from harness import batchlog
 from harness.bulk import many_values
 from harness.completionlog import CompletionLog, read_completions
 from harness.errors import DataError, RunBusyError
@@ -284,7 +285,7 @@ class RunWriter:
         elif slot not in self.latest:
             self.n_answered += 1
         if not completion.cached:
-            self.paid[Kind.of(call.pass_name, completion.usage)] += 1
+            self.paid[Kind.of(call.pass_name, completion.usage, completion.batch)] += 1
 
     def update(self, **changes: Any) -> None:
         """Change the manifest and write it down."""
@@ -394,7 +395,8 @@ def create_run(runs: Path, manifest: Manifest, samples: Iterable[Sample]) -> Ite
                 keep = not writer.is_empty or manifest.origin is not None
             finally:
                 writer.close()
-                keep = keep or bool(writer.n_answered)
+                # What was submitted goes on at the provider, and is paid.
+                keep = keep or bool(writer.n_answered) or (path / batchlog.FILE).exists()
     finally:
         if not keep:
             shutil.rmtree(path, ignore_errors=True)  # no call was answered before the run broke off

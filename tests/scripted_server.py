@@ -28,7 +28,10 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http import HTTPStatus
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+if TYPE_CHECKING:
+    from scripted_batches import Batches
 
 CHAT_PATH = "/v1/chat/completions"
 RESPONSES_PATH = "/v1/responses"
@@ -56,6 +59,9 @@ class Request:
         index: How many requests arrived before this one.
         attempt: How many of them had the same body, byte for byte.
         received_at: `time.monotonic()` of its last byte.
+        method: In capitals.
+        query: The query string.
+        content: What was sent, when it was a form and no JSON.
     """
 
     path: str
@@ -64,6 +70,9 @@ class Request:
     index: int
     attempt: int
     received_at: float
+    method: str = "POST"
+    query: str = ""
+    content: bytes = b""
 
     @property
     def messages(self) -> list[Mapping[str, Any]]:
@@ -300,10 +309,20 @@ class ScriptedServer:
         api_key: The key to insist on; None lets everybody in.
         port: 0 takes a free one.
         record: False keeps the counts but no requests, so that a benchmark's memory does not grow; `attempt` stays 0.
+        batches: Files and batches, whose lines the script answers too; None has neither.
     """
 
-    def __init__(self, script: Answer, *, api_key: str | None = None, port: int = 0, record: bool = True) -> None:
+    def __init__(
+        self,
+        script: Answer,
+        *,
+        api_key: str | None = None,
+        port: int = 0,
+        record: bool = True,
+        batches: Batches | None = None,
+    ) -> None:
         self._script = always(script)
+        self._batches = batches
         self._api_key = api_key
         self._port = port
         self._record = record
@@ -420,6 +439,7 @@ class ScriptedServer:
 
     def _forget(self) -> None:
         self._count = 0
+        self._lines = 0
         self._max_in_flight = self._in_flight
         self._requests: list[Request] = []
         self._seen: Counter[tuple[str, bytes]] = Counter()
@@ -431,7 +451,7 @@ class ScriptedServer:
         """Remember a request; how to answer it, and the response to send."""
         request = self._remember(message)
         try:
-            reply = self._route(message.method, request)
+            reply = self._route(request)
             return reply, _response(reply, request)
         except Exception:
             with self._changed:
@@ -449,7 +469,8 @@ class ScriptedServer:
         received_at = time.monotonic()
         with self._changed:
             same = (message.path, message.body)
-            request = Request(message.path, message.headers, body, self._count, self._seen[same], received_at)
+            known = (message.path, message.headers, body, self._count, self._seen[same], received_at)
+            request = Request(*known, message.method, message.query, b"" if body else message.body)
             if self._record:
                 self._seen[same] += 1
                 self._requests.append(request)
@@ -459,17 +480,30 @@ class ScriptedServer:
             self._changed.notify_all()
         return request
 
-    def _route(self, method: str, request: Request) -> Reply:
+    def _route(self, request: Request) -> Reply:
         if self._api_key is not None and request.headers.get("authorization") != f"Bearer {self._api_key}":
             return error(401, "Incorrect API key provided", code="invalid_api_key")
-        if (method, request.path) == ("GET", MODELS_PATH):
+        if (request.method, request.path) == ("GET", MODELS_PATH):
             return Reply(raw_body=_MODELS)
+        if self._batches is not None and self._batches.handles(request.path):
+            return self._batches.answer(request, self._answer_line)
         endpoint = ENDPOINTS.get(request.path)
-        if method != "POST" or endpoint is None:
-            return error(404, f"Unknown request URL: {method} {request.path}", code="unknown_url")
+        if request.method != "POST" or endpoint is None:
+            return error(404, f"Unknown request URL: {request.method} {request.path}", code="unknown_url")
         if endpoint.needs not in request.body:
             return error(400, f"The body must be a JSON object with {endpoint.needs}")
         return self._script(request)
+
+    def _answer_line(self, path: str, body: dict[str, Any]) -> tuple[int, dict[str, Any]]:
+        """Return status and body of the answer to a line of a batch; it counts as no request."""
+        with self._changed:
+            same = (f"batch {path}", json.dumps(body, sort_keys=True).encode())
+            request = Request(path, {}, body, self._lines, self._seen[same], time.monotonic())
+            self._seen[same] += 1
+            self._lines += 1
+        reply = self._script(request)
+        content = reply.raw_body
+        return reply.status, ENDPOINTS[path].answer(reply, request) if content is None else json.loads(content)
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -479,6 +513,7 @@ class ScriptedServer:
 class _Message(NamedTuple):
     method: str
     path: str
+    query: str
     headers: dict[str, str]
     body: bytes
 
@@ -579,7 +614,8 @@ def _take_message(received: bytearray) -> _Message | None:
         return None
     body = bytes(received[start:stop])
     del received[:stop]
-    return _Message(method, target.partition("?")[0], headers, body)
+    path, _, query = target.partition("?")
+    return _Message(method, path, query, headers, body)
 
 
 def _response(reply: Reply, request: Request) -> bytes:

@@ -19,6 +19,7 @@ import openai
 import pytest
 import scripted_server
 from openai.types.chat import ChatCompletion, ChatCompletionTokenLogprob
+from scripted_batches import Batches, Fate
 from scripted_server import (
     Answer,
     Gate,
@@ -571,3 +572,56 @@ def test_a_reply_can_be_any_response() -> None:
     with served(page) as (_, client), pytest.raises(openai.InternalServerError) as caught:
         ask(client)
     assert (caught.value.response.headers["content-type"], caught.value.response.text) == ("text/html", "<html>")
+
+
+# Batches
+
+
+def test_files_and_batches() -> None:
+    """A batch is processed by the server's own script when it ends, and its lines count as no requests."""
+    batches = Batches().ending(Fate(polls=1))
+    line = {"custom_id": "k", "method": "POST", "url": "/v1/chat/completions"}
+    body = {"model": "m", "messages": [{"role": "user", "content": "late"}]}
+    with ScriptedServer(answering(str.upper), batches=batches) as server, client_of(server.base_url) as client:
+        file = client.files.create(file=("a.jsonl", json.dumps({**line, "body": body}).encode()), purpose="batch")
+        made = client.batches.create(
+            input_file_id=file.id, endpoint="/v1/chat/completions", completion_window="24h", metadata={"a": "b"}
+        )
+        assert (made.status, made.metadata) == ("validating", {"a": "b"})
+        assert client.batches.retrieve(made.id).status == "in_progress"
+        ended = client.batches.retrieve(made.id)
+        assert ended.status == "completed"
+        row = json.loads(client.files.content(str(ended.output_file_id)).text)
+        assert row["response"]["body"]["choices"][0]["message"]["content"] == "LATE"
+        assert [each.id for each in client.batches.list()] == [made.id]
+        with pytest.raises(openai.NotFoundError):
+            client.batches.retrieve("batch_9")
+        with pytest.raises(openai.BadRequestError):
+            client.batches.create(input_file_id="file-9", endpoint="/v1/responses", completion_window="24h")
+    assert batches.answered == {"k": 1}
+    assert not server.bodies()
+
+
+@pytest.mark.parametrize(
+    ("lines", "codes"),
+    [
+        ([], ["empty_file"]),
+        ([{"custom_id": "a"}, {"custom_id": "a"}], ["duplicate_custom_id", "duplicate_custom_id"]),
+        ([{"url": "/v1/responses"}], ["invalid_url"]),
+        ([{"method": "GET"}], ["invalid_request"]),
+        ([{}, {"custom_id": "b", "body": {"model": "n"}}], ["mismatched_model"]),
+        ([{"custom_id": str(number)} for number in range(3)], ["max_requests"]),
+    ],
+)
+def test_batches_are_validated(lines: list[dict[str, Any]], codes: list[str]) -> None:
+    """A file that a provider would not take fails as a whole, with the reason."""
+    usual = {"custom_id": "a", "method": "POST", "url": "/v1/chat/completions", "body": {"model": "m"}}
+    content = b"\n".join(json.dumps({**usual, **line}).encode() for line in lines)
+    batches = Batches(most_requests=2)
+    with ScriptedServer("a", batches=batches) as server, client_of(server.base_url) as client:
+        file = client.files.create(file=("a.jsonl", content), purpose="batch")
+        made = client.batches.create(input_file_id=file.id, endpoint="/v1/chat/completions", completion_window="24h")
+        failed = client.batches.retrieve(made.id)
+    assert failed.status == "failed"
+    assert failed.errors is not None
+    assert [each.code for each in failed.errors.data or []] == codes

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,7 +15,6 @@ from harness.cli.common import (
     json_option,
     model_options,
     output_option,
-    progress_bar,
     say,
     sending,
     sending_options,
@@ -22,7 +22,7 @@ from harness.cli.common import (
     show_json,
     variables_of,
 )
-from harness.cli.running import finish, run_all
+from harness.cli.running import finish, run_all, telling
 from harness.errors import EXIT_OK
 
 if TYPE_CHECKING:
@@ -31,7 +31,19 @@ if TYPE_CHECKING:
     from harness.project import Project
 
 LATEST = "latest"
-FROZEN = ("model", "base_url", "variables", "split", "limit", "filter_", "samples", "repeat", "tag", "dry_run")
+FROZEN = (
+    "engine",
+    "model",
+    "base_url",
+    "variables",
+    "split",
+    "limit",
+    "filter_",
+    "samples",
+    "repeat",
+    "tag",
+    "dry_run",
+)
 """Options that say what a new run asks, or that none is made."""
 
 RETRY_KINDS = ("call_error", "refusal", "truncated", "unparseable")
@@ -50,6 +62,13 @@ RETRY_KINDS = ("call_error", "refusal", "truncated", "unparseable")
 @click.option("--final", is_flag=True, help="Look at a locked split; the look is logged in runs/holdout.jsonl.")
 @click.option("--reason", metavar="TEXT", help="With --final: why, for that log.")
 @click.option("--tag", metavar="WORD", help="A word to find the run by.")
+@click.option(
+    "--engine",
+    type=click.Choice(["direct", "batch"]),
+    default="direct",
+    help="batch: the provider's batch API, at half the price.",
+)
+@click.option("--no-wait", is_flag=True, help="With batches: submit them, and do not wait.")
 @click.option("--dry-run", is_flag=True, help="Tell calls, tokens and price; make no call.")
 @click.option(
     "--resume",
@@ -84,6 +103,8 @@ def command(
     final: bool,
     reason: str | None,
     tag: str | None,
+    engine: str,
+    no_wait: bool,
     dry_run: bool,
     resume: str | None,
     retry_failures: str | None,
@@ -109,6 +130,8 @@ def command(
       harness run --retry-failures v3
     """
     from harness import api, holdout
+    from harness.batching import refuse_unbatched
+    from harness.batchsending import Ways
     from harness.promptnames import unused_variables
     from harness.report.files import check_output
     from harness.selection import Selection, read_ids
@@ -128,8 +151,8 @@ def command(
         _refuse_frozen(ctx, "--resume" if resume else "--retry-failures")
         retry = kinds or ("call_error",) if retry_failures else ()
         with sending(**bounds) as sent:
-            run = _continue(continued, retry, baseline, **how, **sent)
-        return finish([run], baseline, output, as_json)
+            made = _unless_open(no_wait, lambda: [_continue(continued, retry, baseline, no_wait, **how, **sent)])
+        return finish(made, baseline, output, as_json) if made else EXIT_OK
     selection = Selection(filter_, None if samples is None else read_ids(samples), limit)
     options: dict[str, Any] = {
         "model": model,
@@ -151,9 +174,15 @@ def command(
         elif final:
             say(f"--final: split '{plan.split}' of {plan.dataset} is not locked, so this is no look and is not logged.")
     against = _resolved(baseline, plans)
+    if engine == "batch":
+        for plan, _ in plans:
+            refuse_unbatched(plan.prompt)
+        how["batches"] = Ways(wait=not no_wait)
+    elif no_wait:
+        raise click.UsageError("--no-wait: goes with --engine batch.")
     with sending(**bounds) as sent:
-        runs = run_all(plans, quiet=as_json, **how, **sent)
-    return finish(runs, against, output, as_json)
+        runs = _unless_open(no_wait, lambda: run_all(plans, quiet=as_json, **how, **sent))
+    return finish(runs, against, output, as_json) if runs else EXIT_OK
 
 
 def _resumed(prompts: tuple[Path, ...], name: str) -> tuple[tuple[Path, ...], str]:
@@ -173,16 +202,34 @@ def _refuse_frozen(ctx: click.Context, goes_on: str) -> None:
             raise click.UsageError(f"{parameter.opts[0]}: does not go with {goes_on}, which keeps what the run froze.")
 
 
-def _continue(name: str, retry: tuple[str, ...], baseline: str | None, **how: Any) -> Run:
+def _unless_open(no_wait: bool, make: Callable[[], list[Run]]) -> list[Run]:
+    """Return the runs that are made; where nobody waits, and batches are open as was asked, tell so and return none."""
+    from harness.batchsending import StillOpenError
+
+    try:
+        return make()
+    except StillOpenError as told:
+        if not no_wait:
+            raise
+        click.echo(str(told))
+        return []
+
+
+def _continue(name: str, retry: tuple[str, ...], baseline: str | None, no_wait: bool, **how: Any) -> Run:
     """Go on with a run."""
     from harness import api
+    from harness.batchrunning import goes_on_by_batches
+    from harness.batchsending import Ways
     from harness.project import find_project
     from harness.runnames import find_run
 
+    runs = find_project().runs
     if baseline is not None:
-        find_run(find_project().runs, baseline)  # a name that means none is told before any call
-    with progress_bar(name) as tell:
-        return api.resume(name, retry=retry, progress=tell, warn=say, **how)
+        find_run(runs, baseline)  # a name that means none is told before any call
+    if set(retry) <= {"call_error"} and goes_on_by_batches(find_run(runs, name, any_state=True)):
+        how["batches"] = Ways(wait=not no_wait)
+    with telling(name, None, how) as told:
+        return api.resume(name, retry=retry, warn=say, **told)
 
 
 def _resolved(baseline: str | None, plans: list[tuple[Plan, Project]]) -> str | None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -33,15 +34,31 @@ def run_all(plans: list[tuple[Plan, Project]], *, quiet: bool, **how: Any) -> li
     width, several = max(len(plan.prompt.version) for plan, _ in plans), len(plans) > 1
     runs = []
     while plans:
-        with progress_bar(plans[0][0].prompt.version, len(plans[0][0].samples) * plans[0][0].repeats) as tell:
-            project = plans[0][1]
-            stored = api.start(plans.pop(0)[0], project, progress=tell, warn=say, **how)
+        plan, project = plans.pop(0)
+        with telling(plan.prompt.version, len(plan.samples) * plan.repeats, how) as told:
+            stored = api.start(plan, project, warn=say, **told)
+        del plan
         runs.append(api.Run(stored, project))
         if several and not quiet:
             show(headline_line(stored.manifest, runs[-1].result, width))
     if several and not quiet:
         show("")
     return runs
+
+
+@contextmanager
+def telling(title: str, total: int | None, how: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """Return how a run is made, with what tells how far it is: a bar, or for batches a line."""
+    from dataclasses import replace
+
+    from harness.cli.batch import waiting_line
+
+    if how.get("batches") is not None:
+        with waiting_line() as tell_batches:
+            yield {**how, "batches": replace(how["batches"], tell=tell_batches)}
+    else:
+        with progress_bar(title, total) as tell:
+            yield {**how, "progress": tell}
 
 
 def finish(
