@@ -39,7 +39,7 @@ class Settings:
     model: str | None = None
     concurrency: int = 64
     timeout_s: float = 120.0
-    max_attempts: int = 6
+    max_attempts: int = 10
     max_retry_s: float = 300.0
     rpm: int | None = None
     tpm: int | None = None
