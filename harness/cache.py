@@ -70,7 +70,7 @@ class Cache:
         try:
             row = self._connection.execute("SELECT completion FROM completions WHERE key = ?", (key,)).fetchone()
             return None if row is None else Completion.from_json({**packed_value(row[0]), "cached": True})
-        except (sqlite3.Error, ValueError, KeyError, TypeError) as error:
+        except (sqlite3.Error, ValueError, KeyError, TypeError, RecursionError) as error:
             self._warn(f"{self.path}: a damaged entry is not used ({error}); its call is made again.")
             return None
 

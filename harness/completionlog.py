@@ -156,5 +156,5 @@ def _stored_completion(line: bytes) -> StoredCompletion | None:
         slot = (row["sample"], name, unit, row.get("draw", row["repeat"]))
         hash(slot)
         return StoredCompletion(row["key"], slot, Completion.from_json(row), int(row.get("again", 0)))
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         return None

@@ -322,12 +322,13 @@ def _protected(top: Section, path: Path, project: Project) -> list[str]:
 def _against(top: Section, path: Path, project: Project) -> str | None:
     """Return the baseline that is named; a file's path, relative to the file of rules, as it is from here."""
     name = top.text("against")
-    if name is None or not name.endswith(".json"):
-        return name
-    file = path.parent / name
-    if not project.inside(file):
+    if name is None:
+        return None
+    is_file = name.endswith(".json")
+    file = path.parent / name if is_file else Path(name)  # a name is looked for as a path too, from here
+    if (is_file or file.is_file()) and not project.inside(file):
         top.problem("against", f"must name a file in the project, got {name}.")
-    return str(file)
+    return str(file) if is_file else name
 
 
 def judged_measures(labels: Iterable[str]) -> list[Measure]:

@@ -109,7 +109,7 @@ def reading(path: Path, next_step: str) -> Iterator[None]:
     """Tell what is wrong with a file that is read inside."""
     try:
         yield
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise DataError(f"{path}: cannot be read ({type(error).__name__}: {error}). {next_step}") from None
 
 

@@ -17,6 +17,9 @@ from harness.errors import DataError, Problems, did_you_mean, listing, shortened
 from harness.yamlfile import read_text
 
 SETTINGS_FILE = "harness.toml"
+MOST_DOTS = 1000
+"""In a line of it: the reader of TOML takes gigabytes for a key of many parts."""
+
 FAR = os.path.join("..", "..")  # noqa: PTH118 - the text that begins a far relative path
 
 
@@ -137,6 +140,10 @@ def _settings(path: Path) -> Settings:
 
 
 def _toml(text: str, problems: Problems) -> dict[str, Any]:
+    dotted = next((at for at, line in enumerate(text.split("\n"), 1) if line.count(".") > MOST_DOTS), None)
+    if dotted is not None:
+        problems.add("must be TOML, but it nests too deep.", dotted)
+        return {}
     try:
         return tomllib.loads(text)
     except RecursionError:

@@ -1,8 +1,9 @@
 """Jinja, fenced in: templates that become messages, and expressions that choose samples. See also `templatenames`.
 
 Templates run in Jinja's sandbox with `StrictUndefined`: an unknown name is an error, never an empty string, and a
-prompt or dataset file reaches no attribute, file or environment beyond the values it is given. What a template includes
-or imports is given to it too: texts by name, read before (see `harness.includes`). Nothing here reads a file.
+prompt or dataset file reaches no attribute, file or environment beyond the values it is given, and there is an end to what
+it makes of them (see `harness.templatebudget`). What a template includes or imports is given to it too: texts by name, read
+before (see `harness.includes`). Nothing here reads a file.
 """
 
 from __future__ import annotations
@@ -15,9 +16,9 @@ from types import MappingProxyType
 from typing import Any
 
 import jinja2
-from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from harness.errors import DataError, did_you_mean, listing
+from harness.templatebudget import BoundedEnvironment, TooMuch, begin
 
 _UNSPACED = "\u0e00-\u0eff\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af"
 """Scripts that put no spaces between words: each of their characters counts as one."""
@@ -42,8 +43,8 @@ class _Undefined(jinja2.StrictUndefined):
     __repr__ = jinja2.StrictUndefined.__str__
 
 
-def _environment(loader: jinja2.BaseLoader | None = None) -> ImmutableSandboxedEnvironment:
-    environment = ImmutableSandboxedEnvironment(
+def _environment(loader: jinja2.BaseLoader | None = None) -> BoundedEnvironment:
+    environment = BoundedEnvironment(
         undefined=_Undefined, trim_blocks=True, lstrip_blocks=True, autoescape=False, loader=loader
     )
     del environment.globals["lipsum"], environment.filters["random"]  # draws without a seed
@@ -94,6 +95,7 @@ def render(source: str, context: Mapping[str, Any], files: Mapping[str, str] = N
         TemplateError: It is not valid, uses an unknown name, or fails while it runs.
     """
     template = compiled(source, tuple(files.items()))
+    begin()
     try:
         return template.render(context)
     except Exception as error:  # whatever the template's own expressions raise
@@ -107,12 +109,14 @@ def expression(source: str) -> Callable[[Mapping[str, Any]], Any]:
     Raises:
         TemplateError: It is not valid Jinja. The function raises it too, when the expression fails on a context.
     """
+    begin()
     try:
         run = ENVIRONMENT.compile_expression(source, undefined_to_none=False)
     except Exception as error:  # see not_jinja
         raise not_jinja(error, "a Jinja expression") from None
 
     def evaluate(context: Mapping[str, Any]) -> Any:
+        begin()
         try:
             value = run(context)
             bool(value)  # a StrictUndefined says so here, while we can still tell where
@@ -144,7 +148,7 @@ def sample_filter(source: str) -> Callable[[Mapping[str, Any]], bool]:
 
 
 @cache
-def _with_files(files: Frozen) -> ImmutableSandboxedEnvironment:
+def _with_files(files: Frozen) -> BoundedEnvironment:
     """Return the environment in which templates find these files, and nothing else."""
     texts = dict(files)
 
@@ -163,6 +167,7 @@ def compiled(source: str, files: Frozen = ()) -> jinja2.Template:
     Raises:
         TemplateError: It is not valid Jinja.
     """
+    begin()
     try:
         return _with_files(files).from_string(source)
     except Exception as error:  # see not_jinja
@@ -196,6 +201,8 @@ def _runtime_message(error: Exception, context: Mapping[str, Any]) -> str:
         return f"there is no file '{error.name}' among those that were read with the prompt."
     if isinstance(error, jinja2.TemplateSyntaxError):
         return _sentence(f"must be Jinja, but {error.message}")
+    if isinstance(error, TooMuch):
+        return _sentence(str(error))
     if not isinstance(error, jinja2.UndefinedError):
         return _sentence(f"{type(error).__name__}: {error}")
     found = _UNDEFINED_NAME.fullmatch(error.message or "")

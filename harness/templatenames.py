@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cache, reduce
 from typing import Any, NamedTuple
@@ -14,6 +15,13 @@ from harness.errors import did_you_mean, listing
 from harness.template import ENVIRONMENT, NO_FILES, Frozen, TemplateError, compiled, expression, not_jinja
 
 _NAMING: Any = (nodes.Include, nodes.Import, nodes.FromImport)
+
+
+_CHANGING: Any = (
+    *(nodes.Macro, nodes.CallBlock, nodes.FilterBlock, nodes.AssignBlock, nodes.Block, nodes.Extends),
+    *(nodes.Include, nodes.Import, nodes.FromImport, nodes.EvalContextModifier),
+)
+"""What can change a text that is printed inside of it, or print it elsewhere."""
 
 
 class Inclusion(NamedTuple):
@@ -77,6 +85,23 @@ def names_bound(source: str) -> frozenset[str]:
         TemplateError: It is not valid Jinja.
     """
     return _bound(_parsed(source))
+
+
+@cache
+def printed_alone(source: str) -> frozenset[str]:
+    """Return the names with which a template does nothing but print them as they are.
+
+    Raises:
+        TemplateError: It is not valid Jinja.
+    """
+    tree = _parsed(source)
+    if tree.find(_CHANGING) or any(loop.recursive for loop in tree.find_all(nodes.For)):
+        return frozenset()
+    printed = Counter(
+        node.name for output in tree.find_all(nodes.Output) for node in output.nodes if isinstance(node, nodes.Name)
+    )
+    met = Counter(node.name for node in tree.find_all(nodes.Name))
+    return frozenset(name for name, times in printed.items() if met[name] == times)
 
 
 def check_names(source: str, known: Iterable[str], files: Mapping[str, str] = NO_FILES) -> list[TemplateError]:

@@ -17,6 +17,7 @@ from typing import IO, Any, TypeVar
 from urllib.parse import urlsplit
 
 from harness.clients.faults import read_fault, retry_after
+from harness.clients.hiding import Hiding
 from harness.errors import ModelError
 from harness.project import Settings
 from harness.records import CallError, Completion
@@ -126,7 +127,7 @@ class BatchApi:
                 base_url=self.base_url,
                 max_retries=0,  # retries are `retry`'s
                 timeout=self._timeout_s,
-                http_client=openai.DefaultAsyncHttpxClient(trust_env=outside),
+                http_client=openai.DefaultAsyncHttpxClient(trust_env=outside, follow_redirects=False),
             )
         return self._client
 
@@ -211,7 +212,7 @@ class BatchApi:
         return await self._asked(f"/batches/{batch}/cancel", send)
 
     async def download(self, file: str, into: IO[bytes], most: int = MOST_OUTPUT_BYTES) -> None:
-        """Write the content of a file, as a stream: it need not fit into memory.
+        """Write the content of a file, without the key, as a stream: it need not fit into memory.
 
         Raises:
             GoneError: The server knows no such file.
@@ -222,6 +223,7 @@ class BatchApi:
             into.seek(0)
             into.truncate()
             size = 0
+            clean = Hiding(self._key)
             async with client.files.with_streaming_response.content(file) as response:
                 async for chunk in response.iter_bytes(_CHUNK):
                     size += len(chunk)
@@ -230,7 +232,8 @@ class BatchApi:
                             f"{self.base_url}, file {file}: must have at most {most:,} bytes, but has more. "
                             "Ask the provider what it is."
                         )
-                    into.write(chunk)
+                    into.write(clean.of(chunk))
+                into.write(clean.rest())
 
         await self._asked(f"/files/{file}/content", read)
         into.seek(0)

@@ -49,7 +49,7 @@ def list_models(base_url: str, key: str, timeout_s: float) -> Listing:
     import openai
 
     # A proxy of the environment is for the world outside, not for a server on this machine.
-    http = openai.DefaultHttpxClient(trust_env=urlsplit(base_url).hostname not in _LOOPBACK)
+    http = openai.DefaultHttpxClient(trust_env=urlsplit(base_url).hostname not in _LOOPBACK, follow_redirects=False)
     client = openai.OpenAI(api_key=key or "none", base_url=base_url, max_retries=0, timeout=timeout_s, http_client=http)
     began, clock = time.perf_counter(), time.time()
     with client:

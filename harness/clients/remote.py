@@ -19,6 +19,7 @@ from urllib.parse import urlsplit
 
 from harness.clients.faults import Fault, read_fault, rejected, retry_after, wait_said
 from harness.clients.headers import request_headers
+from harness.clients.hiding import decoded
 from harness.clients.reading import answer_object
 from harness.clients.wires import WIRES
 from harness.errors import ModelError, listing
@@ -156,13 +157,14 @@ class RemoteClient:
 
         content = self._encoded(body)
         try:
-            async with asyncio.timeout(self._timeout_s), session.post(self._url(path), data=content) as response:
+            sending = session.post(self._url(path), data=content, allow_redirects=False)
+            async with asyncio.timeout(self._timeout_s), sending as response:
                 self._answered = True
                 answer = await response.read()
             self.wait_s = wait_said(response.headers)
-            if response.status >= 400:
+            if response.status >= 300:
                 raise self._status_failure(response.status, response.headers, read_fault(answer), body)
-            return read(_decoded(answer))
+            return read(decoded(answer, self._api_key))
         except TimeoutError:
             raise _failed("timeout", f"no answer within {self._timeout_s:g} s") from None
         except aiohttp.ClientError as error:
@@ -201,6 +203,11 @@ class RemoteClient:
         message = self._hidden(fault.words or f"HTTP {status}")
         said = _sentence(message)
         where = f"{self.base_url}, model {self.model.name}"
+        if status < 400:
+            return ModelError(
+                f"{where}: redirects elsewhere ({status}), which is not followed: the key and the texts go only where "
+                "--base-url says. Give the address that it leads to."
+            )
         if status == 401 or fault.code == "invalid_api_key":
             return ModelError(f"{where}: the key is refused ({status}): {said} Check OPENAI_API_KEY.")
         if status == 402:
@@ -263,12 +270,6 @@ def _checked_host(url: str, model: str) -> str:
 
 def _failed(kind: str, message: str) -> AttemptFailed:
     return AttemptFailed(CallError(kind=kind, message=message, status=None), again=True)
-
-
-def _decoded(answer: bytes) -> Any:
-    """Return the answer's JSON value, or its text when it is some page and no JSON at all."""
-    text = answer.decode("utf-8")
-    return json.loads(text) if text.lstrip()[:1] in ("{", "[", "") else text
 
 
 def _sentence(message: str) -> str:
