@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from harness.batchfiles import Drafts, Target
-from harness.batchlog import BatchLog
-from harness.batchsending import Sending, StillOpenError, Ways, calls
+from harness.batchlog import BatchLog, StillOpenError
+from harness.batchsending import Sending, Ways, calls
 from harness.clients import Client
 from harness.clients.batches import BATCHED_APIS, BatchApi
 from harness.clients.wires import WIRES

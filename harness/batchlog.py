@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Any, Literal
 
-from harness.errors import DataError
+from harness.errors import EXIT_INCOMPLETE, DataError, HarnessError
 from harness.jsonfiles import json_line, reading, writing
 from harness.records import CallError
 
@@ -27,6 +27,12 @@ FORMAT = 1
 How = Literal["completed", "expired", "cancelled", "failed", "refused", "dropped"]
 """completed, expired, cancelled: as the provider says; what was answered is kept. failed: the provider took none of it.
 refused: more tokens than the provider lets wait. dropped: it never came to be a batch, or the provider knows it no more."""
+
+
+class StillOpenError(HarnessError):
+    """Batches are at the provider, or calls are missing, and nobody waits for them."""
+
+    exit_code = EXIT_INCOMPLETE
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import cast
 
 from harness.batchfiles import Draft, Limits, Target, results
-from harness.batchlog import BatchLog, Ended, How, Part
+from harness.batchlog import BatchLog, Ended, How, Part, StillOpenError
 from harness.batchreading import Keep, Reading
 from harness.clients.batches import (
     ENDED,
@@ -28,7 +28,7 @@ from harness.clients.batches import (
     RemoteBatch,
 )
 from harness.clients.wires import WIRES
-from harness.errors import EXIT_INCOMPLETE, HarnessError, ModelError
+from harness.errors import HarnessError, ModelError
 from harness.prompt import Api
 from harness.records import Call
 
@@ -40,12 +40,6 @@ _ACCESS = frozenset({401, 403, 404})
 
 _TOLD = 5
 """Faults of a batch that are told."""
-
-
-class StillOpenError(HarnessError):
-    """Batches are at the provider, or calls are missing, and nobody waits for them."""
-
-    exit_code = EXIT_INCOMPLETE
 
 
 class CancelledBatchError(ModelError):

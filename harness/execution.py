@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 import threading
 import time
 from collections import Counter
@@ -13,8 +14,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
-from harness.batchlog import left_running
-from harness.batchsending import StillOpenError
+from harness.batchlog import StillOpenError, left_running
 from harness.budget import Budget
 from harness.cache import Cache
 from harness.clients import Client, connect_passes
@@ -29,7 +29,7 @@ from harness.narrowing import answer_space
 from harness.pacing import Log, Rates
 from harness.parsing import read
 from harness.planning import Plan
-from harness.pricing import Kind, Prices, Spent, spent_on
+from harness.pricing import Kind, Prices, Spent, price, spent_on
 from harness.project import Project
 from harness.prompt import Prompt
 from harness.provenance import git_state, versions
@@ -37,6 +37,9 @@ from harness.records import FailureKind, ParseFailure
 from harness.retry import RetryPolicy
 from harness.runner import Job, Made, Progress, run_job
 from harness.store import Manifest, RunWriter, State, StoredRun, create_run, load_run, new_id, open_run
+
+PRELOAD_AFTER_S = 0.5
+"""Seconds after the start of a run from which on what its end needs is loaded."""
 
 OnProgress = Callable[[Progress], None]
 Warn = Callable[[str], None]
@@ -245,8 +248,6 @@ class _Execution:
         Raises:
             HarnessError: As `start` says; the manifest says how far it came.
         """
-        # What the end of the run needs (numpy takes 0.1 s to load) loads while the first calls are out.
-        threading.Thread(target=_preload, daemon=True).start()
         self._log("run started", samples=len(self.writer.samples), answered=self.writer.n_answered)
         try:
             with self.writer.predicting() as draft:
@@ -308,6 +309,9 @@ class _Execution:
                 served=self.served,
                 warn=effort.warn,
             )
+            # What the end of the run needs takes a while to load: it does so while the first calls are out.
+            preload = threading.Thread(target=_preload, args=(manifest.prompt,), daemon=True)
+            asyncio.get_running_loop().call_later(PRELOAD_AFTER_S, preload.start)
             await run_job(job if effort.before is None else await effort.before(job), made)
 
     def _finish(self) -> None:
@@ -357,8 +361,20 @@ def _no_loop_here() -> bool:
     return False
 
 
-def _preload() -> None:
-    import harness.scoring  # noqa: F401 - its numpy is what takes time
+def _preload(prompt: Prompt) -> None:
+    """Load what the end of a run needs: numpy, the list of prices.
+
+    The calls come first: this thread lets go of the interpreter every half millisecond.
+    """
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(0.0005)
+    try:
+        import harness.scoring  # noqa: F401 - its numpy is what takes time
+
+        for model in prompt.models:
+            price(model.name, {"prompt_tokens": 1, "completion_tokens": 1}, {})
+    finally:
+        sys.setswitchinterval(before)
 
 
 def _spent(prompt: Prompt, paid: Mapping[Kind, int], prices: Prices) -> Spent:

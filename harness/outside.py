@@ -168,11 +168,14 @@ def stronger_baseline(run: StoredRun, scores: Scores, project: Project) -> Stron
     mine = run.manifest
     if mine.origin is not None or mine.is_labelling:
         return None
+    runs = list_runs(project.runs)
+    named = {name: next((each for each in runs if _is_baseline(each.manifest, name, mine)), None) for name in BASELINES}
+    if not any(named.values()):
+        return None  # what follows reads the samples, of which there may be many
     samples = [replace(sample, labels=run.gold.get(sample.id, sample.labels)) for sample in run.samples]
     ids = {sample.id for sample in samples}
     found = []
-    for name in BASELINES:
-        its = next((each for each in list_runs(project.runs) if _is_baseline(each.manifest, name, mine)), None)
+    for name, its in named.items():
         if its is None:
             continue
         predictions = [each for each in its.predictions if each.sample in ids]

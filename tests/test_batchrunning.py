@@ -14,8 +14,8 @@ from projects import DEV, HEAD, KEY, PROMPT, TEMPLATE, TWO_PASSES, Folder, jsonl
 from scripted_batches import Batches, Fate, refused, torn
 from scripted_server import CHAT_PATH, Reply, Script, ScriptedServer, always, broken_json, drop, error, refuse, say
 
-from harness.batchlog import FILE, BatchLog, read_batches
-from harness.batchsending import CancelledBatchError, StillOpenError, Waiting
+from harness.batchlog import FILE, BatchLog, StillOpenError, read_batches
+from harness.batchsending import CancelledBatchError, Waiting
 from harness.budget import Budget, BudgetReached
 from harness.clients.batches import BatchApi
 from harness.errors import EXIT_INTERRUPTED, DataError, HarnessError, ModelError

@@ -16,9 +16,9 @@ from projects import Folder
 from scripted_batches import Batches, Fate
 from scripted_server import ScriptedServer
 
-from harness.batchlog import Part
+from harness.batchlog import Part, StillOpenError
 from harness.batchrunning import OpenBatch
-from harness.batchsending import StillOpenError, Waiting
+from harness.batchsending import Waiting
 from harness.cli.batch import waiting_line
 from harness.report import batch
 

@@ -130,10 +130,7 @@ def command(
       harness run --retry-failures v3
     """
     from harness import api, holdout
-    from harness.batching import refuse_unbatched
-    from harness.batchsending import Ways
     from harness.promptnames import unused_variables
-    from harness.report.files import check_output
     from harness.selection import Selection, read_ids
 
     if resume:
@@ -145,6 +142,8 @@ def command(
     if reason is not None and not final:
         raise click.UsageError("--reason: goes with --final.")
     if output is not None:
+        from harness.report.files import check_output
+
         check_output(output, (".json", ".csv", ".md"))
     how: dict[str, Any] = {"concurrency": concurrency, "cache": not no_cache, "final": final, "reason": reason}
     if continued := resume or retry_failures:
@@ -175,6 +174,9 @@ def command(
             say(f"--final: split '{plan.split}' of {plan.dataset} is not locked, so this is no look and is not logged.")
     against = _resolved(baseline, plans)
     if engine == "batch":
+        from harness.batching import refuse_unbatched
+        from harness.batchsending import Ways
+
         for plan, _ in plans:
             refuse_unbatched(plan.prompt)
         how["batches"] = Ways(wait=not no_wait)
@@ -204,7 +206,7 @@ def _refuse_frozen(ctx: click.Context, goes_on: str) -> None:
 
 def _unless_open(no_wait: bool, make: Callable[[], list[Run]]) -> list[Run]:
     """Return the runs that are made; where nobody waits, and batches are open as was asked, tell so and return none."""
-    from harness.batchsending import StillOpenError
+    from harness.batchlog import StillOpenError
 
     try:
         return make()

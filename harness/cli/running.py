@@ -79,11 +79,6 @@ def finish(
     """
     from harness.holdout import looks_of
     from harness.lineage import find_baseline
-    from harness.passmeasuring import takes_long
-    from harness.report import files
-    from harness.report.looks import looks_markdown
-    from harness.report.passesmarkdown import passes_markdown
-    from harness.report.reach import reach_markdown
 
     last = runs[-1]
     stored, project = last.stored, last.project
@@ -93,75 +88,125 @@ def finish(
         from harness.versions import compare_runs
 
         compared = compare_runs([before, stored], project)
-    diff = compared.comparison.diffs[0] if compared else None
     looks = looks_of(stored, project)
-    passes = None if takes_long(stored) else last.measured
-    value = {
-        "run": stored.manifest.to_json(),
-        "scores": last.result.to_json(),
-        "comparison": compared.comparison.to_json() if compared else None,
-        "judgement": compared.judgement.to_json() if compared else None,
-        **({"unseen": unseen.to_json()} if compared and (unseen := compared.unseen[0]) else {}),
-        "holdout": looks.to_json() if looks else None,
-        "passes": passes.to_json() if passes else None,
-        "reach": last.reach.to_json() if last.reach else None,
-    }
+    passes = _measured(last)
+    if as_json or output is not None:
+        value = {
+            "run": stored.manifest.to_json(),
+            "scores": last.result.to_json(),
+            "comparison": compared.comparison.to_json() if compared else None,
+            "judgement": compared.judgement.to_json() if compared else None,
+            **({"unseen": unseen.to_json()} if compared and (unseen := compared.unseen[0]) else {}),
+            "holdout": looks.to_json() if looks else None,
+            "passes": passes.to_json() if passes else None,
+            "reach": last.reach.to_json() if last.reach else None,
+        }
     if as_json:
         show_json(within(value))
     else:
         _tell(runs, compared, looks, passes)
     if output is not None:
-        rows = files.prediction_rows(stored)
-        files.write_result(
-            output,
-            value,
-            rows,
-            lambda: (
-                files.run_markdown(stored, last.result, diff)
-                + reach_markdown(last.reach)
-                + passes_markdown(passes)
-                + looks_markdown(looks)
-            ),
-        )
+        _write(output, value, last, compared, looks, passes)
         note_written(output, as_json)
     return EXIT_OK if stored.manifest.state == "complete" else EXIT_INCOMPLETE
 
 
+def _measured(run: Run) -> MeasuredPasses | None:
+    """Return what the later passes are worth; None where there are none, or where that takes long."""
+    if len(run.stored.manifest.prompt.passes) < 2:
+        return None
+    from harness.passmeasuring import takes_long
+
+    return None if takes_long(run.stored) else run.measured
+
+
+def _write(
+    output: Path,
+    value: dict[str, Any],
+    run: Run,
+    compared: ComparedRuns | None,
+    looks: Looks | None,
+    passes: MeasuredPasses | None,
+) -> None:
+    from harness.report import files
+    from harness.report.looks import looks_markdown
+    from harness.report.passesmarkdown import passes_markdown
+    from harness.report.reach import reach_markdown
+
+    diff = compared.comparison.diffs[0] if compared else None
+    files.write_result(
+        output,
+        value,
+        files.prediction_rows(run.stored),
+        lambda: (
+            files.run_markdown(run.stored, run.result, diff)
+            + reach_markdown(run.reach)
+            + passes_markdown(passes)
+            + looks_markdown(looks)
+        ),
+    )
+
+
 def _tell(runs: list[Run], compared: ComparedRuns | None, looks: Looks | None, passes: MeasuredPasses | None) -> None:
-    """Show the last run's scores, what changed from its baseline, and what to type next."""
+    """Show the last run's scores, what changed from its baseline, and what to type next.
+
+    What a run of one pass without a baseline does not have is not imported: it is most of what takes time here.
+    """
     from harness.execution import run_spent
     from harness.outside import stronger_baseline
-    from harness.passmeasuring import takes_long
-    from harness.report import changes, listing, terminal
-    from harness.report.judged import verdict_lines
-    from harness.report.passes import hint, passes_report
-    from harness.report.reach import reach_parts
+    from harness.report import terminal
 
     last = runs[-1]
-    stored, space = last.stored, last.stored.manifest.space
+    stored = last.stored
+    manifest = stored.manifest
     spent = run_spent(stored, last.project.settings.prices)
     if compared is None:
-        show(terminal.run_report(stored.manifest, last.result, spent, None, None, _noise(last), looks))
+        show(terminal.run_report(manifest, last.result, spent, None, None, _noise(last), looks))
     else:
         diff, n_common = compared.comparison.diffs[0], compared.comparison.n_common
-        show(terminal.run_report(stored.manifest, last.result, spent, diff, n_common, _noise(last), looks))
-        notes = [changes.note(each) for each in compared.notes]
-        verdict = verdict_lines(compared, 0)
-        changed = changes.diff_report(
-            diff, space, compared.samples, CHANGES_SHOWN, "harness compare lists them", verdict
-        )
-        show("", *notes, *changed)
-    if searched := listing.searched_line(stored.manifest):
-        show("", searched)
-    show(*reach_parts(last.reach))
-    if passes is not None:
-        show("", passes_report(passes, locked=looks is not None))
-    elif takes_long(stored):
-        show("", hint(_typed(stored, last.project)))
+        show(terminal.run_report(manifest, last.result, spent, diff, n_common, _noise(last), looks))
+        _tell_changes(stored, compared)
+    if manifest.prompt.searched is not None:
+        from harness.report import listing
+
+        if searched := listing.searched_line(manifest):
+            show("", searched)
+    if len(manifest.prompt.passes) > 1 or any(each.candidates for each in manifest.prompt.passes):
+        _tell_passes(last, passes, locked=looks is not None)
     if stronger := stronger_baseline(stored, last.result, last.project):
+        from harness.report import listing
+
         show("", listing.baseline_line(stronger, _typed(stored, last.project)))
     if commands := _next(runs, compared, looks is not None):
         show(terminal.next_steps(commands))
+
+
+def _tell_changes(run: StoredRun, compared: ComparedRuns) -> None:
+    from harness.report import changes
+    from harness.report.judged import verdict_lines
+
+    notes = [changes.note(each) for each in compared.notes]
+    changed = changes.diff_report(
+        compared.comparison.diffs[0],
+        run.manifest.space,
+        compared.samples,
+        CHANGES_SHOWN,
+        "harness compare lists them",
+        verdict_lines(compared, 0),
+    )
+    show("", *notes, *changed)
+
+
+def _tell_passes(run: Run, passes: MeasuredPasses | None, *, locked: bool) -> None:
+    from harness.passmeasuring import takes_long
+    from harness.report.passes import hint, passes_report
+    from harness.report.reach import reach_parts
+
+    show(*reach_parts(run.reach))
+    if passes is not None:
+        show("", passes_report(passes, locked=locked))
+    elif takes_long(run.stored):
+        show("", hint(_typed(run.stored, run.project)))
 
 
 def _noise(run: Run) -> Noise | None:
