@@ -23,6 +23,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from typing import TypeGuard
 
 from harness.errors import listing
 from harness.parsing.deciding import rounded
@@ -48,6 +49,8 @@ def merge(
         scope: The cells that it is about.
         how: The merge rule.
     """
+    if how == "replace" and not reasons and before.unanswered == scope and _is_plain(result, before):
+        return _first(before, result, scope), {}
     if isinstance(result, ParseFailure):
         failed = before.unanswered & changeable(before, scope, how)
         taken, why = frozenset[str](), (result.kind, result.why)
@@ -73,6 +76,28 @@ def merge(
     left |= dict.fromkeys(sorted(failed), why)
     kind, words = next(reversed(left.values()), (None, None))
     return replace(after, failure=kind, why=words), left
+
+
+def _is_plain(result: Result, before: Prediction) -> TypeGuard[Answer]:
+    """Return whether a result is a first answer by labels alone: nothing was said before, nothing is weighed or refused."""
+    if not isinstance(result, Answer) or before.labels or before.probabilities or before.mass:
+        return False
+    return not (result.refused or result.probabilities or result.mass)
+
+
+def _first(before: Prediction, answer: Answer, scope: frozenset[str]) -> Prediction:
+    """Return what holds after a plain first answer to all cells that are open: what most passes come to, made at once."""
+    return Prediction(
+        before.sample,
+        answer.labels if answer.labels <= scope else answer.labels & scope,
+        off_list=before.off_list + answer.off_list,
+        fields={**before.fields, **answer.fields} if answer.fields else before.fields,
+        asked_fields=before.asked_fields,
+        repaired=before.repaired or answer.repaired,
+        repeat=before.repeat,
+        probabilities=before.probabilities,
+        mass=before.mass,
+    )
 
 
 def changeable(before: Prediction, cells: frozenset[str], how: MergeHow) -> frozenset[str]:

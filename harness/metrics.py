@@ -57,6 +57,16 @@ class Counts:
         """Cells that are predicted: ``tp + fp``."""
         return self.tp + self.fp
 
+    def without(self, some: Counts) -> Counts:
+        """Return the counts of the other samples, where ``some`` are those of some of them."""
+        return Counts(
+            tp=self.tp - some.tp,
+            fp=self.fp - some.fp,
+            fn=self.fn - some.fn,
+            support=self.support - some.support,
+            n=self.n - some.n,
+        )
+
 
 def count(y_true: BoolMatrix, y_pred: BoolMatrix, answered: BoolMatrix | None = None) -> Counts:
     """Return the counts of each label.
@@ -162,8 +172,7 @@ def samples_precision(y_true: BoolMatrix, y_pred: BoolMatrix, answered: BoolMatr
     A sample has 1 when gold and prediction are both empty, 0 when only the prediction is (scikit-learn gives that one
     the value of ``zero_division``), and 0 when a cell is unanswered.
     """
-    rows = _rows(y_true, y_pred, answered)
-    return _samples_average(rows.both, rows.predicted, rows)
+    return _rows(y_true, y_pred, answered).precision()
 
 
 def samples_recall(y_true: BoolMatrix, y_pred: BoolMatrix, answered: BoolMatrix | None = None) -> float:
@@ -172,8 +181,7 @@ def samples_recall(y_true: BoolMatrix, y_pred: BoolMatrix, answered: BoolMatrix 
     A sample has 1 when gold and prediction are both empty, 0 when only gold is (scikit-learn gives that one the
     value of ``zero_division``), and 0 when a cell is unanswered.
     """
-    rows = _rows(y_true, y_pred, answered)
-    return _samples_average(rows.both, rows.gold, rows)
+    return _rows(y_true, y_pred, answered).recall()
 
 
 def samples_f1(y_true: BoolMatrix, y_pred: BoolMatrix, answered: BoolMatrix | None = None) -> float:
@@ -182,8 +190,7 @@ def samples_f1(y_true: BoolMatrix, y_pred: BoolMatrix, answered: BoolMatrix | No
     A sample has 1 when gold and prediction are both empty, and 0 when a cell is unanswered. scikit-learn:
     ``f1_score(average="samples", zero_division=1)``.
     """
-    rows = _rows(y_true, y_pred, answered)
-    return _samples_average(2 * rows.both, rows.gold + rows.predicted, rows)
+    return _rows(y_true, y_pred, answered).f1()
 
 
 def jaccard_score(y_true: BoolMatrix, y_pred: BoolMatrix, answered: BoolMatrix | None = None) -> float:
@@ -192,8 +199,7 @@ def jaccard_score(y_true: BoolMatrix, y_pred: BoolMatrix, answered: BoolMatrix |
     A sample has 1 when gold and prediction are both empty, and 0 when a cell is unanswered. It is the "accuracy" of
     Godbole & Sarawagi 2004; scikit-learn: ``jaccard_score(average="samples", zero_division=1)``.
     """
-    rows = _rows(y_true, y_pred, answered)
-    return _samples_average(rows.both, rows.gold + rows.predicted - rows.both, rows)
+    return _rows(y_true, y_pred, answered).jaccard()
 
 
 def subset_accuracy(y_true: BoolMatrix, y_pred: BoolMatrix, answered: BoolMatrix | None = None) -> float:
@@ -201,9 +207,7 @@ def subset_accuracy(y_true: BoolMatrix, y_pred: BoolMatrix, answered: BoolMatrix
 
     scikit-learn: ``accuracy_score``; also called exact match ratio.
     """
-    rows = _rows(y_true, y_pred, answered)
-    exact = (rows.both == rows.gold) & (rows.both == rows.predicted) & rows.complete
-    return _mean(exact)
+    return _rows(y_true, y_pred, answered).exact()
 
 
 def hamming_loss(y_true: BoolMatrix, y_pred: BoolMatrix, answered: BoolMatrix | None = None) -> float:
@@ -211,11 +215,7 @@ def hamming_loss(y_true: BoolMatrix, y_pred: BoolMatrix, answered: BoolMatrix | 
 
     A sample with an unanswered cell has 1. scikit-learn: ``hamming_loss``.
     """
-    rows = _rows(y_true, y_pred, answered)
-    wrong = rows.gold + rows.predicted - 2 * rows.both
-    losses = _ratio(wrong, np.full_like(wrong, np.shape(y_true)[1]))
-    losses[~rows.complete] = 1.0
-    return _mean(losses)
+    return _rows(y_true, y_pred, answered).hamming_loss()
 
 
 def label_cardinality(y: BoolMatrix, answered: BoolMatrix | None = None) -> float:
@@ -262,16 +262,31 @@ class Averages:
 
 def averages(y_true: BoolMatrix, y_pred: BoolMatrix, answered: BoolMatrix | None = None) -> Averages:
     """Return all averages of these label vectors."""
+    return _averages(count(y_true, y_pred, answered), _rows(y_true, y_pred, answered))
+
+
+def answered_averages(y_true: BoolMatrix, y_pred: BoolMatrix, answered: BoolMatrix) -> Averages:
+    """Return all averages over the samples that are fully answered alone: macro over the labels with support among them.
+
+    They are what `averages` returns for those rows, without a copy of all of them.
+    """
+    rows = _rows(y_true, y_pred, answered)
+    whole, failed = count(y_true, y_pred, answered), ~rows.complete
+    broken = count(y_true[failed], y_pred[failed], answered[failed])
+    return _averages(whole.without(broken), rows.only(rows.complete))
+
+
+def _averages(counts: Counts, rows: _Rows) -> Averages:
     return Averages(
-        **label_based(count(y_true, y_pred, answered)),
-        samples_precision=samples_precision(y_true, y_pred, answered),
-        samples_recall=samples_recall(y_true, y_pred, answered),
-        samples_f1=samples_f1(y_true, y_pred, answered),
-        subset_accuracy=subset_accuracy(y_true, y_pred, answered),
-        hamming_loss=hamming_loss(y_true, y_pred, answered),
-        jaccard=jaccard_score(y_true, y_pred, answered),
-        cardinality_gold=label_cardinality(y_true),
-        cardinality_predicted=label_cardinality(y_pred, answered),
+        **label_based(counts),
+        samples_precision=rows.precision(),
+        samples_recall=rows.recall(),
+        samples_f1=rows.f1(),
+        subset_accuracy=rows.exact(),
+        hamming_loss=rows.hamming_loss(),
+        jaccard=rows.jaccard(),
+        cardinality_gold=_mean(rows.gold),
+        cardinality_predicted=_mean(rows.predicted),
     )
 
 
@@ -301,6 +316,39 @@ class _Rows(NamedTuple):
     gold: IntVector
     predicted: IntVector
     complete: BoolVector
+    n_labels: int
+
+    def only(self, some: BoolVector) -> _Rows:
+        """Return what happened to some of the samples."""
+        return _Rows(self.both[some], self.gold[some], self.predicted[some], self.complete[some], self.n_labels)
+
+    def precision(self) -> float:
+        return self._average(self.both, self.predicted)
+
+    def recall(self) -> float:
+        return self._average(self.both, self.gold)
+
+    def f1(self) -> float:
+        return self._average(2 * self.both, self.gold + self.predicted)
+
+    def jaccard(self) -> float:
+        return self._average(self.both, self.gold + self.predicted - self.both)
+
+    def exact(self) -> float:
+        return _mean((self.both == self.gold) & (self.both == self.predicted) & self.complete)
+
+    def hamming_loss(self) -> float:
+        wrong = self.gold + self.predicted - 2 * self.both
+        losses = _ratio(wrong, np.full_like(wrong, self.n_labels))
+        losses[~self.complete] = 1.0
+        return _mean(losses)
+
+    def _average(self, part: IntVector, whole: IntVector) -> float:
+        """Return the mean of part / whole: 1 where both sides are empty, 0 at any other 0/0 and at a failure."""
+        values = _ratio(part, whole, undefined=0.0)
+        values[(self.gold == 0) & (self.predicted == 0)] = 1.0
+        values[~self.complete] = 0.0
+        return _mean(values)
 
 
 def _masked(
@@ -328,15 +376,8 @@ def _rows(y_true: BoolMatrix, y_pred: BoolMatrix, answered: BoolMatrix | None) -
         gold=np.count_nonzero(y_true, axis=1),
         predicted=np.count_nonzero(y_pred, axis=1),
         complete=complete,
+        n_labels=y_true.shape[1],
     )
-
-
-def _samples_average(part: IntVector, whole: IntVector, rows: _Rows) -> float:
-    """Return the mean of part / whole: 1 where both sides are empty, 0 at any other 0/0 and at a failure."""
-    values = _ratio(part, whole, undefined=0.0)
-    values[(rows.gold == 0) & (rows.predicted == 0)] = 1.0
-    values[~rows.complete] = 0.0
-    return _mean(values)
 
 
 def _ratio(part: IntVector, whole: IntVector, undefined: float = NAN) -> FloatVector:

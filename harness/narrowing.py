@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
+from harness.kept import Kept
 from harness.labelspace import LabelSpace
 from harness.merging import changeable
 from harness.parsing import FORMATS
@@ -68,10 +69,13 @@ def _offered(units: Iterator[Unit], space: LabelSpace, candidates: frozenset[str
             yield replace(unit, labels=left, space=space.only(left))
 
 
+_CELLS = Kept[frozenset[str]]()
+
+
 def cells(each: Pass, unit: Unit, space: LabelSpace) -> frozenset[str]:
     """Return the cells that an answer fills: those of the pass's scope that it was asked about."""
     if not asks_by_label(each):
-        return frozenset(each.scope or space.names)
+        return _CELLS.of((), (each, space), lambda: frozenset(each.scope or space.names))
     asked = frozenset(unit.labels)
     return asked & frozenset(each.scope) if each.scope else asked
 

@@ -16,6 +16,7 @@ from harness.promptfile import Task
 from harness.records import Sample
 from harness.selection import Selection, select
 from harness.shots import Nearest, Shots
+from harness.stencil import Stencil, stencil_of
 from harness.store import FILE_SPLIT
 
 
@@ -277,6 +278,25 @@ def with_stand_ins(prompt: Prompt, space: LabelSpace, samples: Sequence[Sample])
 
 
 def _try_templates(prompt: Prompt, space: LabelSpace, samples: Sequence[Sample]) -> None:
-    """Render every sample's first pass: a template that fails on a sample fails here, unpaid."""
+    """Render every sample's first pass: a template that fails on a sample fails here, unpaid.
+
+    Where a stencil of it fits the sample, it cannot fail.
+    """
+    first = prompt.passes[0]
+    stencils: dict[tuple[str, ...], tuple[Stencil, ...]] = {}
     for sample in with_stand_ins(prompt, space, samples):
-        next(predict(prompt, space, sample))
+        columns = tuple(sample.inputs)
+        if columns not in stencils:
+            stencils[columns] = _stencils(first, prompt, space, sample)
+        known = stencils[columns]
+        if not known or not all(stencil.fits(sample) for stencil in known):
+            next(predict(prompt, space, sample))
+
+
+def _stencils(first: Pass, prompt: Prompt, space: LabelSpace, sample: Sample) -> tuple[Stencil, ...]:
+    """Return the stencils of what a pass asks about such samples, one for each set of columns; none where one is missing."""
+    if first.when is not None or first.candidates is not None:
+        return ()
+    made = [stencil_of(first, unit, space, prompt, sample) for unit in first.units(space)]
+    found = {stencil.columns: stencil for stencil in made if stencil is not None}
+    return tuple(found.values()) if None not in made else ()

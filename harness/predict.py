@@ -6,18 +6,20 @@ code answers from a model (runner) and from stored completions (`harness score`)
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterable, Mapping
+from collections.abc import Callable, Container, Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from harness.errors import DataError
+from harness.kept import Kept
 from harness.labelspace import LabelSpace
 from harness.merging import Gated, Reasons, Result, choose, merge
 from harness.narrowing import asked_units, cells, never_offered
-from harness.parsing import read
+from harness.parsing import Output, read
 from harness.prompt import Pass, Prompt
 from harness.records import Answer, Call, Completion, Prediction, Sample
 from harness.rendering import Said, answer_context, base_context, render_call, runs_now
+from harness.stencil import stencil_of
 from harness.template import TemplateError
 from harness.units import Unit
 from harness.voting import voted
@@ -95,6 +97,11 @@ def said_by(
     return left
 
 
+_UNGATED = Gated()
+_NOTHING: Mapping[str, Any] = {}
+"""The fields and probabilities of whoever has none: one object for all samples, and nobody changes it."""
+
+
 @dataclass(frozen=True, slots=True)
 class _State:
     """What holds for a sample between two passes."""
@@ -109,6 +116,53 @@ class _State:
         return self.gated.closed
 
 
+class _OneCall(NamedTuple):
+    """All that there is to a prompt that makes one call for a sample, the same for every one, as most prompts do.
+
+    Attributes:
+        within: The label space that the answer is read with.
+        cells: What it fills.
+    """
+
+    each: Pass
+    output: Output
+    unit: Unit
+    within: LabelSpace
+    cells: frozenset[str]
+
+
+class _Passes(NamedTuple):
+    """The passes of a prompt, each as it asks and as it is read, and what every prediction begins with."""
+
+    pairs: tuple[tuple[Pass, Pass], ...]
+    fields: tuple[str, ...]
+    labels: frozenset[str]
+    reading: Reading
+    one_call: _OneCall | None
+
+
+_PASSES = Kept[_Passes]()
+
+
+def _passes(prompt: Prompt, space: LabelSpace, reading: Reading) -> _Passes:
+    readers = [reading.passes.get(each.name, each) for each in prompt.passes]
+    fields = tuple(dict.fromkeys(name for reader in readers for name in reader.output.fields))
+    pairs = tuple(zip(prompt.passes, readers, strict=True))
+    one_call = _one_call(*pairs[0], space, reading) if len(pairs) == 1 else None
+    return _Passes(pairs, fields, frozenset(space.names), reading, one_call)
+
+
+def _one_call(each: Pass, reader: Pass, space: LabelSpace, reading: Reading) -> _OneCall | None:
+    """Return what there is to a prompt's only pass where nothing about it depends on the sample but its texts."""
+    units = each.units(space)
+    varies = each.when is not None or each.candidates is not None or each.chooses_groups or each.name in reading.without
+    if varies or len(units) != 1 or each.votes is not None or reader.votes is not None or reader.how != "replace":
+        return None
+    (unit,) = units
+    within = unit.space if space is reading.space else reading.space.only(unit.space.names)
+    return _OneCall(each, reader.output, unit, within, cells(reader, unit, space))
+
+
 def predict(
     prompt: Prompt,
     space: LabelSpace,
@@ -116,6 +170,8 @@ def predict(
     repeat: int = 0,
     reading: Reading | None = None,
     watch: Callable[[Step], None] | None = None,
+    *,
+    wordless: Container[str] = (),
 ) -> Asking:
     """Take one sample through the passes.
 
@@ -126,33 +182,44 @@ def predict(
         repeat: Which repeat the calls belong to.
         reading: How to read the answers; default: as the prompt says.
         watch: Told what each pass did.
+        wordless: Names of passes whose calls need no messages and questions, because only their slots are looked at.
 
     Raises:
         DataError: A template or `when` fails on this sample.
     """
-    reading = reading or Reading(space)
-    readers = [reading.passes.get(each.name, each) for each in prompt.passes]
-    fields = tuple(dict.fromkeys(name for reader in readers for name in reader.output.fields))
-    nobody = Prediction(sample.id, frozenset(), unanswered=frozenset(space.names), asked_fields=fields, repeat=repeat)
-    state = _State(nobody, {}, Gated())
+    passes = _PASSES.of((), (prompt, space, reading), lambda: _passes(prompt, space, reading or Reading(space)))
+    reading = passes.reading
+    nobody = Prediction(
+        sample=sample.id,
+        labels=frozenset(),
+        unanswered=passes.labels,
+        fields=_NOTHING,
+        asked_fields=passes.fields,
+        repeat=repeat,
+        probabilities=_NOTHING,
+        mass=_NOTHING,
+    )
+    if passes.one_call is not None and watch is None:
+        one = passes.one_call
+        asking = _Asking(one.each, prompt, space, sample, None, repeat, True, one.each.name in wordless)
+        (completion,) = yield [asking.call(one.unit)]
+        return merge(nobody, {}, read(completion, one.within, one.output), one.cells)[0]
+    state = _State(nobody, {}, _UNGATED)
     earlier: dict[str, Said] = {}
     base = base_context(sample, space, prompt.variables)
-    for each, reader in zip(prompt.passes, readers, strict=True):
+    for each, reader in passes.pairs:
         context = {**base, **answer_context(state.said, earlier, space)} if earlier else base
-        raw = ""
+        raw: Sequence[Completion] = ()
         runs = each.name not in reading.without and _runs(each, prompt, sample, context)
         units = asked_units(each, space, sample, state.said, state.closed, reader) if runs else ()
         before = state
         if units:
-            calls = [
-                replace(call, draw=call.draw + vote)
-                for call in (_call(each, unit, prompt, space, sample, context, repeat) for unit in units)
-                for vote in range(each.draws)
-            ]
+            asking = _Asking(each, prompt, space, sample, context, repeat, not state.closed, each.name in wordless)
+            calls = [call for unit in units for call in asking.draws(unit)]
             completions = yield calls
             results = tuple(_results(units, completions, reader, space, reading.space))
             state = _merged(state, units, results, reader, space)
-            raw = "\n".join(completion.raw or "" for completion in completions)
+            raw = completions
             if any(isinstance(result, Answer) for result in results):
                 state = _without_the_rest(state, reader, sample, space)
             if watch is not None:
@@ -160,7 +227,9 @@ def predict(
                 watch(Step(each.name, context, units, *told))
         elif runs:
             state = _without_the_rest(state, reader, sample, space)
-        earlier[each.name] = Said(state.said, raw, _open_groups(units, state.closed, space))
+        if each is not passes.pairs[-1][0]:  # what the last one left, nobody looks at
+            text = "\n".join(completion.raw or "" for completion in raw)
+            earlier[each.name] = Said(state.said, text, _open_groups(units, state.closed, space))
     return state.said
 
 
@@ -187,7 +256,7 @@ def _results(
         answered_with = asked.as_groups if space is asked else replace(asked.as_groups, fields=space.fields)
     for at, unit in enumerate(units):
         drawn = completions[at * reader.draws : (at + 1) * reader.draws]
-        within = answered_with.only(unit.space.names)
+        within = unit.space if space is asked else answered_with.only(unit.space.names)
         yield voted([read(one, within, reader.output) for one in drawn], reader.votes, within, reader.output)
 
 
@@ -230,11 +299,43 @@ def _runs(each: Pass, prompt: Prompt, sample: Sample, context: Mapping[str, Any]
         ) from None
 
 
-def _call(
-    each: Pass, unit: Unit, prompt: Prompt, space: LabelSpace, sample: Sample, context: Mapping[str, Any], repeat: int
-) -> Call:
-    try:
-        return render_call(each, sample, unit, space, context, repeat, prompt.files)
-    except TemplateError as error:
-        where = f"{prompt.path or prompt.version}{f':{error.line}' if error.line else ''}"
-        raise DataError(f"{where}: sample {sample.id}, pass {each.name}: {error.message}") from None
+class _Asking(NamedTuple):
+    """What the calls of a pass about a sample are made of.
+
+    Attributes:
+        context: What its templates see; None where no answer came before.
+        whole: No gate closed labels, so that its units are those of all samples.
+        wordless: Its calls need no messages.
+    """
+
+    each: Pass
+    prompt: Prompt
+    space: LabelSpace
+    sample: Sample
+    context: Mapping[str, Any] | None
+    repeat: int
+    whole: bool
+    wordless: bool
+
+    def draws(self, unit: Unit) -> Iterator[Call]:
+        """Yield the calls about a unit."""
+        call = self.call(unit)
+        yield call
+        for vote in range(1, self.each.draws):
+            yield replace(call, draw=call.draw + vote)
+
+    def call(self, unit: Unit) -> Call:
+        """Return the call about a unit, its first draw."""
+        each, prompt, space, sample, repeat = self.each, self.prompt, self.space, self.sample, self.repeat
+        if self.wordless:
+            return Call(sample.id, each.name, unit.name, repeat, (), repeat * each.draws)
+        if self.whole and each.candidates is None:
+            stencil = stencil_of(each, unit, space, prompt, sample)
+            if stencil is not None and stencil.fits(sample):
+                return stencil.call(sample, repeat)
+        try:
+            context = self.context or base_context(sample, space, prompt.variables)
+            return render_call(each, sample, unit, space, context, repeat, prompt.files)
+        except TemplateError as error:
+            where = f"{prompt.path or prompt.version}{f':{error.line}' if error.line else ''}"
+            raise DataError(f"{where}: sample {sample.id}, pass {each.name}: {error.message}") from None

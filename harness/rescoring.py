@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
+from harness.bulk import many_values
 from harness.completionlog import Slot, StoredCompletion
 from harness.dataset import load_dataset
 from harness.errors import DataError, listing
+from harness.jsonfiles import packed_rows
 from harness.labelspace import LabelSpace
+from harness.lineage import has_inputs_of
 from harness.narrowing import asks_by_label
 from harness.outside import state_of
 from harness.parsing import FORMATS
@@ -19,10 +23,10 @@ from harness.project import Project
 from harness.prompt import Pass, Prompt, without_answer
 from harness.promptfile import load_task
 from harness.promptoutput import impossible
-from harness.records import Asked, Call, Completion, Prediction, Sample
+from harness.records import Asked, Call, Completion, Prediction, Sample, Shared
 from harness.rendering import Said, answer_context, base_context
+from harness.samples import SampleSet
 from harness.store import RunWriter, State, StoredRun, load_run, open_run, write_derived
-from harness.versions import has_inputs_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +54,7 @@ class _Today:
     sources: tuple[str, ...]
 
 
+@many_values()
 def rescore(run: StoredRun, project: Project) -> Rescored:
     """Parse and score a run again from its stored completions, with today's output formats, scopes, aliases and gold.
 
@@ -67,11 +72,9 @@ def rescore(run: StoredRun, project: Project) -> Rescored:
     space, samples = today.reading.space, today.samples
     with open_run(run) as writer:
         manifest = writer.manifest
-        before = _stored_predictions(run)
-        predictions, missing = replay(
-            manifest.prompt, manifest.space, samples, manifest.repeats, writer.latest, today.reading
-        )
-        changed = sum(before.get((each.sample, each.repeat)) != each for each in predictions)
+        asked = space if space == manifest.space else manifest.space
+        predictions, missing = replay(manifest.prompt, asked, samples, manifest.repeats, writer.latest, today.reading)
+        changed = _changed(run, predictions)
         gold = {sample.id: sample.labels for sample in samples}
         labelled = any(labels is not None for labels in gold.values())
         write_derived(
@@ -97,17 +100,24 @@ def _rescore_outside(run: StoredRun, project: Project) -> Rescored:
     return Rescored(load_run(run.path), 0, 0, sources)
 
 
-def _stored_predictions(run: StoredRun) -> dict[tuple[str, int], Prediction]:
-    """Return the predictions before by sample and repeat; none where there are none, or none that can be read."""
+def _changed(run: StoredRun, predictions: Sequence[Prediction]) -> int:
+    """Return how many predictions are not what was stored: all of them where nothing was, or nothing can be read.
+
+    What is stored is read line by line, so that it never takes memory beside what came of it.
+    """
+    now = {(each.sample, each.repeat): each for each in predictions}
+    same, shared = 0, Shared()
     try:
-        return {(each.sample, each.repeat): each for each in run.predictions}
-    except DataError:
-        return {}
+        for row in packed_rows(run.path / "predictions.jsonl"):
+            same += now.pop((row["id"], row["repeat"]), None) == Prediction.from_json(row, shared)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return len(predictions)
+    return len(predictions) - same
 
 
 def _state(writer: RunWriter, missing: int) -> State:
     """Return the state of a run after scoring: how its calls ended does not change, whether they suffice can."""
-    if not missing and not any(each.completion.status == "error" for each in writer.latest.values()):
+    if not missing and not writer.failed:
         return "complete"
     before = writer.manifest.state
     return before if before in ("interrupted", "stopped") else "incomplete"
@@ -118,20 +128,28 @@ def _todays(run: StoredRun, project: Project) -> _Today:
     path = _file(project, prompt.path)
     dataset = _file(project, prompt.dataset)
     loaded = None if dataset is None else load_dataset(dataset, project)
-    space, samples = run.manifest.space if loaded is None else loaded.space, run.samples
+    space, samples = run.manifest.space, run.samples
+    if loaded is not None and loaded.space != space:
+        space = loaded.space
     _refuse(run, set(run.manifest.space.names) ^ set(space.names))
+
+    @cache
+    def todays() -> SampleSet | None:
+        """Return today's samples, read once; None where the run's split is gone."""
+        return loaded.read(run.manifest.split) if loaded and run.manifest.split in loaded.splits else None
+
     sources: list[str] = []
     passes: dict[str, Pass] = {}
     if path is not None:
-        passes = _todays_passes(run, path, dataset, project)
+        passes = _todays_passes(run, path, dataset, project, todays)
         what = "output formats and merge rules" if len(prompt.passes) > 1 else "output format"
         sources.append(f"{what} of {path.name}")
     asked = {name for each in prompt.passes for name in passes.get(each.name, each).output.fields}
     _refuse(run, asked - {each.name for each in space.fields})
     if loaded is not None:
         sources.append(f"aliases of {loaded.path.name}")
-        if run.manifest.split in loaded.splits:
-            samples = todays_gold(run, loaded.read(run.manifest.split).samples)
+        if (fresh := todays()) is not None:
+            samples = todays_gold(run, fresh.samples)
             sources.append(f"gold of {loaded.splits[run.manifest.split].name}")
     return _Today(Reading(space, passes), samples, tuple(sources))
 
@@ -148,10 +166,20 @@ def _refuse(run: StoredRun, differing: set[str]) -> None:
         raise DataError(f"run {run.manifest.id}: the label space has changed: {names}. Run it again.")
 
 
-def _todays_passes(run: StoredRun, path: Path, dataset: Path | None, project: Project) -> dict[str, Pass]:
+def _todays_passes(
+    run: StoredRun, path: Path, dataset: Path | None, project: Project, todays: Callable[[], SampleSet | None]
+) -> dict[str, Pass]:
     """Return the passes of a run with the output format, the scope, merge rule and way of voting of today's file."""
     prompt = run.manifest.prompt
-    task = load_task(path, project, variables=prompt.variables, model=prompt.only_model, dataset=dataset)
+    model, variables = prompt.only_model, prompt.variables
+    task = load_task(
+        path,
+        project,
+        variables=variables,
+        model=model,
+        dataset=dataset,
+        read=lambda _: todays() or SampleSet(path, run.samples),
+    )
     today = {each.name: each for each in task.prompt.passes}
     passes = {each.name: _as_today(run, each, today[each.name]) for each in prompt.passes if each.name in today}
     merged = [passes.get(each.name, each) for each in prompt.passes]
@@ -209,9 +237,14 @@ def todays_gold(run: StoredRun, samples: Sequence[Sample]) -> tuple[Sample, ...]
                 f"run {run.manifest.id}: its samples must be as they were sent, but these {what}: {listing(wrong, 5)}. "
                 "Its completions answer the old ones; run it again."
             )
-    return tuple(
-        replace(sample, labels=today[sample.id].labels, fields=today[sample.id].fields) for sample in run.samples
-    )
+    return tuple(_with_gold_of(today[sample.id], sample) for sample in run.samples)
+
+
+def _with_gold_of(today: Sample, sample: Sample) -> Sample:
+    """Return a sample of a run with the gold that it has today."""
+    if today.labels == sample.labels and today.fields == sample.fields:
+        return sample
+    return replace(sample, labels=today.labels, fields=today.fields)
 
 
 def replay(
@@ -227,21 +260,49 @@ def replay(
     A call that was never made counts as a call error. A later pass's call is another one when its messages are others,
     because the answer before it is read in another way.
     """
-    missing = 0
+    found = _Found(stored)
+    wordless = _same_words(prompt, space, reading)
+    checked = len(wordless) < len(prompt.passes)
     predictions = []
     for repeat in range(repeats):
         for sample in samples:
-            made = _made(prompt, space, sample, repeat, stored)
+            if checked:
+                found.made = _made(prompt, space, sample, repeat, stored, wordless)
+            asking = predict(prompt, space, sample, repeat, reading, wordless=wordless)
+            predictions.append(answered(asking, found))
+    return predictions, found.missing
 
-            def find(call: Call, made: Mapping[Slot, Asked] = made) -> Completion:
-                nonlocal missing
-                if made.get(call.slot) == call.asked:
-                    return stored[call.slot].completion
-                missing += 1
-                return _NEVER_MADE
 
-            predictions.append(answered(predict(prompt, space, sample, repeat, reading), find))
-    return predictions, missing
+class _Found:
+    """Finds the completions of calls among those that are stored, and counts those that were never made.
+
+    Attributes:
+        made: What the calls of a sample asked that were made; None where a call that has a completion asked just that.
+        missing: Calls that were never made.
+    """
+
+    def __init__(self, stored: Mapping[Slot, StoredCompletion]) -> None:
+        self._stored = stored
+        self.made: Mapping[Slot, Asked] | None = None
+        self.missing = 0
+
+    def __call__(self, call: Call) -> Completion:
+        """Return the completion of a call, a call error where there is none."""
+        if self.made is None or self.made.get(call.slot) == call.asked:
+            stored = self._stored.get(call.slot)
+            if stored is not None:
+                return stored.completion
+        self.missing += 1
+        return _NEVER_MADE
+
+
+def _same_words(prompt: Prompt, space: LabelSpace, reading: Reading) -> frozenset[str]:
+    """Return the passes of which each call asks the same words, however the answers are read: they need not be rendered.
+
+    That is the first pass, which comes before every answer. Where all is read as it was, it is all of them.
+    """
+    as_before = reading.space == space and all(reading.passes.get(each.name, each) == each for each in prompt.passes)
+    return frozenset(each.name for each in (prompt.passes if as_before and not reading.without else prompt.passes[:1]))
 
 
 def calls_of(run: StoredRun, sample: Sample, repeat: int) -> Iterator[tuple[Call, StoredCompletion]]:
@@ -265,18 +326,24 @@ def calls_of(run: StoredRun, sample: Sample, repeat: int) -> Iterator[tuple[Call
 
 
 def _made(
-    prompt: Prompt, space: LabelSpace, sample: Sample, repeat: int, stored: Mapping[Slot, StoredCompletion]
+    prompt: Prompt,
+    space: LabelSpace,
+    sample: Sample,
+    repeat: int,
+    stored: Mapping[Slot, StoredCompletion],
+    wordless: frozenset[str],
 ) -> dict[Slot, Asked]:
-    """Return what the calls of a sample asked that have a completion, rendered as they were."""
+    """Return what the calls of a sample asked that have a completion, rendered as they were but for the ``wordless``."""
     made: dict[Slot, Asked] = {}
 
     def find(call: Call) -> Completion:
-        if call.slot not in stored:
+        found = stored.get(call.slot)
+        if found is None:
             return _NEVER_MADE
         made[call.slot] = call.asked
-        return stored[call.slot].completion
+        return found.completion
 
-    answered(predict(prompt, space, sample, repeat), find)
+    answered(predict(prompt, space, sample, repeat, wordless=wordless), find)
     return made
 
 

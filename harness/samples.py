@@ -28,6 +28,9 @@ _SEPARATORS = re.compile(r"[,;|\n]")
 YES, NO = frozenset({"1", "true", "yes", "x", "1.0"}), frozenset({"0", "false", "no", "", "0.0"})
 """What stands in a cell that is 0 or 1, case folded."""
 
+_NONE: Mapping[str, Any] = {}
+"""The fields, shots and candidates of samples that have none: one object for all of them, and nobody changes it."""
+
 _FLAGS: Mapping[Any, bool] = {"1": True, "0": False, 1: True, 0: False}
 """The usual ones of these (`True` is equal to 1), which are looked up as they are."""
 
@@ -90,12 +93,15 @@ class _Reader:
         self.shared = Shared()
 
     def read(self, rows: list[Row]) -> SampleSet:
-        """Return the samples, or raise everything that is wrong with them."""
+        """Return the samples, or raise everything that is wrong with them; the list of rows is empty then."""
         self.has_text = any(self.columns.text in row for _, row in rows)
         label_columns = self._label_columns(rows[0])
         self._check_columns(rows, label_columns)
         self.skipped = {self.columns.labels, self.columns.id, *label_columns, *self.field_names}
-        samples = [self._sample(line, row, label_columns) for line, row in rows]
+        rows.reverse()
+        samples = []
+        while rows:  # each row makes room for its sample
+            samples.append(self._sample(*rows.pop(), label_columns))
         for name, lines in self.unknown.items():
             self.problems.add(unknown_label(name, lines, self.space), lines[0])
         self.problems.raise_if_any()
@@ -152,7 +158,7 @@ class _Reader:
             for each in self.space.fields
             if each.name in row and labels is not None
         }
-        return Sample(self._id(line, row, inputs), inputs, labels, gold)
+        return Sample(self._id(line, row, inputs), inputs, labels, gold or _NONE, _NONE, _NONE)
 
     def _check_inputs(self, line: int, inputs: Mapping[str, Any]) -> None:
         if "text" in inputs:
@@ -200,7 +206,7 @@ class _Reader:
             return None
         if len(value) == 1 and normalize(value[0]) == NONE_WORD:
             return frozenset()
-        return frozenset(self._known(line, value))
+        return self.shared.labels(self._known(line, value))
 
     def _known(self, line: int, names: Iterable[str]) -> Iterator[str]:
         for name in names:

@@ -32,6 +32,8 @@ from harness.probabilities import (
 )
 from harness.records import FailureKind, Prediction, Sample
 
+_NO_INPUTS: Mapping[str, Any] = {}
+
 
 @dataclass(frozen=True, slots=True)
 class LabelScore:
@@ -183,6 +185,8 @@ def score(space: LabelSpace, samples: Sequence[Sample], predictions: Sequence[Pr
     Raises:
         ValueError: As `align` does.
     """
+    if not isinstance(samples, list | tuple):  # on disk: they are read once, and their inputs are not needed
+        samples = [Sample(each.id, _NO_INPUTS, each.labels, each.fields) for each in samples]
     return score_aligned(space, align(space, samples, predictions))
 
 
@@ -286,15 +290,18 @@ def _score_repeat(space: LabelSpace, fields: Sequence[Field], rows: Aligned, wei
     n_answered = int(np.count_nonzero(complete))
     averages = metrics.averages(rows.y_true, rows.y_pred, rows.answered)
     off_list = Counter(normalize(text) for row in rows.predictions for text in row.off_list)
+    failures = Counter(row.failure for row in rows.predictions if row.unanswered)
     return Scores(
         n_samples=len(rows.samples),
         n_repeats=1,
         averages=averages,
-        answered=metrics.averages(rows.y_true[complete], rows.y_pred[complete]),
+        answered=averages
+        if n_answered == len(rows.samples)
+        else metrics.answered_averages(rows.y_true, rows.y_pred, rows.answered),
         n_answered=n_answered,
         coverage=n_answered / len(rows.samples) if rows.samples else NAN,
         worst_case=_worst_case(rows, averages) if n_answered < len(rows.samples) else None,
-        failures={kind: sum(row.failed and row.failure == kind for row in rows.predictions) for kind in FailureKind},
+        failures={kind: failures[kind] for kind in FailureKind},
         off_list=_most_frequent_first(off_list),
         off_list_samples=sum(bool(row.off_list) for row in rows.predictions),
         repaired=sum(row.repaired for row in rows.predictions),

@@ -83,6 +83,7 @@ PURE = [
     "reach",
     "reachcounting",
     "cachepages",
+    "congestion",
 ]
 """Stages that take values and return values: no disk, no network, no terminal."""
 
@@ -165,6 +166,7 @@ ORDER = [
         "pricing",
         "completionlog",
         "samplefile",
+        "congestion",
         "pacing",
         "halting",
         "logfile",

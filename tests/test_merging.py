@@ -304,3 +304,22 @@ def test_a_gate_asks_about_the_labels_of_its_unit_alone() -> None:
     unit = Unit("ab", ("a",), SPACE.as_groups.only(["ab"]))
     after, said = gated(standing("", "abcd"), Gated(), Answer(frozenset()), unit)
     assert (after.unanswered, said.closed, said.decided) == (frozenset("bcd"), frozenset("a"), frozenset("a"))
+
+
+# --- the first answer of all ------------------------------------------------------------------------------------------
+
+
+@unhurried
+@given(sets, sets, st.booleans(), st.sampled_from([{}, {"mood": "mad"}]), st.sampled_from([(), ("bananas",)]))
+def test_a_plain_first_answer_is_merged_like_any_other(
+    labels: frozenset[str], scope: frozenset[str], repaired: bool, fields: dict[str, str], off_list: tuple[str, ...]
+) -> None:
+    """What answers all open cells at once, by labels alone, comes to what the same answer cell by cell comes to."""
+    before = Prediction("s", frozenset(), scope, asked_fields=("mood",), repeat=3, fields={"place": "here"})
+    answer = Answer(labels, off_list, fields, repaired)
+    expected, reasons = before, dict[str, tuple[FailureKind, str]]()
+    for name in sorted(scope):
+        expected, _ = merge(expected, reasons, answer, frozenset({name}))
+    if not scope:
+        expected, _ = merge(expected, reasons, answer, frozenset())
+    assert merge(before, {}, answer, scope) == (replace(expected, off_list=off_list), {})

@@ -298,3 +298,19 @@ def test_weighted_recall_is_micro_recall(drawn: Vectors) -> None:
     """Recall weighted by support is recall over all cells."""
     counts = metrics.count(*drawn)
     assert metrics.weighted_recall(counts) == pytest.approx(metrics.micro_recall(counts), nan_ok=True)
+
+
+@unhurried
+@given(st.data())
+def test_averages_of_the_answered_are_those_of_their_rows(data: st.DataObject) -> None:
+    """To take away what failed gives the very numbers that the fully answered samples have by themselves."""
+    shape = (data.draw(st.integers(0, 6)), data.draw(st.integers(1, 4)))
+    n_cells = shape[0] * shape[1]
+    drawn = [data.draw(st.lists(st.booleans(), min_size=n_cells, max_size=n_cells)) for _ in range(3)]
+    y_true, y_pred, answered = (np.array(cells, dtype=np.bool_).reshape(shape) for cells in drawn)
+    complete = answered.all(axis=1)
+    expected = asdict(metrics.averages(y_true[complete], y_pred[complete]))
+    found = asdict(metrics.answered_averages(y_true, y_pred, answered))
+    assert {name: repr(value) for name, value in found.items()} == {
+        name: repr(value) for name, value in expected.items()
+    }

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import replace
+
 import pytest
 from projects import DEV, HEAD, PROMPT, Folder, jsonl
 
+from harness import planning
 from harness.errors import DataError
+from harness.labelspace import LabelSpace
 from harness.planning import Plan, plan_labels, plan_run, with_shots, with_stand_ins
+from harness.prompt import Prompt
+from harness.records import Sample
 from harness.selection import Selection
 
 SHOTS = PROMPT + "shots: {from: ../datasets/shots.jsonl}\n"
@@ -183,3 +190,44 @@ def test_draws_that_are_one_answer_are_a_warning(folder: Folder) -> None:
     assert plan_labels(folder.task("v2"), Selection()).warnings == (told,)
     folder.prompt("v2", PROMPT.replace("temperature: 0", "temperature: 0.7") + "votes: {k: 3}\n")
     assert folder.plan("v2").warnings == ()
+
+
+# --- templates that cannot fail ---------------------------------------------------------------------------------------
+
+
+def test_templates_are_tried_on_the_samples_that_they_could_fail_on(
+    folder: Folder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A sample whose texts are only printed is not rendered to be sure; one whose column is no text is."""
+    rows = [*jsonl(DEV).splitlines(), '{"id": "odd", "text": "Late.", "page": 7, "labels": []}']
+    with_pages = [row.replace('"text"', '"page": "one", "text"', 1) if "odd" not in row else row for row in rows]
+    folder.write("datasets/reviews.dev.jsonl", "\n".join(with_pages))
+    folder.prompt("v2", PROMPT.replace("{{ text }}", "{{ text }} {{ page }}"))
+    tried: list[str] = []
+
+    def noted(prompt: Prompt, space: LabelSpace, sample: Sample) -> Iterator[None]:
+        tried.append(sample.id)
+        yield
+
+    monkeypatch.setattr(planning, "predict", noted)
+    plan = plan_run(folder.task("v2"), None, Selection(), 1, None)
+    assert (len(plan.samples), tried) == (len(DEV) + 1, ["odd"])
+
+
+def test_templates_that_do_more_are_tried_on_every_sample(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a template does with a text can fail on any: all are tried, and so are those of a first pass with a `when`."""
+    tried: list[str] = []
+
+    def noted(prompt: Prompt, space: LabelSpace, sample: Sample) -> Iterator[None]:
+        tried.append(sample.id)
+        yield
+
+    monkeypatch.setattr(planning, "predict", noted)
+    folder.prompt("v2", PROMPT.replace("{{ text }}", "{{ text | upper }}"))
+    plan_run(folder.task("v2"), None, Selection(), 1, None)
+    assert tried == list(DEV)
+    tried.clear()
+    task = folder.task()
+    sometimes = replace(task.prompt, passes=(replace(task.prompt.passes[0], when="labels"),))
+    plan_run(replace(task, prompt=sometimes), None, Selection(), 1, None)
+    assert tried == list(DEV)

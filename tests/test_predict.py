@@ -606,3 +606,26 @@ def test_a_prediction_does_not_depend_on_gold(gold: frozenset[str]) -> None:
     prompt = prompt_of(asking("main", "{{ labels | join }} {{ text }}"))
     calls = next(predict(prompt, SPACE, replace(SAMPLE, labels=gold)))
     assert calls == next(predict(prompt, SPACE, replace(SAMPLE, labels=None, fields={})))
+
+
+# --- what need not be rendered ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("per", ["sample", "label"])
+def test_calls_without_words_have_their_slots(per: Any) -> None:
+    """Where only slots are looked at, the calls have those that they would have, and neither messages nor questions."""
+    typed = QuestionTemplates(MessageTemplate("label", "{{ label }}?"), MessageTemplate("field", "{{ field }}?"))
+    plain = asking("main", "{{ nothing }}", per=per, output=Output("decisions"), questions=typed, votes=Votes(2))
+    whole = replace(plain, messages=(MessageTemplate("user", "{{ text }}"),))
+    wordless = next(predict(prompt_of(plain), SPACE, SAMPLE, 1, wordless={"main"}))
+    assert [call.slot for call in wordless] == [call.slot for call in next(predict(prompt_of(whole), SPACE, SAMPLE, 1))]
+    assert {call.asked for call in wordless} == {((), ())}
+
+
+def test_only_the_named_passes_are_without_words() -> None:
+    """A pass that is not named is rendered, with what the passes before it said."""
+    prompt = prompt_of(asking("first", "{{ nothing }}"), asking("second", "{{ predicted | join }} {{ text }}"))
+    asker = predict(prompt, SPACE, SAMPLE, wordless={"first"})
+    assert next(asker)[0].messages == ()
+    (call,) = asker.send([Completion("ok", "price")])
+    assert text_of(call) == "price Late."

@@ -11,11 +11,15 @@ from projects import DATASET, DEV, HEAD, PROMPT, TWO_PASSES, Folder, Switch, jso
 from scripted_server import ScriptedServer, cut, error, refuse, say
 
 from harness import execution
+from harness import predict as predict_module
+from harness.dataset import Dataset
 from harness.errors import DataError, RunBusyError
 from harness.jsonfiles import write_json
 from harness.planning import plan_labels
+from harness.prompt import Pass
 from harness.records import FailureKind
 from harness.rescoring import Rescored, rescore
+from harness.samples import SampleSet
 from harness.selection import Selection
 from harness.store import StoredRun, load_run, open_run
 
@@ -397,3 +401,52 @@ def test_a_run_that_is_written_is_not_scored(folder: Folder, server: ScriptedSer
     run = folder.run_on(server).stored
     with open_run(run), pytest.raises(RunBusyError, match="another process is writing it"):
         rescore(run, folder.project)
+
+
+# --- what is rendered again -------------------------------------------------------------------------------------------
+
+
+def test_what_is_read_as_before_is_not_rendered(
+    folder: Folder, switch: Switch, server: ScriptedServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where answers are read as they were every call asks what it asked, and so does the first pass whatever is read."""
+    folder.prompt("v1", TWO_PASSES)
+    switch.to(lambda request: say("price" if request.text.startswith("Second") else "quality, cost"))
+    run = folder.run_on(server).stored
+    rendered: list[str] = []
+
+    def noted(each: Pass, *_: Any) -> None:
+        rendered.append(each.name)
+
+    monkeypatch.setattr(predict_module, "stencil_of", noted)
+    assert (again(folder, run, server).changed, rendered) == (0, [])
+    folder.write("datasets/reviews.yaml", DATASET.replace("price: Too dear", "price: {aliases: [cost]}"))
+    rescored = again(folder, run, server)
+    assert (set(rendered), rescored.missing) == ({"second"}, len(DEV))  # it saw another answer than it would see now
+
+
+def test_predictions_that_cannot_be_read_have_all_changed(folder: Folder, server: ScriptedServer) -> None:
+    """A damaged file of predictions is made anew, and every prediction of it counts as changed; so does one that is gone."""
+    run = folder.run_on(server).stored
+    whole = (run.path / "predictions.jsonl").read_bytes()
+    (run.path / "predictions.jsonl").write_bytes(whole[:-20])
+    assert again(folder, run, server).changed == len(DEV)
+    assert (run.path / "predictions.jsonl").read_bytes() == whole
+    (run.path / "predictions.jsonl").unlink()
+    assert again(folder, run, server).changed == len(DEV)
+    assert (run.path / "predictions.jsonl").read_bytes() == whole
+
+
+def test_todays_samples_are_read_once(folder: Folder, server: ScriptedServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The prompt is checked against the very samples that the gold is taken from."""
+    run = folder.run_on(server).stored
+    read: list[str | None] = []
+    reading = Dataset.read
+
+    def noted(self: Dataset, split: str | None = None) -> SampleSet:
+        read.append(split)
+        return reading(self, split)
+
+    monkeypatch.setattr(Dataset, "read", noted)
+    again(folder, run, server)
+    assert read == ["dev"]

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from pyarrow import parquet
 from strategies_labels import unhurried
 
+from harness import rows as rows_module
 from harness.errors import DataError, Problems
 from harness.labelspace import Label, LabelSpace
 from harness.rows import Row, read_rows
@@ -401,3 +402,56 @@ def test_parquet_values_are_those_that_arrow_gives(tmp_path: Path) -> None:
     assert [list(map(type, row.values())) for row in found] == [
         list(map(type, row.values())) for row in table.to_pylist()
     ]
+
+
+# --- rows that are read in two ways -----------------------------------------------------------------------------------
+
+values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=6),
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.text(max_size=3), inner, max_size=2),
+    max_leaves=5,
+)
+
+
+@unhurried
+@given(
+    st.dictionaries(st.text(max_size=4) | st.just("text"), values, max_size=4),
+    st.booleans(),
+    st.sampled_from([None, 1]),
+)
+def test_every_json_object_is_read_as_json_reads_it(row: dict[str, Any], escaped: bool, spaced: int | None) -> None:
+    """Fast or not: numbers of any size, NaN, surrogates and colons in texts are what `json` makes of them."""
+    separators = (" , ", " : ") if spaced else None
+    line = json.dumps(row, ensure_ascii=escaped, separators=separators)
+    problems = Problems(Path("x.jsonl"))
+    ((number, found),) = rows_module._jsonl_rows(line, problems)
+    problems.raise_if_any()
+    assert number == 1
+    assert json.dumps(found) == json.dumps(rows_module._from_fine_tuning(json.loads(line)))
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        '{"text": "a", "text": "b"}',
+        '{"text" : "a", "text": "b"}',
+        '{"text"\t:"a","text"  :"b"}',
+        '{"text": "a", "more": {"x": 1, "x": 2}}',
+        '{"text": "a", "more": [{"x": 1, "x": 2}]}',
+        '{"text": "a", "te\\u0078t": "b"}',
+        '{"text": "a: \\": b", "text": ""}',
+    ],
+)
+def test_a_key_that_stands_twice_is_never_overlooked(tmp_path: Path, line: str) -> None:
+    """However it is written, and wherever it stands."""
+    (told,) = refusal(write(tmp_path, "a.jsonl", line))
+    assert told.startswith("1: must be one JSON object a line, but the key '")
+    assert told.endswith("' stands twice in an object.")
+
+
+@unhurried
+@given(st.text(alphabet='a,"\r\n\u2028\x0b ', max_size=30))
+def test_lines_of_csv_end_where_those_of_python_do(text: str) -> None:
+    """Only line feeds and carriage returns end a line; a text that is cut there is the same text."""
+    lines = [found[0] for found in rows_module._CSV_LINE.finditer(text)]
+    assert lines == list(io.StringIO(text, newline=""))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from typing import Any
 
@@ -497,3 +497,25 @@ def test_what_is_aligned_scores_the_same(case: Case) -> None:
     aligned = align(case.space, case.samples, case.predictions)
     told = score_aligned(case.space, aligned).to_json()
     assert told == score(case.space, case.samples, case.predictions).to_json()
+
+
+def test_samples_on_disk_are_read_once() -> None:
+    """Samples that are not in memory are gone through once, and scored like those that are."""
+    rows = [sample("s1", "a", mood="mad"), sample("s2", None), sample("s3", "")]
+    gone_through = 0
+
+    class OnDisk(Sequence[Sample]):
+        def __len__(self) -> int:
+            return len(rows)
+
+        def __getitem__(self, at: Any) -> Any:
+            raise AssertionError(at)
+
+        def __iter__(self) -> Iterator[Sample]:
+            nonlocal gone_through
+            gone_through += 1
+            return iter(rows)
+
+    answers = [said("s1", "a", asked_fields=()), said("s3", "b")]
+    assert score(ABC, OnDisk(), answers).to_json() == score(ABC, rows, answers).to_json()
+    assert gone_through == 1

@@ -13,6 +13,7 @@ from harness.parsing.decisions import DECISIONS
 from harness.parsing.formats import Format, Output
 from harness.parsing.json import JSON
 from harness.parsing.list import LIST
+from harness.parsing.recalled import Answers
 from harness.parsing.refusal import looks_like_refusal
 from harness.parsing.scores import SCORES
 from harness.parsing.tokens import tokens_of
@@ -27,12 +28,15 @@ FORMATS: Mapping[str, Format] = MappingProxyType(
 )
 """Every output format by name. A new one is a file beside `list.py` and a place in this line."""
 
+_READ = Answers()
+
 
 def read(completion: Completion, space: LabelSpace, output: Output) -> Answer | ParseFailure:
     """Return what a completion answers, or why it answers nothing.
 
     A cut completion (``finish_reason: length``) is a failure only when its answer is incomplete, and a text that reads
-    like a refusal is one only when no answer can be read in it.
+    like a refusal is one only when no answer can be read in it. The same text read with the very same label space and
+    output gives the very same value: nobody may change it.
     """
     if completion.status == "error":
         message = completion.error["message"] if completion.error else "the call failed"
@@ -44,16 +48,16 @@ def read(completion: Completion, space: LabelSpace, output: Output) -> Answer | 
     if completion.raw is None:
         return ParseFailure(FailureKind.UNPARSEABLE, "the completion has no text")
     each = FORMATS[output.format]
-    result = _parsed(each, completion.raw, space, output, completion.finish_reason == "length")
+    result = _READ.of(completion.raw, space, output, completion.finish_reason == "length", _parsed)
     if each.weigh is None or completion.logprobs is None:
         return result
     return decided(result, *each.weigh(tokens_of(completion.logprobs), space, output), space, output)
 
 
-def _parsed(each: Format, raw: str, space: LabelSpace, output: Output, cut: bool) -> Answer | ParseFailure:
+def _parsed(raw: str, space: LabelSpace, output: Output, cut: bool) -> Answer | ParseFailure:
     try:
-        return each.parse(raw, space, output, cut)
+        return FORMATS[output.format].parse(raw, space, output, cut)
     except ParseFailure as failure:
         if looks_like_refusal(raw):
             return ParseFailure(FailureKind.REFUSAL, "it reads as a refusal", failure.off_list)
-        return failure
+        return failure.with_traceback(None)  # which would hold on to all that the parser had in its hands

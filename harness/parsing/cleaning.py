@@ -20,6 +20,9 @@ _REASONING = re.compile(r"<(/?)(?:think|thinking|thought|reasoning)>|(?-i:\[(/?)
 _CHANNEL = re.compile(r"<\|channel\|>(\w{1,20})[^<\n]{0,80}(?:<\|constrain\|>\w{1,20})?<\|message\|>")
 _ANSWER_TAG = re.compile(r"<(/?)answer>", re.IGNORECASE)
 _BOXED = re.compile(r"\${0,2}\\(?:boxed|text)\{([^{}\n]{0,1000})\}\${0,2}")
+_MARKED = re.compile(r"[<\\]|\[/?THINK\]")
+"""Signs without which a text has none of these: most answers."""
+
 _END_OF_TURN = re.compile(
     r"<\|(?:im_end|endoftext|end|eot_id|eos|end_of_text|return|call)\|>|</s>|<end_of_turn>|<｜end▁of▁sentence｜>",
     re.IGNORECASE,
@@ -59,8 +62,10 @@ def answer_text(text: str, cut: bool) -> str:
     Raises:
         ParseFailure: Nothing is left: the answer is empty, or the reasoning never came to an end.
     """
-    body, thinking = _without_reasoning(text)
-    body = _BOXED.sub(r"\1", _BOXED.sub(r"\1", _in_answer_tag(_first_turn(body))))  # "\\boxed{\\text{…}}" is two
+    body, thinking = text, False
+    if _MARKED.search(text):
+        body, thinking = _without_reasoning(text)
+        body = _BOXED.sub(r"\1", _BOXED.sub(r"\1", _in_answer_tag(_first_turn(body))))  # "\\boxed{\\text{…}}" is two
     if not body.strip().strip(INVISIBLE):
         why = "the reasoning never ends" if thinking else "empty answer"
         if cut:

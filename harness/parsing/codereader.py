@@ -11,8 +11,8 @@ from harness.labelspace import NONE_WORD, LabelSpace, normalize
 from harness.parsing.cleaning import LINE_ENDS, answer_text, bare, clip
 from harness.parsing.codetable import CodeTable
 from harness.parsing.headings import Heading, Passage, by_colon, passages
-from harness.parsing.mentions import Mentions
-from harness.parsing.names import Kind, Names, denies, is_score
+from harness.parsing.mentions import mentions_of
+from harness.parsing.names import Kind, denies, is_score, names_of
 from harness.records import Answer, FailureKind, ParseFailure
 
 _CODE_WORDS = re.compile(r"\b(?:codes?|letters?|numbers?|digits?|options?|choices?|characters?)\b|代码|代號|コード|код")
@@ -99,8 +99,8 @@ class CodeReader:
 
     def __init__(self, codes: CodeTable) -> None:
         self.codes = codes
-        self._names = Names(codes.space, codes.none if normalize(codes.none) else NONE_WORD)
-        self._mentions = Mentions(codes.space)
+        self._names = names_of(codes.space, codes.none if normalize(codes.none) else NONE_WORD)
+        self._mentions = mentions_of(codes.space)
         self._found = _Findings()
 
     def read(self, text: str, cut: bool) -> Answer:

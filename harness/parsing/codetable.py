@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from harness.errors import listing
+from harness.kept import Kept
 from harness.labelspace import NONE_WORD, LabelSpace
 from harness.parsing.formats import Output, setting
 
@@ -30,7 +31,8 @@ class CodeTable:
         self.separator: str = setting(output, OPTIONS, "separator")
         table = table_of(space, output)
         self.cased = _both_cases([*table, self.none] if len(self.none) == 1 else table)
-        self.sets = {self.key(code): labels for code, labels in table.items() if labels <= set(space.names)}
+        inside = frozenset(space.names)
+        self.sets = {self.key(code): labels for code, labels in table.items() if labels <= inside}
         self.written = {self.key(code): code for code in table}
         self.order = {code: place for place, code in enumerate(self.sets)}
         if self._none_is_code():
@@ -86,6 +88,14 @@ class CodeTable:
         if not wanted and not any(not self.sets[code] for code in self.order):
             return self.none
         return self.separator.join(self.written[code] for code in self.chosen(wanted))
+
+
+_TABLES = Kept[CodeTable]()
+
+
+def codes_of(space: LabelSpace, output: Output) -> CodeTable:
+    """Return what the codes of an output stand for in a label space; the same ones give the same object."""
+    return _TABLES.of((), (space, output), lambda: CodeTable(space, output))
 
 
 def table_of(space: LabelSpace, output: Output) -> dict[str, frozenset[str]]:

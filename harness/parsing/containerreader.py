@@ -34,14 +34,16 @@ class ContainerReader:
         self.containers = containers
         self.marks = Marks(containers)
         self.none = none
-        self._lists: dict[tuple[str, str], Answer | ParseFailure] = {}
+        self._outputs = {each.name: Output("list", {"separator": each.delimiter, "none": none}) for each in containers}
+        self._lists: dict[tuple[str, str], Answer | ParseFailure] = {}  # What was read in this text.
 
     def list_output(self, container: Container) -> Output:
         """Return the output with which the content of a container of labels is read and written as a list."""
-        return Output("list", {"separator": container.delimiter, "none": self.none})
+        return self._outputs[container.name]
 
     def read(self, text: str, cut: bool) -> Answer:
         """Return what the containers of a text hold, as `harness.parsing.containers.parse` says."""
+        self._lists.clear()
         body = self.marks.clean(text, cut)
         found, ended = self._this_answer(self.marks.scan(body), body)
         cut = cut and not ended

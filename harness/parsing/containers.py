@@ -21,6 +21,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 from harness.errors import did_you_mean, listing
+from harness.kept import Kept
 from harness.labelspace import NONE_WORD, LabelSpace
 from harness.parsing.containermarks import Container, layout
 from harness.parsing.containerreader import ContainerReader
@@ -38,7 +39,15 @@ _KEYS = ("prefix", "suffix", "delimiter")
 _NO_DELIMITER = re.compile(r"[\w\"'`\[\](){}\\]")
 
 
+_READERS = Kept[ContainerReader]()
+
+
 def _reader(space: LabelSpace, output: Output) -> ContainerReader:
+    """Return the reader of containers for a label space and an output, made once."""
+    return _READERS.of((), (space, output), lambda: _new_reader(space, output))
+
+
+def _new_reader(space: LabelSpace, output: Output) -> ContainerReader:
     containers = layout(space, setting(output, OPTIONS, "containers"), output.fields)
     return ContainerReader(containers, setting(output, OPTIONS, "none"))
 

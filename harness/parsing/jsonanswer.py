@@ -12,7 +12,7 @@ from harness.labelspace import LabelSpace, normalize
 from harness.parsing.cleaning import bare, clip
 from harness.parsing.fieldvalues import MISSING, Missing, read_value
 from harness.parsing.jsonscan import DOUBLED, Value, find_brackets, values_of
-from harness.parsing.names import Kind, Names
+from harness.parsing.names import Kind, names_of
 from harness.records import Answer, FailureKind, FieldValue, ParseFailure
 
 _EMPTY_ARRAY = re.compile(r"\[\s*\]")
@@ -51,7 +51,7 @@ class JsonReader:
 
     def __init__(self, space: LabelSpace, labels_key: str, none: str, fields: Iterable[str]) -> None:
         self._space = space
-        self._names = Names(space, none)
+        self._names = names_of(space, none)
         self._key = labels_key
         self._fields = [each for each in space.fields if each.name in set(fields)]
         self.off_list: list[str] = []

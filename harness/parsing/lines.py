@@ -9,6 +9,7 @@ from harness.parsing.cleaning import BULLET
 from harness.parsing.headings import ANNOUNCING, heading_of
 from harness.parsing.mentions import Mentions
 from harness.parsing.names import Item, Kind, Names
+from harness.parsing.recalled import Recalled
 
 _PROSE_WORDS = 6
 _PROSE_LENGTH = 60
@@ -57,12 +58,12 @@ class LineReader:
         self._mentions = mentions
         self._separator = separator.strip(" ") or "\n"
         self._most = names.pieces(self._separator)
-        self._known: dict[str, Line] = {}  # Models that run on repeat the same lines.
+        self._parts = Recalled(self._explained_parts)
+        self._singles = Recalled(self._single)
+        self._known = Recalled(self._read)  # Models that run on repeat the same lines, and many give the same answers.
 
     def read(self, line: str) -> Line:
         """Return what stands on ``line``."""
-        if line not in self._known:
-            self._known[line] = self._read(line)
         return self._known[line]
 
     def _read(self, line: str) -> Line:
@@ -145,7 +146,7 @@ class LineReader:
         pieces = line.split(self._separator)
         if self._most > 1:  # They are put together again, with the separator, where a name holds it.
             return pieces
-        return [part for piece in pieces for part in self._explained_parts(piece)]
+        return [part for piece in pieces for part in self._parts[piece]]
 
     def _explained_parts(self, piece: str) -> list[str]:
         """Return the parts of "a (why) and b: why", each with its label at its head; else the piece as it is."""
@@ -176,7 +177,7 @@ class LineReader:
             item = self._names.exact(run) or self._names.explained(run)
             if item and self._separator not in item.explanation:
                 return [item], count
-        return self._single(pieces[position]), 1
+        return self._singles[pieces[position]].copy(), 1
 
     def _single(self, piece: str) -> list[Item]:
         """Return the items of one piece, which may have a heading of its own ("Label: a, Label: b")."""

@@ -18,13 +18,14 @@ import re
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
+from harness.kept import Kept
 from harness.labelspace import NONE_WORD, LabelSpace
 from harness.parsing.cleaning import LINE_ENDS, answer_text
 from harness.parsing.formats import Format, Output, none_problems, setting
 from harness.parsing.grammars import list_grammar
 from harness.parsing.lines import LineReader
-from harness.parsing.mentions import Mentions
-from harness.parsing.names import Names
+from harness.parsing.mentions import mentions_of
+from harness.parsing.names import names_of
 from harness.parsing.sheet import Sheet
 from harness.parsing.tables import without_tables
 from harness.records import Answer, FieldValue, ParseFailure
@@ -34,6 +35,11 @@ OPTIONS: Mapping[str, Any] = {"separator": ",", "none": NONE_WORD, "search": Fal
 _NO_SEPARATOR = re.compile(r"[\w\"'`\[\](){}\\]")
 
 
+_TAME = re.compile(r"\w+(?:[ -]\w+)*")
+_UNTAME = frozenset(["is", "are", "would", "and", "und", "et", "y", "e", "en", "och", "и", "plus"])
+"""Words by which a line may be more than its names."""
+
+
 class _Lists:
     """Reads lists for one label space and the options of one output."""
 
@@ -41,11 +47,20 @@ class _Lists:
         self.space = space
         self.separator: str = setting(output, OPTIONS, "separator")
         self.none: str = setting(output, OPTIONS, "none")
-        self._names = Names(space, self.none)
+        self._names = names_of(space, self.none)
         search: bool = setting(output, OPTIONS, "search")
-        self._reader = LineReader(self._names, self.separator, Mentions(space) if search else None)
+        self._reader = LineReader(self._names, self.separator, mentions_of(space) if search else None)
+        tame = (name for name in space.names if _TAME.fullmatch(name) and _UNTAME.isdisjoint(name.casefold().split()))
+        no_name_has_commas = self.separator.strip(" ") == "," and self._names.pieces(",") == 1
+        self._tame = frozenset(tame if no_name_has_commas else ())
 
     def read(self, text: str, cut: bool) -> Answer:
+        """Return the answer in a text; raises `ParseFailure` as `parse` does."""
+        if not cut and text:
+            # Names as they are, and nothing else: what most answers are. They are read as below, only sooner.
+            names = frozenset(text.split(", "))
+            if names <= self._tame:
+                return Answer(names)
         sheet = Sheet(self._names, self._reader)
         lines = LINE_ENDS.split(answer_text(text, cut))
         for line in without_tables(lines):
@@ -78,13 +93,21 @@ class _Lists:
         yield joint.join(quoted)
 
 
+_LISTS = Kept[_Lists]()
+
+
+def _lists(space: LabelSpace, output: Output) -> _Lists:
+    """Return the reader of lists for a label space and an output, made once."""
+    return _LISTS.of((), (space, output), lambda: _Lists(space, output))
+
+
 def parse(text: str, space: LabelSpace, output: Output, cut: bool) -> Answer:
     """Return the labels that a list names.
 
     Raises:
         ParseFailure: It names no label and does not say none, it says both, or it was cut before its end.
     """
-    return _Lists(space, output).read(text, cut)
+    return _lists(space, output).read(text, cut)
 
 
 def render(
@@ -94,11 +117,11 @@ def render(
     output: Output,
 ) -> str:
     """Return the labels in label-space order, or the none word; a name is quoted where it could be misread."""
-    return _Lists(space, output).write(space.ordered(labels))
+    return _lists(space, output).write(space.ordered(labels))
 
 
 def _problems(space: LabelSpace, output: Output) -> list[str]:
-    lists = _Lists(space, output)
+    lists = _lists(space, output)
     separator, none = lists.separator, lists.none
     if not separator.strip(" ") or _NO_SEPARATOR.search(separator):
         return [f"separator must be a punctuation mark or a line break, got {separator!r}: names are made of the rest."]

@@ -16,6 +16,7 @@ import re
 import unicodedata
 from collections.abc import Iterator
 
+from harness.kept import Kept
 from harness.labelspace import LabelSpace, normalize
 from harness.parsing.names import Item, Kind
 
@@ -139,6 +140,14 @@ class Mentions:
             else:
                 yield tokens[position], None
                 position += 1
+
+
+_MENTIONS = Kept[Mentions]()
+
+
+def mentions_of(space: LabelSpace) -> Mentions:
+    """Return what finds the labels of a label space in sentences; the same one gives the same object."""
+    return _MENTIONS.of((), (space,), lambda: Mentions(space))
 
 
 def _tokens(text: str) -> list[str]:

@@ -7,8 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+from harness.kept import Kept
 from harness.labelspace import NONE_WORD, LabelSpace, normalize
 from harness.parsing.cleaning import BULLET, UNTICKED, bare, clip, peel
+from harness.parsing.recalled import Recalled
 
 _EMPTY_LIST = re.compile(r"\[\s*\][\s\])}`.]*")
 _NO_WORD = re.compile(r"[-=_*~#<>|.,:;…\[\](){}\"'` ]*")
@@ -98,6 +100,7 @@ class _Shape:
         self.inner = max((len(_OTHER_SEPARATORS.findall(spelling)) for spelling in spellings), default=0)
         self.words = max((len(spelling.split()) for spelling in spellings), default=0)
         self._pieces: dict[str, int] = {}
+        self._going_on: dict[tuple[str, str], bool] = {}
 
     def pieces(self, separator: str) -> int:
         """Return into how many pieces at most ``separator`` can break a name."""
@@ -108,6 +111,15 @@ class _Shape:
             breaks = (max(each.count(separator), normalize(each).count(plain)) for each in spelled)
             self._pieces[separator] = 1 + max(breaks, default=0)
         return self._pieces[separator]
+
+    def may_go_on(self, form: str, name: str) -> bool:
+        """Return whether a normalised spelling of a label begins one of another label."""
+        found = self._going_on.get((form, name))
+        if found is None:
+            spellings = self.space.spellings.items()
+            found = any(spelling.startswith(form) and owner != name for spelling, owner in spellings)
+            self._going_on[form, name] = found
+        return found
 
 
 _SHAPES: dict[int, _Shape] = {}
@@ -129,7 +141,7 @@ class Names:
     def __init__(self, space: LabelSpace, none: str) -> None:
         self.space = space
         self._nones = {normalize(none), NONE_WORD}
-        self._known: dict[str, Item | None] = {}
+        self._known = Recalled(self._exact)
         self._shape = shape = _shape_of(space)
         # Longer texts name nothing, whatever is trimmed from them: they need not be looked at closely.
         self._longest = 64 + 4 * max(len(none), shape.longest)
@@ -143,8 +155,6 @@ class Names:
 
     def exact(self, text: str) -> Item | None:
         """Return the label or none that ``text`` names when only decoration is taken off it, or None."""
-        if text not in self._known:
-            self._known[text] = self._exact(text)
         return self._known[text]
 
     def _exact(self, text: str) -> Item | None:
@@ -153,7 +163,9 @@ class Names:
                 continue
             name = self.space.find(layer)
             if name is not None:
-                return Item(Kind.LABEL, name, may_go_on=text.endswith(layer) and self._may_go_on(layer, name))
+                return Item(
+                    Kind.LABEL, name, may_go_on=text.endswith(layer) and self._shape.may_go_on(normalize(layer), name)
+                )
             if self._is_none(layer):
                 return Item(Kind.NONE)
         return None
@@ -161,10 +173,6 @@ class Names:
     def _is_none(self, text: str) -> bool:
         form = normalize(text)
         return form in self._nones or bool(_EMPTY_LIST.fullmatch(text) or _NONE_SAID.fullmatch(form))
-
-    def _may_go_on(self, text: str, name: str) -> bool:
-        form = normalize(text)
-        return any(spelling.startswith(form) and owner != name for spelling, owner in self.space.spellings.items())
 
     def read(self, piece: str) -> list[Item]:
         """Return what one piece of a line names: labels, or one item that is denied, explained or not on the list."""
@@ -239,6 +247,14 @@ class Names:
             found.append(item)
             position = last + 1
         return found
+
+
+_NAMES = Kept[Names]()
+
+
+def names_of(space: LabelSpace, none: str = NONE_WORD) -> Names:
+    """Return what finds the names of a label space and a none word; the same ones give the same object."""
+    return _NAMES.of((none,), (space,), lambda: Names(space, none))
 
 
 def is_score(explanation: str) -> bool:

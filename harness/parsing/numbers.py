@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import islice
 
-from harness.labelspace import NONE_WORD, LabelSpace
+from harness.labelspace import LabelSpace
 from harness.parsing.cleaning import LINE_ENDS, bare, clip
 from harness.parsing.headings import Heading, by_colon, heading_of
-from harness.parsing.names import Kind, Names
+from harness.parsing.names import Kind, names_of
 
 _CLOSE = r"[\"'”’»*_`~\u200b-\u200f\ufe0f\ufeff]*+"
 NUMBER = re.compile(
@@ -102,7 +102,7 @@ class NumberReader:
     """Reads the numbers of texts, for one label space."""
 
     def __init__(self, space: LabelSpace) -> None:
-        self._names = Names(space, NONE_WORD)
+        self._names = names_of(space)
         self._longest = 64 + 2 * max(len(spelling) for label in space for spelling in (label.name, *label.aliases))
 
     def label(self, text: str) -> str | None:

@@ -18,13 +18,14 @@ from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from harness.errors import listing
-from harness.labelspace import NONE_WORD, LabelSpace
+from harness.kept import Kept
+from harness.labelspace import LabelSpace
 from harness.parsing.cleaning import answer_text, bare, clip
 from harness.parsing.formats import Format, Output, setting
 from harness.parsing.grammars import vector_grammar
 from harness.parsing.headings import ANNOUNCING, Heading, Passage, by_colon, heading_of, passages
 from harness.parsing.lines import LineReader
-from harness.parsing.names import Item, Kind, Names
+from harness.parsing.names import Item, Kind, names_of
 from harness.records import Answer, FailureKind, FieldValue, ParseFailure
 
 OPTIONS: Mapping[str, Any] = {"separator": ","}
@@ -73,7 +74,7 @@ class _Vectors:
         self._line = re.compile(rf"{_OPENING}({run})({_CLOSING})", re.IGNORECASE)
         self._run = re.compile(rf"(?<![\w.]){run}", re.IGNORECASE)
         self._bracketed = re.compile(rf"[\[(] ?[{_QUOTES}]*+({run})[{_QUOTES}]*+ ?[\])]", re.IGNORECASE)
-        self._names = Names(space, NONE_WORD)
+        self._names = names_of(space)
         self._reader = LineReader(self._names, ",")
         self._start()
 
@@ -88,6 +89,7 @@ class _Vectors:
 
     def read(self, text: str, cut: bool) -> Answer:
         """Return the answer in a text; raises `ParseFailure` as `parse` does."""
+        self._start()
         body = answer_text(text, cut)
         for passage in passages(body, self._is_name, self._is_row, self._answered, _VECTOR_WORDS):
             try:
@@ -285,13 +287,16 @@ def _plain(value: str) -> str:
     return re.sub(r"^([01])\.0+$", r"\1", value)
 
 
+_VECTORS = Kept[_Vectors]()
+
+
 def parse(text: str, space: LabelSpace, output: Output, cut: bool) -> Answer:
     """Return the labels that a vector gives a 1.
 
     Raises:
         ParseFailure: There is no vector or there are two, its length or a value is wrong, or it was cut before its end.
     """
-    return _Vectors(space, output).read(text, cut)
+    return _VECTORS.of((), (space, output), lambda: _Vectors(space, output)).read(text, cut)
 
 
 def render(
