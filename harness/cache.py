@@ -9,6 +9,7 @@ import json
 import sqlite3
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 
@@ -18,7 +19,14 @@ from harness.records import Completion
 _TABLES = (
     "CREATE TABLE IF NOT EXISTS completions (key TEXT PRIMARY KEY, completion TEXT NOT NULL, at INTEGER) WITHOUT ROWID",
     "CREATE TABLE IF NOT EXISTS forms (key TEXT PRIMARY KEY, form TEXT NOT NULL) WITHOUT ROWID",
+    "CREATE TABLE IF NOT EXISTS unfinished (run TEXT PRIMARY KEY) WITHOUT ROWID",
 )
+
+TOGETHER = 64
+"""Completions that are written at once at most: each write by itself costs more than all else that is done with an answer."""
+
+WITHIN_S = 0.25
+"""Seconds that a completion waits for others at most, while more come."""
 
 
 class Cache:
@@ -33,6 +41,9 @@ class Cache:
         self.path = path
         self._warn_once: Callable[[str], None] | None = warn
         self._connection: sqlite3.Connection | None = None
+        self._waiting: dict[str, tuple[str, str, int]] = {}
+        self._waiting_since = 0.0
+        self._lost = False
         if path is not None:
             self._open(path)
 
@@ -67,6 +78,8 @@ class Cache:
         """Return the completion of a call, marked as cached, or None."""
         if self._connection is None:
             return None
+        if key in self._waiting:
+            self.flush()
         try:
             row = self._connection.execute("SELECT completion FROM completions WHERE key = ?", (key,)).fetchone()
             return None if row is None else Completion.from_json({**packed_value(row[0]), "cached": True})
@@ -75,16 +88,62 @@ class Cache:
             return None
 
     def put(self, key: str, completion: Completion) -> None:
-        """Keep the completion of a call; failed calls are not kept, so that they are tried again."""
+        """Keep the completion of a call; failed calls are not kept, so that they are tried again.
+
+        It is written together with others. What a killed process did not write is in its run: see `unfinished`.
+        """
         if self._connection is None or completion.status == "error":
             return
+        now = time.monotonic()
+        if not self._waiting:
+            self._waiting_since = now
         text = json.dumps(completion.to_json())  # ASCII: UTF-8 could not hold a lone surrogate
+        self._waiting[key] = key, text, int(time.time())
+        if len(self._waiting) >= TOGETHER or now - self._waiting_since >= WITHIN_S:
+            self.flush()
+
+    def flush(self) -> None:
+        """Write what waits to be written."""
+        rows, self._waiting = list(self._waiting.values()), {}
+        if self._connection is None or not rows:
+            return
         try:
-            self._connection.execute(
-                "INSERT OR REPLACE INTO completions (key, completion, at) VALUES (?, ?, ?)", (key, text, int(time.time()))
-            )
+            self._connection.execute("BEGIN IMMEDIATE")
+            try:
+                self._connection.executemany(
+                    "INSERT OR REPLACE INTO completions (key, completion, at) VALUES (?, ?, ?)", rows
+                )
+            finally:
+                self._connection.execute("COMMIT")
         except sqlite3.Error as error:
+            with suppress(sqlite3.Error):
+                self._connection.execute("ROLLBACK")
+            self._lost = True
             self._warn(f"{self.path}: cannot keep completions ({error}). The run itself is saved as ever.")
+
+    def unfinished(self) -> list[Path]:
+        """Return the folders of runs that began and did not end: what they were answered may not be here."""
+        if self._connection is None:
+            return []
+        try:
+            return [Path(run) for (run,) in self._connection.execute("SELECT run FROM unfinished ORDER BY run")]
+        except sqlite3.Error:  # a miss costs a call, and whatever else is wrong is told where it matters
+            return []
+
+    def begin(self, run: Path) -> None:
+        """Note that a run begins to be answered."""
+        self._note("INSERT OR REPLACE INTO unfinished VALUES (?)", run)
+
+    def end(self, run: Path) -> None:
+        """Note that all that a run was answered is here; where that is not so, the next run puts it here."""
+        self.flush()
+        if not self._lost:
+            self._note("DELETE FROM unfinished WHERE run = ?", run)
+
+    def _note(self, statement: str, run: Path) -> None:
+        if self._connection is not None:
+            with suppress(sqlite3.Error):
+                self._connection.execute(statement, (str(run),))
 
     def form(self, key: str) -> str | None:
         """Return the form of answers that a server was found to take, or None."""
@@ -107,7 +166,8 @@ class Cache:
             self._warn(f"{self.path}: cannot keep what a server takes ({error}). It is asked again in the next run.")
 
     def close(self) -> None:
-        """Close the file."""
+        """Write what waits, and close the file."""
+        self.flush()
         if self._connection is not None:
             self._connection.close()
             self._connection = None

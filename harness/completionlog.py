@@ -9,6 +9,7 @@ import os
 import sys
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar, overload
@@ -75,6 +76,8 @@ class Completions(Mapping[Slot, StoredCompletion]):
     def _line(self, start: int, length: int) -> bytes:
         if self._file is None:
             self._file = os.open(self._path or "", os.O_RDONLY)
+        if hasattr(os, "pread"):
+            return os.pread(self._file, length, start)
         os.lseek(self._file, start, os.SEEK_SET)
         return os.read(self._file, length)
 
@@ -146,6 +149,14 @@ def read_completions(path: Path) -> CompletionLog:
                         paid[Kind.of(stored.slot[1], stored.completion.usage, stored.completion.batch)] += 1
             whole += len(line)
     return CompletionLog(Completions(path, places), frozenset(failed), paid, lines, torn, tuple(damaged), whole)
+
+
+def completions_in(path: Path) -> Iterator[StoredCompletion]:
+    """Yield every completion of a run that can be read, in the order in which they came; none where there is no file."""
+    with suppress(OSError), path.open("rb") as file:
+        yield from (
+            stored for line in file if line.endswith(b"\n") and (stored := _stored_completion(line)) is not None
+        )
 
 
 def _stored_completion(line: bytes) -> StoredCompletion | None:

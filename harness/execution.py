@@ -12,13 +12,14 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 from harness.batchlog import StillOpenError, left_running
 from harness.budget import Budget
 from harness.cache import Cache
 from harness.clients import Client, connect_passes
-from harness.completionlog import Slot, read_completions
+from harness.completionlog import Slot, completions_in, read_completions
 from harness.constraining import ignored
 from harness.embeddings import with_embedded
 from harness.errors import EXIT_INTERRUPTED, DataError, HarnessError
@@ -36,7 +37,7 @@ from harness.provenance import git_state, versions
 from harness.records import FailureKind, ParseFailure
 from harness.retry import RetryPolicy
 from harness.runner import Job, Made, Progress, run_job
-from harness.store import Manifest, RunWriter, State, StoredRun, create_run, load_run, new_id, open_run
+from harness.store import Manifest, RunWriter, State, StoredRun, create_run, is_held, load_run, new_id, open_run
 
 PRELOAD_AFTER_S = 0.5
 """Seconds after the start of a run from which on what its end needs is loaded."""
@@ -290,6 +291,8 @@ class _Execution:
     async def _asking(self, made: Made) -> None:
         manifest, settings, effort = self.writer.manifest, self.project.settings, self.effort
         with Cache(self.project.cache if effort.use_cache else None, effort.warn) as cache:
+            _take_over(cache, self.writer.path)
+            cache.begin(self.writer.path)
             job = Job(
                 prompt=manifest.prompt,
                 space=manifest.space,
@@ -312,7 +315,10 @@ class _Execution:
             # What the end of the run needs takes a while to load: it does so while the first calls are out.
             preload = threading.Thread(target=_preload, args=(manifest.prompt,), daemon=True)
             asyncio.get_running_loop().call_later(PRELOAD_AFTER_S, preload.start)
-            await run_job(job if effort.before is None else await effort.before(job), made)
+            try:
+                await run_job(job if effort.before is None else await effort.before(job), made)
+            finally:
+                cache.end(self.writer.path)
 
     def _finish(self) -> None:
         """Derive the scores, and say what became of the run."""
@@ -350,6 +356,23 @@ class _Execution:
 
     def _log(self, event: str, **about: Any) -> None:
         self.effort.log(event, {"run": self.writer.manifest.id, **about})
+
+
+def _take_over(cache: Cache, mine: Path) -> None:
+    """Put into the cache what runs were answered and have not written there yet: killed ones, and those that go on now.
+
+    Args:
+        cache: Where it goes.
+        mine: The folder of the run that this process holds.
+    """
+    for folder in cache.unfinished():
+        goes_on = folder != mine and folder.is_dir() and is_held(folder)  # by another process
+        for stored in completions_in(folder / "completions.jsonl"):
+            # A draw that replaced another one is no answer for runs that are not marked so.
+            if not stored.completion.cached and not stored.again and cache.get(stored.key) is None:
+                cache.put(stored.key, stored.completion)
+        if not goes_on:
+            cache.end(folder)
 
 
 def _no_loop_here() -> bool:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import re
 from array import array
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import overload
 
-from harness.jsonfiles import reading
+from harness.jsonfiles import packed_value, reading
 from harness.records import Sample, Shared
+
+_LONG_INTEGER = re.compile(rb"\d{19}")
 
 
 class StoredSamples(Sequence[Sample]):
@@ -53,4 +56,6 @@ class StoredSamples(Sequence[Sample]):
             return self._sample(file.readline())
 
     def _sample(self, line: bytes) -> Sample:
-        return Sample.from_json(json.loads(line), self._shared)
+        # An integer beyond 64 bits would become a float.
+        row = json.loads(line) if _LONG_INTEGER.search(line) else packed_value(line)
+        return Sample.from_json(row, self._shared)

@@ -16,7 +16,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.cache import Cache
+from harness.cache import TOGETHER, WITHIN_S, Cache
 from harness.identity import call_key
 from harness.records import CallError, Completion, Usage
 
@@ -186,6 +186,12 @@ def test_a_read_only_folder_is_told() -> None:
     )
 
 
+def count(path: Path) -> int:
+    """How many completions are in the file."""
+    with closing(sqlite3.connect(path)) as connection:
+        return int(connection.execute("SELECT COUNT(*) FROM completions").fetchone()[0])
+
+
 @pytest.mark.parametrize(
     "content",
     ["{", "null", "[]", '"x"', "{}", '{"status": "ok"}', json.dumps({**ANSWER.to_json(), "status": "fine"}), b"\xff"],
@@ -193,6 +199,7 @@ def test_a_read_only_folder_is_told() -> None:
 def test_a_damaged_entry_is_a_miss(cache: Cache, path: Path, warnings: list[str], content: str | bytes) -> None:
     """An entry that holds no completion is a miss with a warning; its call is made again and kept again."""
     cache.put("k", ANSWER)
+    cache.flush()
     change(path, "UPDATE completions SET completion = ?", content)
     assert cache.get("k") is None
     (warning,) = warnings
@@ -206,6 +213,7 @@ def test_many_damaged_entries_are_warned_of_once(cache: Cache, path: Path, warni
     """The second damaged entry is a miss without a second warning."""
     for key in ("a", "b"):
         cache.put(key, ANSWER)
+    cache.flush()
     change(path, "UPDATE completions SET completion = '{'")
     assert cache.get("a") is None
     assert cache.get("b") is None
@@ -227,6 +235,7 @@ def test_what_cannot_be_kept_is_told_once(cache: Cache, path: Path, warnings: li
 def test_two_processes_share_the_file(cache: Cache, path: Path, warnings: list[str]) -> None:
     """What another process keeps while the file is open here is found here, and the other way round."""
     cache.put("mine", ANSWER)
+    cache.flush()
     script = (
         "import sys; from pathlib import Path; from harness.cache import Cache; from harness.records import Completion\n"
         "with Cache(Path(sys.argv[1]), sys.exit) as cache:\n"
@@ -239,6 +248,53 @@ def test_two_processes_share_the_file(cache: Cache, path: Path, warnings: list[s
     assert found is not None
     assert found.raw == "theirs"
     assert warnings == []
+
+
+def test_completions_are_written_together(cache: Cache, path: Path) -> None:
+    """Few completions wait for others; many are written at once, and all when the file is closed or asked for one."""
+    for number in range(TOGETHER - 1):
+        cache.put(f"k{number}", ANSWER)
+    assert count(path) == 0
+    cache.put("last", ANSWER)
+    assert count(path) == TOGETHER
+    cache.put("more", ANSWER)
+    assert cache.get("more") == as_cached(ANSWER)
+    assert count(path) == TOGETHER + 1
+    cache.put("end", ANSWER)
+    cache.close()
+    assert count(path) == TOGETHER + 2
+
+
+def test_a_completion_does_not_wait_long(cache: Cache, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """When completions come slowly, the next one that comes after a while takes those along that wait."""
+    now = 100.0
+    monkeypatch.setattr("harness.cache.time.monotonic", lambda: now)
+    cache.put("first", ANSWER)
+    now += WITHIN_S
+    cache.put("second", ANSWER)
+    assert count(path) == 2
+
+
+def test_a_run_that_began_and_did_not_end_is_known(path: Path, warnings: list[str]) -> None:
+    """What began stays noted until it ends, in other processes too; what could not be written is not noted as ended."""
+    with Cache(path, warnings.append) as cache:
+        cache.begin(Path("runs/a"))
+        cache.begin(Path("runs/b"))
+        cache.end(Path("runs/a"))
+    with Cache(path, warnings.append) as cache:
+        assert cache.unfinished() == [Path("runs/b")]
+        change(path, "CREATE TRIGGER full BEFORE INSERT ON completions BEGIN SELECT RAISE(FAIL, 'disk is full'); END")
+        cache.put("k", ANSWER)
+        cache.end(Path("runs/b"))
+        assert cache.unfinished() == [Path("runs/b")]
+
+
+def test_without_a_file_no_run_is_noted(warnings: list[str]) -> None:
+    """A cache that keeps nothing knows of no runs."""
+    cache = Cache(None, warnings.append)
+    cache.begin(Path("runs/a"))
+    assert cache.unfinished() == []
+    cache.end(Path("runs/a"))
 
 
 def test_processes_that_start_together_all_use_the_file(path: Path) -> None:

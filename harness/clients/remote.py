@@ -95,6 +95,7 @@ class RemoteClient:
 
             self._session = aiohttp.ClientSession(
                 headers=request_headers(key, self.base_url),
+                cookie_jar=aiohttp.DummyCookieJar(),  # no API needs them, and looking for them costs
                 connector=aiohttp.TCPConnector(limit=0),  # the runner bounds how many are under way
                 timeout=aiohttp.ClientTimeout(),  # `send` keeps the time: these clocks start anew with every byte
                 # A proxy of the environment is for the world outside, not for a server on this machine.
