@@ -6,7 +6,7 @@ import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +30,7 @@ from harness.runner import Progress
 from harness.samples import RESERVED, SampleSet
 from harness.selection import Selection
 from harness.store import StoredRun
-from harness.table import Added, Table, encode_table, free_names, read_table, write_table
+from harness.table import SHEETS, Added, Table, encode_table, free_names, read_table, write_table
 
 SEPARATOR = "; "
 PREFIX = "predicted_"
@@ -330,8 +330,19 @@ def label_file(
         )
     predictions = {each.sample: each for each in run.predictions}
     added, names = columns_for(texts, predictions, plan.space, fields)
-    write_table(output, texts.table, added)
+    write_table(output, _safe_in(output, texts.table), added)
     return _summary(run, output, texts, predictions, names)
+
+
+def _safe_in(output: Path, table: Table) -> Table:
+    """Return the rows as a spreadsheet may have them, where they go into one and do not come from one."""
+    if output.suffix.lower() not in SHEETS or table.path.suffix.lower() in SHEETS:
+        return table
+    rows = tuple(
+        (line, {name: csv_safe(cell) if isinstance(cell, str) else cell for name, cell in row.items()})
+        for line, row in table.rows
+    )
+    return replace(table, rows=rows)
 
 
 @contextmanager

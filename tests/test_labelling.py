@@ -251,6 +251,17 @@ def test_a_file_is_refused_before_any_call(tmp_path: Path) -> None:
 # --- from end to end --------------------------------------------------------------------------------------------------
 
 
+def test_what_goes_into_a_sheet_from_elsewhere_is_no_formula(project: Path, server: ScriptedServer) -> None:
+    """Cells of a JSONL file that a spreadsheet would run get an apostrophe; those of a sheet stay as they were in it."""
+    (project / "new.jsonl").write_text('{"id": "a", "text": "=too late", "n": -1}\n')
+    label("new.jsonl", "out.csv", server)
+    assert read_csv(project / "out.csv")[0]["text"] == "'=too late"
+    label("out.csv", "again.tsv", server)
+    assert "\t'=too late\t" in (project / "again.tsv").read_text()
+    label("new.jsonl", "same.jsonl", server)
+    assert json.loads((project / "same.jsonl").read_text())["text"] == "=too late"
+
+
 def test_csv_comes_back_with_the_answers_beside_its_rows(project: Path, server: ScriptedServer) -> None:
     """Every cell and row is kept, in order; each kind of answer stands where it belongs, and is counted."""
     source = write_csv(
