@@ -15,8 +15,8 @@ HEAD = """# Commands
 Made by `make docs` from the commands' own `--help`.
 
 Results go to standard output; progress, warnings and errors go to standard error. Exit codes: 0 done, 1 something is
-wrong with a file, a name or the model, 2 wrong usage, 3 the run is incomplete (failed calls remain), 4 a gate failed,
-130 interrupted.
+wrong with a file, a name or the model, 2 wrong usage, 3 the run is incomplete (failed calls remain, or a budget is used
+up), 4 a gate failed, 130 interrupted.
 """
 
 

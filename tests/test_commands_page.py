@@ -30,9 +30,12 @@ def test_the_page_is_what_the_commands_say(maker: ModuleType) -> None:
 
 
 def test_every_command_is_on_the_page(maker: ModuleType) -> None:
-    """The page has a section for every command, in the order of the loop."""
-    titles = [line for line in maker.page().splitlines() if line.startswith("## ")]
-    assert titles == ["## harness", *(f"## harness {name}" for name in COMMANDS)]
+    """The page has a section for every command, in the order of the loop, and behind it for every command of a group."""
+    titles = [line.removeprefix("## ") for line in maker.page().splitlines() if line.startswith("## ")]
+    assert [title for title in titles if title.count(" ") < 2] == ["harness", *(f"harness {name}" for name in COMMANDS)]
+    for group, inner in (("cache", ["stats", "verify", "prune", "clear"]), ("batch", ["status", "fetch", "cancel"])):
+        at = titles.index(f"harness {group}") + 1
+        assert sorted(titles[at : at + len(inner)]) == sorted(f"harness {group} {name}" for name in inner)
 
 
 def test_the_page_is_as_wide_as_the_terminal_s_help(maker: ModuleType) -> None:
