@@ -39,7 +39,8 @@ class Budget:
         self.calls = 0
         self.usd = 0.0
         self._prices: Prices = {}
-        self._under_way = 0.0
+        self._under_way = 0
+        self._aside = 0.0
         self._longest: dict[str, int] = {}
         self._ratio: dict[str, float] = {}
         self._changed: asyncio.Event | None = None
@@ -68,7 +69,8 @@ class Budget:
         if unknown:
             raise UsageError(
                 f"--max-cost: must know what every call costs, but has no price of {listing(unknown)}. Give it "
-                f'in harness.toml as [prices."{unknown[0]}"] with input and output in USD per million tokens, or use --max-calls.'
+                f'in harness.toml as [prices."{unknown[0]}"] with input and output in USD per million tokens, or use '
+                "--max-calls."
             )
 
     async def take(self, model: str, body: Mapping[str, Any], asked_tokens: int) -> float:
@@ -85,12 +87,14 @@ class Budget:
         aside = self._most(model, body, asked_tokens)
         while True:
             if self.max_calls is not None and self.calls >= self.max_calls:
-                raise BudgetReached(f"--max-calls {self.max_calls}: {_calls(self.calls)} sent, no more may be.")
-            if self.max_cost is None or self.usd + self._under_way + aside <= self.max_cost:
+                were = "was" if self.calls == 1 else "were"
+                raise BudgetReached(f"--max-calls {self.max_calls}: {_calls(self.calls)} {were} sent, no more may be.")
+            if self.max_cost is None or self.usd + self._aside + aside <= self.max_cost:
                 self.calls += 1
-                self._under_way += aside
+                self._under_way += 1
+                self._aside += aside
                 return aside
-            if self._under_way <= 0:
+            if not self._under_way:
                 raise BudgetReached(
                     f"--max-cost {self.max_cost:g}: {self.usd:.4f} USD spent by {_calls(self.calls)}, and the next one may "
                     f"cost {aside:.4f} USD."
@@ -108,7 +112,8 @@ class Budget:
                 answer came.
             asked_tokens: As `take` was told.
         """
-        self._under_way = max(0.0, self._under_way - aside)
+        self._under_way -= 1
+        self._aside = max(0.0, self._aside - aside) if self._under_way else 0.0  # sums of floats do not end at 0
         if self.counts_cost and usage is not None:
             cost = price(model, usage, self._prices)
             self.usd += aside if cost is None else cost
@@ -131,4 +136,4 @@ class Budget:
 
 
 def _calls(number: int) -> str:
-    return f"{number} call was" if number == 1 else f"{number} calls were"
+    return f"{number} call{'s' * (number != 1)}"

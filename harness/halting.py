@@ -12,7 +12,8 @@ from typing import Any
 
 from harness.errors import HarnessError
 
-SIGNALS = (signal.SIGINT, signal.SIGTERM)
+SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
+"""Ctrl-C, the wish of another process, and a terminal that is closed."""
 
 
 class Halted(Exception):  # noqa: N818 - no error of anybody's
@@ -30,6 +31,7 @@ class Halt:
         self.error: HarnessError | None = None
         self._asked = 0
         self._event = asyncio.Event()
+        self._at_the_end: list[Callable[[], None]] = []
         self._loop: asyncio.AbstractEventLoop | None = None
         self._task: asyncio.Task[Any] | None = None
 
@@ -41,19 +43,47 @@ class Halt:
     def bind(self) -> None:
         """Take the running task as the one that ends at once when it is asked for twice."""
         self._loop, self._task = asyncio.get_running_loop(), asyncio.current_task()
+        if self._asked:
+            self._end()
 
-    def ask(self) -> int:
-        """Ask for the end, as a person does; return how often that was done."""
+    def ask(self, tell: Callable[[], None] = lambda: None) -> int:
+        """Ask for the end, as a person does; return how often that was done.
+
+        Args:
+            tell: Called the first time, by the loop where there is one: a signal may come in the middle of a print.
+        """
         self._asked += 1
-        if self._loop is not None and self._task is not None:
-            with suppress(RuntimeError):  # the loop has closed: there is nothing left to stop
-                self._loop.call_soon_threadsafe(self._event.set if self._asked == 1 else self._task.cancel)
+        if self._asked == 1:
+            self._soon(self._end, tell)
+        elif self._task is not None:
+            self._soon(self._task.cancel)
         return self._asked
+
+    def _soon(self, *calls: Callable[[], object]) -> None:
+        """Call these in the loop; at once where there is none, or none any more."""
+        for call in calls:
+            try:
+                if self._loop is None:
+                    call()
+                else:
+                    self._loop.call_soon_threadsafe(call)
+            except RuntimeError:  # the loop has closed: there is nothing left to stop
+                return
 
     def give_up(self, error: HarnessError) -> None:
         """Come to the end because of an error."""
         self.error = self.error or error
+        self._end()
+
+    def at_the_end(self, call: Callable[[], None]) -> None:
+        """Have something called when no new call may be made any more."""
+        self._at_the_end.append(call)
+
+    def _end(self) -> None:
         self._event.set()
+        calls, self._at_the_end = self._at_the_end, []
+        for call in calls:
+            call()
 
     def check(self) -> None:
         """Raise `Halted` when no new call may be made."""
@@ -87,19 +117,23 @@ def on_signals(halt: Halt, tell: Callable[[], None]) -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = {number: signal.getsignal(number) for number in SIGNALS}
+    handlers = {number: signal.getsignal(number) for number in SIGNALS}
+    # What is ignored stays so (nohup, jobs in the background), and what is not Python's could not be put back.
+    before = {number: handler for number, handler in handlers.items() if handler not in (signal.SIG_IGN, None)}
 
     def heard(_number: int, _frame: FrameType | None) -> None:
-        if halt.ask() == 1:
-            tell()
-        else:
+        if halt.ask(told) > 1:
             restore()  # who asks a third time does not wait for us
+
+    def told() -> None:
+        with suppress(OSError):  # the terminal may be gone
+            tell()
 
     def restore() -> None:
         for number, handler in before.items():
             signal.signal(number, handler)
 
-    for number in SIGNALS:
+    for number in before:
         signal.signal(number, heard)
     try:
         yield

@@ -39,9 +39,9 @@ def log_file(path: Path | None, warn: Callable[[str], None]) -> Iterator[Log]:
         if file.closed:
             return
         try:
-            file.write(
-                packed_line({"time": datetime.now(UTC).isoformat(timespec="milliseconds"), "event": event, **about})
-            )
+            line = packed_line({"time": datetime.now(UTC).isoformat(timespec="milliseconds"), "event": event, **about})
+            if file.write(line) != len(line):
+                raise OSError("the disk took only a part of the line")
         except OSError as error:
             file.close()
             warn(str(unwritable(path, error, "The log ends here; the run goes on.")))

@@ -341,7 +341,9 @@ class _PromptFile:
             known = all(name in space.index for name in each.scope)
             chosen = choose_shots(file, pool, each, space) if file is not None and pool is not None and known else None
             offer = with_examples(each, self.example_files.get(each.name), space) if known else each.candidates
-            passes.append(self._limited(replace(each, shots=chosen, candidates=offer), space, sound=known and not wrong))
+            passes.append(
+                self._limited(replace(each, shots=chosen, candidates=offer), space, sound=known and not wrong)
+            )
             for key, message in (contradictions := list(impossible(passes[-1], space))):
                 self.problems.add(message, self._line_of(key, each.name))
             if known and not wrong and not contradictions:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
-from harness.budget import Budget
+from harness.budget import Budget, BudgetReached
 from harness.cache import Cache
 from harness.clients import Client
 from harness.completionlog import Slot, StoredCompletion
@@ -189,9 +189,12 @@ async def run_job(job: Job, made: Made) -> None:
 
 
 async def _let_go(job: Job, tasks: Sequence[asyncio.Task[None]]) -> None:
-    """When the model cannot be used any more, let go of the calls that do not come back soon."""
+    """When the model cannot be used any more, let go of the calls that do not come back soon.
+
+    At the end of a budget they are waited for, as after Ctrl-C: the model goes on answering, and they have been paid.
+    """
     await job.halt.wait()
-    if job.halt.error is not None:
+    if job.halt.error is not None and not isinstance(job.halt.error, BudgetReached):
         await asyncio.sleep(job.grace_s)
         for task in tasks:
             task.cancel()
@@ -371,7 +374,9 @@ async def _ask(job: Job, request: _Request, *, patient: bool) -> Completion:
     answer: asyncio.Future[Completion] = asyncio.get_running_loop().create_future()
     job.under_way[request.key] = answer
     try:
-        completion = await job.sender.send(request.call, request.body, patient=patient)
+        completion = await job.sender.send(
+            request.call, request.body, patient=patient, meanwhile=lambda: _at_hand(job, request)
+        )
         answer.set_result(completion)
     except Exception as error:
         if isinstance(error, HarnessError):

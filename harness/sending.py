@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
@@ -10,7 +11,7 @@ from harness.clients import Client
 from harness.constraining import REFUSALS
 from harness.halting import Halt
 from harness.ordering import request_text
-from harness.pacing import FIRST, Log, Pace, Rates, Tell
+from harness.pacing import FIRST, Log, Pace, Rates, Tell, Ticket
 from harness.pricing import estimated_tokens
 from harness.records import Call, Completion
 from harness.retry import AttemptFailed, RetryPolicy, with_retries
@@ -19,6 +20,9 @@ _CHANCES = 2
 """How often a form is sent to a server that refuses it."""
 
 _THROTTLED = 429
+
+LONG_S = 0.5
+"""Seconds in line after which the answer to a call may have come in another way."""
 
 
 class Sender:
@@ -63,49 +67,82 @@ class Sender:
                     log=log,
                 )
         self._paces = {name: paces[client] for name, client in clients.items()}
+        for pace in paces.values():
+            halt.at_the_end(pace.stop)
         self._counts_tokens = budget.counts_cost or rates.tpm is not None
 
-    async def send(self, call: Call, body: Mapping[str, Any], *, patient: bool = True) -> Completion:
+    async def send(
+        self,
+        call: Call,
+        body: Mapping[str, Any],
+        *,
+        patient: bool = True,
+        meanwhile: Callable[[], Completion | None] = lambda: None,
+    ) -> Completion:
         """Return the completion of a call, one of status "error" when none came.
 
         Args:
             call: What is asked.
             body: The request.
             patient: False for a request whose form the server may refuse: it is not sent many times.
+            meanwhile: Asked after a long wait whether the answer has come in another way: another process may have paid it.
 
         Raises:
             ModelError: No call will be answered any more.
             BudgetReached: The call may not be sent.
             Halted: The run is coming to its end.
         """
+        clock = asyncio.get_running_loop().time
+        in_line, again = 0.0, False
 
         async def attempt() -> Completion:
-            return await self._attempt(call, body)
+            nonlocal in_line, again
+            came = clock()
+            asked, ticket = await self._enter(call, body, again=again)
+            again = True
+            waited = clock() - came
+            in_line += waited  # it has not been tried for so long, only waited for its turn
+            if waited > LONG_S and (known := meanwhile()) is not None:
+                self._paces[call.pass_name].left(ticket, answered=False)
+                return known
+            return await self._attempt(call, body, asked, ticket)
 
-        completion = await with_retries(attempt if patient else _refused_once(attempt), self._policy, self._halt.sleep)
+        completion = await with_retries(
+            attempt if patient else _refused_once(attempt),
+            self._policy,
+            self._halt.sleep,
+            clock=lambda: clock() - in_line,
+        )
         if completion.error is not None:
             error = {"kind": completion.error["kind"], "attempts": completion.attempts}
             self._log("call failed", {"sample": call.sample, "pass": call.pass_name, "unit": call.unit, **error})
         return completion
 
-    async def _attempt(self, call: Call, body: Mapping[str, Any]) -> Completion:
-        """Send a call once, when it is its turn, and tell the pace what came of it."""
+    async def _enter(self, call: Call, body: Mapping[str, Any], *, again: bool) -> tuple[int, Ticket]:
+        """Wait for the turn of a call; return about how many tokens it asks with, where that matters, and its ticket."""
+        asked = estimated_tokens(call) if self._counts_tokens else 0
+        text = request_text(body) if self._clients[call.pass_name].holds else ""
+        return asked, await self._paces[call.pass_name].enter(asked, text, again=again)
+
+    async def _attempt(self, call: Call, body: Mapping[str, Any], asked: int, ticket: Ticket) -> Completion:
+        """Send a call once, whose turn it is, and tell the pace what came of it."""
         name = call.pass_name
         client, pace, budget = self._clients[name], self._paces[name], self._budget
-        asked = estimated_tokens(call) if self._counts_tokens else 0
-        ticket = await pace.enter(asked, request_text(body) if client.holds else "")
         model = str(body.get("model", ""))
         aside: float | None = None
         try:
             self._halt.check()
             aside = await budget.take(model, body, asked)
+            self._halt.check()  # it may have waited
             completion = await client.send(body)
         except AttemptFailed as failure:
             self._told(call, failure)
             budget.settle(model, aside or 0.0, None)
             if failure.error["status"] == _THROTTLED:
-                pace.throttled(ticket, failure.retry_after)
+                failure.counts = False
+                pace.throttled(ticket, client.wait_s or None if failure.retry_after is None else failure.retry_after)
             elif failure.again:
+                failure.counts = not pace.is_down
                 pace.troubled(ticket, failure.error["kind"])
             else:
                 pace.left(ticket, answered=True)
@@ -123,10 +160,10 @@ class Sender:
         return completion
 
     def _told(self, call: Call, failure: AttemptFailed) -> None:
+        """Note a failed attempt, without the server's words: they may repeat the text."""
         about = {"sample": call.sample, "pass": call.pass_name, "unit": call.unit}
-        self._log(
-            "attempt failed", {**about, **failure.error, "again": failure.again, "retry_after": failure.retry_after}
-        )
+        what = {"kind": failure.error["kind"], "status": failure.error["status"], "again": failure.again}
+        self._log("attempt failed", {**about, **what, "retry_after": failure.retry_after})
 
 
 def _refused_once(send: Callable[[], Awaitable[Completion]]) -> Callable[[], Awaitable[Completion]]:
@@ -143,8 +180,7 @@ def _refused_once(send: Callable[[], Awaitable[Completion]]) -> Callable[[], Awa
             return await send()
         except AttemptFailed as failure:
             refusals += failure.error["status"] in REFUSALS
-            raise AttemptFailed(
-                failure.error, again=failure.again and refusals < _CHANCES, retry_after=failure.retry_after
-            ) from None
+            failure.again = failure.again and refusals < _CHANCES
+            raise
 
     return attempt

@@ -92,10 +92,57 @@ async def test_waits_double_up_to_the_longest(clock: Clock) -> None:
 
 
 async def test_retry_after_is_waited_for_at_least(clock: Clock) -> None:
-    """A server's Retry-After is the least wait, also above the longest of our own; jitter comes on top of it."""
+    """A server's Retry-After is the least wait, also above the longest of our own; a little jitter comes on top of it."""
     policy = RetryPolicy(backoff_s=0.5, longest_s=6.0)
-    await with_retries(attempts(failed(retry_after=40.0), failed(retry_after=0.0), ANSWER), policy)
-    assert clock.waits == [40.0 + 1.0, 0.0 + 2.0]
+    await with_retries(attempts(failed(retry_after=40.0), failed(retry_after=0.8), ANSWER), policy)
+    assert clock.waits == [40.0 + 0.5, 0.8 + 0.2]
+
+
+async def test_a_retry_after_of_nothing_is_none(clock: Clock) -> None:
+    """Who is told to come back at once waits as long as without that, or a server in trouble would be flooded."""
+    await with_retries(attempts(failed(retry_after=0.0), failed(retry_after=0.0), ANSWER), RetryPolicy(backoff_s=0.5))
+    assert clock.waits == [1.0, 2.0]
+
+
+def uncounted() -> AttemptFailed:
+    """A failure that says nothing about the call."""
+    failure = failed()
+    failure.counts = False
+    return failure
+
+
+async def test_what_says_nothing_about_a_call_is_bounded_by_time_alone(clock: Clock) -> None:
+    """Attempts that do not count use up none of those that a policy allows, and are told with the others."""
+    policy = RetryPolicy(attempts=2, longest_s=1.0)
+    completion = await with_retries(attempts(*[uncounted() for _ in range(50)], failed(), ANSWER), policy)
+    assert (completion.raw, completion.attempts) == ("shipping", 52)
+    lasting = await with_retries(attempts(*[uncounted() for _ in range(500)], clock=clock), policy)
+    assert (lasting.status, lasting.attempts) == ("error", 301)
+
+
+async def test_one_attempt_is_one_whatever_it_says(clock: Clock) -> None:
+    """A policy of one attempt never sends again, though the attempt did not count."""
+    assert (await with_retries(attempts(uncounted()), RetryPolicy(attempts=1))).attempts == 1
+
+
+async def test_many_waits_are_bounded(clock: Clock) -> None:
+    """However often a call was sent, the next wait is a number."""
+    policy = RetryPolicy(attempts=5000, total_s=1e9)
+    assert (await with_retries(attempts(*[failed()] * 5000), policy)).attempts == 5000
+
+
+async def test_a_machine_that_slept_tries_again(clock: Clock) -> None:
+    """An attempt in which hours passed is followed by a second one, and by no third."""
+    hours = attempts(failed(), failed(), ANSWER, clock=clock, take=7200.0)
+    assert (await with_retries(hours, RetryPolicy())).attempts == 2
+
+
+async def test_time_that_does_not_count_is_left_out(clock: Clock) -> None:
+    """The total time is that of the clock which is handed in."""
+    completion = await with_retries(
+        attempts(*[failed()] * 8, ANSWER, clock=clock, take=1000.0), RetryPolicy(attempts=9), clock=lambda: 0.0
+    )
+    assert completion.attempts == 9
 
 
 async def test_attempts_are_bounded(clock: Clock) -> None:

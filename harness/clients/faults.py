@@ -125,7 +125,8 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
         return None
 
 
-_SPAN = re.compile(r"([\d.]+)(ms|s|m|h|d)")
+_SPAN = re.compile(r"([0-9.]+)(ms|s|m|h|d)")
+_NUMBER = re.compile(r"[0-9]+(\.[0-9]+)?")
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 
 
@@ -133,6 +134,7 @@ def wait_said(headers: Mapping[str, str]) -> float:
     """Return the seconds until a server's rate limits allow another call: 0 where something is left, or nothing is said.
 
     OpenAI's way: ``x-ratelimit-remaining-requests: 0`` with ``x-ratelimit-reset-requests: 6m0s``, and the same for tokens.
+    A number alone is seconds, as some servers have it; one that could be a date is not read.
     """
     return max(_wait_for(headers, "requests"), _wait_for(headers, "tokens"))
 
@@ -140,7 +142,10 @@ def wait_said(headers: Mapping[str, str]) -> float:
 def _wait_for(headers: Mapping[str, str], what: str) -> float:
     if headers.get(f"x-ratelimit-remaining-{what}") != "0":
         return 0.0
-    spans = _SPAN.findall(headers.get(f"x-ratelimit-reset-{what}", ""))
+    reset = headers.get(f"x-ratelimit-reset-{what}", "")
+    if _NUMBER.fullmatch(reset):
+        return float(reset) if float(reset) < _SECONDS["d"] else 0.0
+    spans = _SPAN.findall(reset)
     try:
         return sum(float(number) * _SECONDS[unit] for number, unit in spans)
     except ValueError:
