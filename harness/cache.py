@@ -13,7 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 
-from harness.jsonfiles import packed_value
+from harness.jsonfiles import packed_line, packed_value
 from harness.records import Completion
 
 _TABLES = (
@@ -23,10 +23,17 @@ _TABLES = (
 )
 
 TOGETHER = 64
-"""Completions that are written at once at most: each write by itself costs more than all else that is done with an answer."""
+"""Completions that are written at once at most: a write for each would cost more than all else that is done with it."""
 
 WITHIN_S = 0.25
 """Seconds that a completion waits for others at most, while more come."""
+
+
+def _text(completion: Completion) -> str:
+    """Return a completion as JSON; what is infinite, as log-probabilities can be, only `json` can write."""
+    if completion.logprobs is None:
+        return packed_line(completion.to_json()).decode("utf-8")
+    return json.dumps(completion.to_json())  # ASCII: UTF-8 could not hold a lone surrogate
 
 
 class Cache:
@@ -97,7 +104,7 @@ class Cache:
         now = time.monotonic()
         if not self._waiting:
             self._waiting_since = now
-        text = json.dumps(completion.to_json())  # ASCII: UTF-8 could not hold a lone surrogate
+        text = _text(completion)
         self._waiting[key] = key, text, int(time.time())
         if len(self._waiting) >= TOGETHER or now - self._waiting_since >= WITHIN_S:
             self.flush()
