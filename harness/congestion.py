@@ -4,9 +4,9 @@ The number starts low and doubles every round trip, as TCP's slow start does; a 
 one a round trip (additive increase, multiplicative decrease: Chiu and Jain 1989).
 
 Some refusals have nothing to do with the number of calls: a gateway that fails at random, a limit that others share. Half
-the calls after a rest would then be refused just as soon, while the server takes others that came later. Where it looks so,
-a few calls are made with a quarter as many at once, and without a rest: if the share of refused ones is still about the same,
-nothing is won by waiting with all calls, and only those that were refused wait.
+the calls after a rest would then be refused just as soon, while the server takes others that came later. Where it looks
+so, a few calls are made with a quarter as many at once, and without a rest: if the share of refused ones is still about the
+same, nothing is won by waiting with all calls, and only those that were refused wait.
 """
 
 from __future__ import annotations
@@ -179,7 +179,7 @@ class Window:
             self._judge(stage)
 
     def _step(self) -> float:
-        """Return what an answer adds: so much that a round trip doubles the number or adds one; less where that costs a wait."""
+        """Return what an answer adds: a round trip doubles the number or adds one, less where a refusal costs a wait."""
         if self._growth.doubles:
             return 1.0
         careful = self._waited > 0 and NEAR * self._refused_at <= self.limit <= self._refused_at + 1.0

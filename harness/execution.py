@@ -17,7 +17,7 @@ from typing import Any
 
 from harness.batchlog import StillOpenError, left_running
 from harness.budget import Budget
-from harness.cache import Cache
+from harness.cache import WITHIN_S, Cache
 from harness.clients import Client, connect_passes
 from harness.completionlog import Slot, completions_in, read_completions
 from harness.constraining import ignored
@@ -315,9 +315,11 @@ class _Execution:
             # What the end of the run needs takes a while to load: it does so while the first calls are out.
             preload = threading.Thread(target=_preload, args=(manifest.prompt,), daemon=True)
             asyncio.get_running_loop().call_later(PRELOAD_AFTER_S, preload.start)
+            writing = asyncio.create_task(_written_soon(cache))
             try:
                 await run_job(job if effort.before is None else await effort.before(job), made)
             finally:
+                writing.cancel()
                 cache.end(self.writer.path)
 
     def _finish(self) -> None:
@@ -356,6 +358,13 @@ class _Execution:
 
     def _log(self, event: str, **about: Any) -> None:
         self.effort.log(event, {"run": self.writer.manifest.id, **about})
+
+
+async def _written_soon(cache: Cache) -> None:
+    """Write what waits in the cache also when no further answer comes, so that other processes find it."""
+    while True:
+        await asyncio.sleep(WITHIN_S)
+        cache.flush()
 
 
 def _take_over(cache: Cache, mine: Path) -> None:

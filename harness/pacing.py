@@ -26,7 +26,7 @@ FIRST = 16
 BURST_S = 1.0
 """Seconds' worth of a rate that may go at once."""
 
-DOWN_AFTER = 10
+DOWN_AFTER = 5
 """Attempts in a row that failed, no answer between them, after which the circuit opens: these, and two round trips."""
 
 PROBE_S = 2.0

@@ -35,7 +35,7 @@ GRACE_S = 5.0
 """Seconds that calls under way have to come back when the model cannot be used any more: they may have been paid."""
 
 IN_LINE = 8
-"""Samples that are begun for each call that may be under way: calls wait before they are sent again, and hold no other up."""
+"""Samples that are begun for each call that may be under way: a call that waits to be sent again holds no other up."""
 
 Made = Callable[[int, Sample, Prediction], None]
 """Told every prediction: its position among all of them (the samples, repeat by repeat), its sample, and itself."""

@@ -29,7 +29,7 @@ SETTINGS = """\
 # model = "local/smollm2-135m"  # the model of prompts that name none
 # concurrency = 64              # calls under way at once at most; fewer where the server does not keep up
 # timeout_s = 120.0             # seconds that one attempt of a call may take
-# max_attempts = 10             # how often a call is sent before it counts as failed
+# max_attempts = 10             # how often a call is sent before it counts as failed; a 429 does not count
 # max_retry_s = 300.0           # seconds that the attempts of one call may take together, waits included
 
 # Limits of your account, in requests and tokens a minute for each model. By default there are none: calls slow down

@@ -259,10 +259,10 @@ def test_a_dead_server_opens_the_circuit_and_is_probed() -> None:
 
     async def test() -> None:
         pace, told = a_pace(4, first=4)
-        await fail(pace, 10)
+        await fail(pace, 8)
         assert pace.is_down
         assert told.said == [
-            "S: the last 10 attempts failed (last: connection). Single calls probe it until one is answered."
+            "S: the last 8 attempts failed (last: connection). Single calls probe it until one is answered."
         ]
         probed = []
         for _ in range(6):
@@ -442,7 +442,7 @@ def test_what_failed_cost_no_tokens() -> None:
 
     async def test() -> None:
         pace, _ = a_pace(64, Rates(rpm=60_000, tpm=60))
-        for _ in range(3):
+        for _ in range(2):
             pace.throttled(await pace.enter(1000))
             pace.troubled(await pace.enter(1000), "timeout")
             pace.left(await pace.enter(1000), answered=False)

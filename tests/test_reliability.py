@@ -136,10 +136,11 @@ def shown(started: Lives, folder: Folder) -> str:
     return re.sub(r"v1-\d{8}-\d{6}(-\d+)?|\d\d:\d\d(:\d\d)?|\d{4}-\d\d-\d\d|[\d.]+ s\b|127\.0\.0\.1:\d+", "…", life.out)
 
 
-@pytest.fixture
-def unbroken(tmp_path: Path, started: Lives, server: ScriptedServer) -> Unbroken:
+@pytest.fixture(scope="module")
+def unbroken(tmp_path_factory: pytest.TempPathFactory, started: Lives) -> Unbroken:
     """Return the run that nothing befell."""
-    return Unbroken(tmp_path / "unbroken", started, server)
+    with ScriptedServer(reply_to) as server:
+        return Unbroken(tmp_path_factory.mktemp("whole") / "unbroken", started, server)
 
 
 def goes_on(
@@ -179,7 +180,7 @@ def test_killed_at_any_write_nothing_is_lost(
     """Killed before, within or after any write or rename, a run goes on as if nothing had happened; so does a new run."""
     more = ("--no-cache",) if way == "resume without cache" else ()
     which = {"resume": 0, "resume without cache": 1, "new run": 2}[way]
-    for at in range(1 + 2 * which, unbroken.steps + 1, 6):
+    for at in range(1 + 3 * which, unbroken.steps + 1, 9):
         folder = two_passes(tmp_path / f"killed-{at}")
         life = begin(started, folder, server, *more, fault=Fault("kill", at))
         if life.code == 0:
@@ -218,7 +219,7 @@ def test_a_disk_that_is_full_from_any_write_on_stops_the_run_in_order(
     tmp_path: Path, started: Lives, server: ScriptedServer, unbroken: Unbroken
 ) -> None:
     """From whichever write on the disk takes nothing, the run stops with a message, and goes on when there is room."""
-    for at in range(1, unbroken.steps + 1, 9):
+    for at in range(1, unbroken.steps + 1, 13):
         folder = two_passes(tmp_path / f"full-{at}")
         life = begin(started, folder, server, fault=Fault("full", at))
         assert "Traceback" not in life.err
