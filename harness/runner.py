@@ -110,9 +110,14 @@ class Job:
 
     @property
     def begun(self) -> int:
-        """How many samples are under way at once: enough to choose from where it matters which call goes next."""
-        holds = any(each.holds for each in self.clients.values())
-        return max(IN_LINE * self.width, LOOK_AHEAD if holds else 0)
+        """How many samples are under way at the start.
+
+        They are one for each call that may be: who waits in line costs time. They are more where it matters which call goes
+        next, and where a pass could keep them all from another one's model.
+        """
+        if any(each.holds for each in self.clients.values()):
+            return max(IN_LINE * self.width, LOOK_AHEAD)
+        return self.width if len(set(self.clients.values())) == 1 else IN_LINE * self.width
 
     @property
     def width(self) -> int:
@@ -171,21 +176,36 @@ async def run_job(job: Job, made: Made) -> None:
             progress.failed += prediction.failed
             job.progress(progress)
 
-    tasks = [asyncio.create_task(worker()) for _ in range(max(1, min(job.begun, progress.total)))]
-    grace = asyncio.create_task(_let_go(job, tasks))
+    tasks: list[asyncio.Task[None]] = []
     try:
-        await _all_or_first_error(tasks)
-    except asyncio.CancelledError:
-        if job.halt.error is None or _is_cancelled():
-            raise
+        async with asyncio.TaskGroup() as group:
+
+            def begin(most: int) -> None:
+                if len(tasks) < min(most, progress.total):
+                    tasks.append(group.create_task(worker()))
+
+            for _ in range(job.begun):
+                begin(job.begun)
+            job.sender.waits = lambda: begin(IN_LINE * job.width)
+            grace = group.create_task(_let_go(job, tasks))
+            await _all_done(tasks)
+            grace.cancel()
+    except ExceptionGroup as errors:
+        raise errors.exceptions[0] from None
     finally:
-        grace.cancel()
+        job.sender.waits = lambda: None
         for client in set(job.clients.values()):
             with suppress(Exception):  # the server may be gone already; what it answered is written down
                 await client.close()
     if job.halt.error is not None:
         raise job.halt.error
     job.halt.check()
+
+
+async def _all_done(tasks: list[asyncio.Task[None]]) -> None:
+    """Wait until all tasks have ended, those too that are added meanwhile."""
+    while open_tasks := [task for task in tasks if not task.done()]:
+        await asyncio.wait(open_tasks)
 
 
 async def _let_go(job: Job, tasks: Sequence[asyncio.Task[None]]) -> None:
@@ -198,22 +218,6 @@ async def _let_go(job: Job, tasks: Sequence[asyncio.Task[None]]) -> None:
         await asyncio.sleep(job.grace_s)
         for task in tasks:
             task.cancel()
-
-
-def _is_cancelled() -> bool:
-    """Return whether it is this very task that somebody cancelled."""
-    task = asyncio.current_task()
-    return task is not None and task.cancelling() > 0
-
-
-async def _all_or_first_error(tasks: Sequence[asyncio.Task[Any]]) -> None:
-    """Wait for all tasks; when one fails, stop the others before its error goes on."""
-    try:
-        await asyncio.gather(*tasks)
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 async def _predict(job: Job, progress: Progress, sample: Sample, repeat: int) -> Prediction:

@@ -37,6 +37,9 @@ class Sender:
         budget: What the calls may come to.
         tell: Told what a person should know.
         log: Told what happens.
+
+    Attributes:
+        waits: Called when a call waits before it is sent again: others can take its place.
     """
 
     def __init__(
@@ -51,6 +54,7 @@ class Sender:
         tell: Tell,
         log: Log,
     ) -> None:
+        self.waits: Callable[[], None] = lambda: None
         self._clients, self._policy, self._halt, self._budget, self._log = clients, policy, halt, budget, log
         paces: dict[Client, Pace] = {}
         for client in clients.values():
@@ -110,13 +114,17 @@ class Sender:
         completion = await with_retries(
             attempt if patient else _refused_once(attempt),
             self._policy,
-            self._halt.sleep,
+            self._sleep,
             clock=lambda: clock() - in_line,
         )
         if completion.error is not None:
             error = {"kind": completion.error["kind"], "attempts": completion.attempts}
             self._log("call failed", {"sample": call.sample, "pass": call.pass_name, "unit": call.unit, **error})
         return completion
+
+    async def _sleep(self, seconds: float) -> None:
+        self.waits()
+        await self._halt.sleep(seconds)
 
     async def _enter(self, call: Call, body: Mapping[str, Any], *, again: bool) -> tuple[int, Ticket]:
         """Wait for the turn of a call; return about how many tokens it asks with, where that matters, and its ticket."""

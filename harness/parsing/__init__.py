@@ -2,29 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from types import MappingProxyType
+from collections.abc import Iterator, Mapping
+from importlib import import_module
 
 from harness.labelspace import LabelSpace
-from harness.parsing.codes import CODES
-from harness.parsing.containers import CONTAINERS
 from harness.parsing.deciding import decided
-from harness.parsing.decisions import DECISIONS
 from harness.parsing.formats import Format, Output
-from harness.parsing.json import JSON
-from harness.parsing.list import LIST
 from harness.parsing.recalled import Answers
 from harness.parsing.refusal import looks_like_refusal
-from harness.parsing.scores import SCORES
 from harness.parsing.tokens import tokens_of
-from harness.parsing.vector import VECTOR
-from harness.parsing.yes_no import YES_NO
 from harness.records import Answer, Completion, FailureKind, ParseFailure
 
 __all__ = ["FORMATS", "Format", "Output", "read"]
 
-FORMATS: Mapping[str, Format] = MappingProxyType(
-    {each.name: each for each in (LIST, VECTOR, CODES, JSON, CONTAINERS, YES_NO, SCORES, DECISIONS)}
+
+class _Formats(Mapping[str, Format]):
+    """The formats by name; each is loaded when it is first used: their patterns take longer than all else of a start."""
+
+    def __init__(self, *names: str) -> None:
+        self._loaded: dict[str, Format | None] = dict.fromkeys(names)
+
+    def __getitem__(self, name: str) -> Format:
+        found = self._loaded[name]
+        if found is None:
+            found = self._loaded[name] = getattr(import_module(f"harness.parsing.{name}"), name.upper())
+        return found
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._loaded)
+
+    def __len__(self) -> int:
+        return len(self._loaded)
+
+
+FORMATS: Mapping[str, Format] = _Formats(
+    "list", "vector", "codes", "json", "containers", "yes_no", "scores", "decisions"
 )
 """Every output format by name. A new one is a file beside `list.py` and a place in this line."""
 
