@@ -5,8 +5,7 @@ A test module takes the fixture with ``wired = batch_runs.wired``.
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -15,11 +14,10 @@ from projects import Folder, right_but
 from scripted_batches import Batches
 from scripted_server import Answer, ScriptedServer
 
-from harness import batchrunning, execution, runner
+from harness import batchrunning, execution
 from harness.batchfiles import Limits
 from harness.batchsending import Looks, Ways
 from harness.runnames import list_runs
-from harness.runner import Job, Made
 from harness.store import StoredRun, load_run
 
 AT_ONCE = Looks(first_s=0.0)
@@ -28,24 +26,8 @@ AT_ONCE = Looks(first_s=0.0)
 
 @pytest.fixture
 def wired(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Have `execution` take what is done before a run, where it does not do so by itself; retries wait for nothing."""
+    """Have retries wait for nothing."""
     monkeypatch.setattr("harness.retry.random.uniform", lambda _low, _high: 0.0)
-    if "before" in inspect.signature(execution.start).parameters:
-        return
-
-    def taking(make: Callable[..., StoredRun]) -> Callable[..., StoredRun]:
-        def made(*arguments: Any, before: batchrunning.Before | None = None, **options: Any) -> StoredRun:
-            async def run_job(job: Job, told: Made) -> None:
-                await runner.run_job(job if before is None else await before(job), told)
-
-            with monkeypatch.context() as patch:
-                patch.setattr(execution, "run_job", run_job)
-                return make(*arguments, **options)
-
-        return made
-
-    monkeypatch.setattr(execution, "start", taking(execution.start))
-    monkeypatch.setattr(execution, "resume", taking(execution.resume))
 
 
 @contextmanager

@@ -91,7 +91,17 @@ EDGES = ["cli", "report", "store", "cache", "runner", "clients", "execution", "a
 
 ORDER = [
     ["errors", "kept", "health", "cachepages"],
-    ["records", "labelspace", "templatebudget", "template", "templatenames", "templatemembers", "plainvalues", "yamltext", "bulk"],
+    [
+        "records",
+        "labelspace",
+        "templatebudget",
+        "template",
+        "templatenames",
+        "templatemembers",
+        "plainvalues",
+        "yamltext",
+        "bulk",
+    ],
     [
         "identity",
         "parsing",
@@ -196,7 +206,19 @@ ORDER = [
     ["promptfile", "failures", "provenance", "predictionlayout", "predictionextra", "predictionfile", "outside"],
     ["sending"],
     ["batchreading", "batchsending", "batching"],
-    ["runner", "differing", "lineage", "versions", "holdout", "devtest", "blessing", "measuring", "gating", "planning", "embeddings"],
+    [
+        "runner",
+        "differing",
+        "lineage",
+        "versions",
+        "holdout",
+        "devtest",
+        "blessing",
+        "measuring",
+        "gating",
+        "planning",
+        "embeddings",
+    ],
     [
         "execution",
         "batchrunning",

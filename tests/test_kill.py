@@ -132,7 +132,7 @@ HEARD = "stopping: waiting for the calls that are under way. Again to stop at on
 
 @pytest.mark.parametrize("signal_sent", [signal.SIGINT, signal.SIGTERM])
 def test_ctrl_c_ends_the_command_in_order(folder: Folder, signal_sent: signal.Signals) -> None:
-    """Ctrl-C ends `harness run` with exit code 130 when the calls under way are answered, and keeps them; no new one is made."""
+    """Ctrl-C ends `harness run` with exit code 130 when the calls under way are answered and kept; no new one is made."""
     many(folder)
     script = Held()
     script.hold_from = 10
