@@ -32,7 +32,7 @@ from peers.contender import Work
 from peers.task import number_in, write_samples
 from scripted_server import Reply, Request, ScriptedServer
 
-STARTING_S = 2.0
+STARTING_S = 0.6
 """The longest that a life has which is killed by the clock."""
 
 PATIENCE_S = 600.0

@@ -1,6 +1,6 @@
 """A server that refuses: so many answers a second and no more, every fifth call a 429 besides, Retry-After 1 s.
 
-    python benchmarks/storm.py [--samples 5000] [--rate 500] [--errors 0.2] [--rounds 3] [--json docs/performance.json]
+    python benchmarks/storm.py [--samples 10000] [--rate 500] [--errors 0.2] [--rounds 3] [--json docs/performance.json]
 
 What counts is that every sample is answered, and how long it takes beside the least time in which this server can answer
 so many: samples over rate, less what it lets through at once in the beginning. `harness run` has its defaults; the bare
@@ -48,7 +48,7 @@ def main() -> None:
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--samples", type=int, default=5000)
+    parser.add_argument("--samples", type=int, default=10_000)
     parser.add_argument("--rate", type=float, default=500.0, help="answers a second")
     parser.add_argument("--errors", type=float, default=0.2, help="the share of calls that are a 429 by chance")
     parser.add_argument("--retry-after", type=float, default=1.0, help="what a 429 tells, in seconds")
