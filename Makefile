@@ -18,7 +18,7 @@ LOCK ?= requirements
 UV := $(VENV)/tools/bin/uv
 COMPILE = $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --custom-compile-command 'make lock' $(ARGS)
 
-.PHONY: run test check bench fuzz install docs lock audit clean
+.PHONY: run test check bench bench-peers fuzz install docs lock audit clean
 
 run: $(VENV)/.run
 	$(BIN)/harness run prompts/v1.yaml prompts/v2.yaml prompts/v3.yaml --limit $(SAMPLES)
@@ -31,16 +31,24 @@ check: $(VENV)/.dev
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
+# Beside other tools where `make bench-peers` has installed them; those that are missing are skipped by name. Takes half an hour.
 bench: $(VENV)/.dev
-	$(BIN)/python benchmarks/throughput.py
-	$(BIN)/python benchmarks/scale.py --samples 5000 --labels 50 --page 500
-	$(BIN)/python benchmarks/coarse.py --samples 5000
+	$(BIN)/python benchmarks/throughput.py --quick --json docs/performance.json
+	$(BIN)/python benchmarks/storm.py --json docs/performance.json
+	$(BIN)/python benchmarks/kill.py --json docs/performance.json
+	$(BIN)/python benchmarks/scale.py --fresh --json docs/performance.json
+	$(BIN)/python benchmarks/shares.py --json docs/performance.json
+	$(BIN)/python docs/performance.py
+
+bench-peers: $(VENV)/.dev
+	$(BIN)/python benchmarks/peers/install.py
 
 fuzz: $(VENV)/.dev
 	$(BIN)/python -m pytest -n 2 --hypothesis-profile=nightly tests/test_parsing_fuzz.py $(ARGS)
 
 docs: $(VENV)/.dev
 	$(BIN)/python docs/commands.py
+	$(BIN)/python docs/performance.py
 
 install: $(VENV)/.dev
 

@@ -15,7 +15,7 @@ from figures import kill_table, matrix, read_figures, rows_of, shares_table, sto
 
 PAGE = Path(__file__).with_name("performance.md")
 FIGURES = Path(__file__).with_name("performance.json")
-NOT_YET = "Not measured yet: `make bench-all` fills this in."
+NOT_YET = "Not measured yet: `make bench` fills this in."
 
 _BLOCK = re.compile(r"(<!-- (\w+) -->\n).*?(<!-- /\2 -->)", re.DOTALL)
 
