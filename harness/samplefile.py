@@ -13,6 +13,7 @@ from harness.jsonfiles import packed_value, reading
 from harness.records import Sample, Shared
 
 _LONG_INTEGER = re.compile(rb"\d{19}")
+"""What may be an integer beyond 64 bits, of which the faster reader would make a float."""
 
 
 class StoredSamples(Sequence[Sample]):
@@ -30,11 +31,14 @@ class StoredSamples(Sequence[Sample]):
         self._path, self._next_step = path, next_step
         self._starts = array("Q")
         self._shared = Shared()
+        self._plain = True
         start = 0
         with reading(path, next_step), path.open("rb") as file:
             for line in file:
                 self._starts.append(start)
                 start += len(line)
+                if self._plain and _LONG_INTEGER.search(line):
+                    self._plain = False
 
     def __len__(self) -> int:
         return len(self._starts)
@@ -56,6 +60,5 @@ class StoredSamples(Sequence[Sample]):
             return self._sample(file.readline())
 
     def _sample(self, line: bytes) -> Sample:
-        # An integer beyond 64 bits would become a float.
-        row = json.loads(line) if _LONG_INTEGER.search(line) else packed_value(line)
+        row = packed_value(line) if self._plain else json.loads(line)
         return Sample.from_json(row, self._shared)
