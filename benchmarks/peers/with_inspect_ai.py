@@ -34,11 +34,11 @@ CONTENDER = Contender(
 
 def main(url: str, data: str, folder: str, concurrency: str) -> None:
     """Evaluate the task; the log is its result."""
-    from inspect_ai import Task, eval  # type: ignore[import-not-found, unused-ignore]  # noqa: A004
-    from inspect_ai.dataset import MemoryDataset, Sample  # type: ignore[import-not-found, unused-ignore]
-    from inspect_ai.model import get_model  # type: ignore[import-not-found, unused-ignore]
-    from inspect_ai.scorer import Score, Scorer, Target, mean, scorer  # type: ignore[import-not-found, unused-ignore]
-    from inspect_ai.solver import TaskState, generate  # type: ignore[import-not-found, unused-ignore]
+    from inspect_ai import Task, eval  # noqa: A004
+    from inspect_ai.dataset import MemoryDataset, Sample
+    from inspect_ai.model import get_model
+    from inspect_ai.scorer import Score, Scorer, Target, mean, scorer
+    from inspect_ai.solver import TaskState, generate
 
     @scorer(metrics={"exact": [mean()], "jaccard": [mean()]})  # type: ignore[untyped-decorator, unused-ignore]
     def sets() -> Scorer:
@@ -67,7 +67,7 @@ def main(url: str, data: str, folder: str, concurrency: str) -> None:
 
 def answers_of(folder: Path) -> None:
     """Write down what the newest log has."""
-    from inspect_ai.log import read_eval_log  # type: ignore[import-not-found, unused-ignore]
+    from inspect_ai.log import read_eval_log
 
     log = read_eval_log(str(max((folder / "logs").iterdir(), key=lambda path: path.stat().st_mtime_ns)))
     exact = next(score for score in log.results.scores if score.name == "exact").metrics["mean"].value

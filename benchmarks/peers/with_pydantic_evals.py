@@ -26,8 +26,8 @@ CONTENDER = Contender(
 async def main(url: str, data: str, folder: str, concurrency: str) -> None:
     """Evaluate the task and write down what the report has."""
     import openai
-    from pydantic_evals import Case, Dataset  # type: ignore[import-not-found, unused-ignore]
-    from pydantic_evals.evaluators import Evaluator, EvaluatorContext  # type: ignore[import-not-found, unused-ignore]
+    from pydantic_evals import Case, Dataset
+    from pydantic_evals.evaluators import Evaluator, EvaluatorContext
 
     @dataclass
     class Sets(Evaluator[str, str, None]):  # type: ignore[misc, unused-ignore]  # its types are not here
