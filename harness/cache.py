@@ -17,7 +17,7 @@ from harness.jsonfiles import packed_line, packed_value
 from harness.records import Completion
 
 _TABLES = (
-    "CREATE TABLE IF NOT EXISTS completions (key TEXT PRIMARY KEY, completion TEXT NOT NULL, at INTEGER) WITHOUT ROWID",
+    "CREATE TABLE IF NOT EXISTS completions (key TEXT PRIMARY KEY, completion TEXT NOT NULL, at INTEGER)",
     "CREATE TABLE IF NOT EXISTS forms (key TEXT PRIMARY KEY, form TEXT NOT NULL) WITHOUT ROWID",
     "CREATE TABLE IF NOT EXISTS unfinished (run TEXT PRIMARY KEY) WITHOUT ROWID",
 )
@@ -26,7 +26,8 @@ TOGETHER = 64
 """Completions that are written at once at most: a write for each would cost more than all else that is done with it."""
 
 WITHIN_S = 0.25
-"""Seconds that a completion waits for others at most, while more come."""
+"""Seconds that a completion waits for others at most, while more come; and for which what is read is of one moment: to begin
+to read takes longer than to find a completion."""
 
 
 def _text(completion: Completion) -> str:
@@ -50,6 +51,7 @@ class Cache:
         self._connection: sqlite3.Connection | None = None
         self._waiting: dict[str, tuple[str, str, int]] = {}
         self._waiting_since = 0.0
+        self._reading_since = 0.0
         self._lost = False
         if path is not None:
             self._open(path)
@@ -85,9 +87,12 @@ class Cache:
         """Return the completion of a call, marked as cached, or None."""
         if self._connection is None:
             return None
-        if key in self._waiting:
+        if key in self._waiting or time.monotonic() - self._reading_since >= WITHIN_S:
             self.flush()
         try:
+            if not self._connection.in_transaction:
+                self._connection.execute("BEGIN")
+                self._reading_since = time.monotonic()
             row = self._connection.execute("SELECT completion FROM completions WHERE key = ?", (key,)).fetchone()
             return None if row is None else Completion.from_json({**packed_value(row[0]), "cached": True})
         except (sqlite3.Error, ValueError, KeyError, TypeError, RecursionError) as error:
@@ -110,8 +115,9 @@ class Cache:
             self.flush()
 
     def flush(self) -> None:
-        """Write what waits to be written."""
+        """Write what waits to be written, and find from now on what others have written."""
         rows, self._waiting = list(self._waiting.values()), {}
+        self._end_reading()
         if self._connection is None or not rows:
             return
         try:
@@ -127,6 +133,11 @@ class Cache:
                 self._connection.execute("ROLLBACK")
             self._lost = True
             self._warn(f"{self.path}: cannot keep completions ({error}). The run itself is saved as ever.")
+
+    def _end_reading(self) -> None:
+        if self._connection is not None and self._connection.in_transaction:
+            with suppress(sqlite3.Error):
+                self._connection.execute("ROLLBACK")
 
     def unfinished(self) -> list[Path]:
         """Return the folders of runs that began and did not end: what they were answered may not be here."""
@@ -148,6 +159,7 @@ class Cache:
             self._note("DELETE FROM unfinished WHERE run = ?", run)
 
     def _note(self, statement: str, run: Path) -> None:
+        self._end_reading()
         if self._connection is not None:
             with suppress(sqlite3.Error):
                 self._connection.execute(statement, (str(run),))
@@ -165,6 +177,7 @@ class Cache:
 
     def remember(self, key: str, form: str) -> None:
         """Keep the form of answers that a server takes."""
+        self._end_reading()
         if self._connection is None:
             return
         try:

@@ -1,8 +1,9 @@
 """The pages of an SQLite file read without SQLite: what a damaged or cut off one still holds. Pure.
 
-SQLite gives up at the first damaged page that it needs; the pages beside it are whole. Every page of an index tree says by
-itself which rows it has, and a table WITHOUT ROWID, such as the cache's, is one: so each page is read alone, whether or
-not the tree still leads to it. Format: https://www.sqlite.org/fileformat2.html, sections 1.6, 2.1 and 4.
+SQLite gives up at the first damaged page that it needs; the pages beside it are whole. Every page of a tree says by
+itself which rows it has: so each page is read alone, whether or not the tree still leads to it. Those of tables are read,
+and those of indexes, which is what a table WITHOUT ROWID is.
+Format: https://www.sqlite.org/fileformat2.html, sections 1.6, 2.1 and 4.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ Content = bytes | mmap
 MAGIC = b"SQLite format 3\0"
 """How an SQLite file begins."""
 
-_INTERIOR, _LEAF = 0x02, 0x0A
+_INTERIOR, _LEAF, _TABLE_LEAF = 0x02, 0x0A, 0x0D
 _DEFAULT_PAGE = 4096
 _WAL_HEADER, _FRAME_HEADER = 32, 24
 _WAL_MAGICS = (0x377F0682, 0x377F0683)
@@ -26,7 +27,7 @@ _INTEGER_BYTES = (0, 1, 2, 3, 4, 6, 8)
 
 
 def rows(content: Content, wal: bytes = b"") -> Iterator[tuple[Value, ...]]:
-    """Yield the rows of all index pages that can be read, in the order of the pages.
+    """Yield the rows of all pages of tables and indexes that can be read, in the order of the pages.
 
     Rows that were deleted or replaced can be among them, where their page was not used again.
 
@@ -85,26 +86,28 @@ def _frames(wal: bytes, size: int) -> dict[int, int]:
 
 def _rows_of(page: bytes, pages: _Pages) -> Iterator[tuple[Value, ...]]:
     kind = page[0]  # the first page has the file's header here, and is of another kind
-    if kind not in (_INTERIOR, _LEAF):
+    if kind not in (_INTERIOR, _LEAF, _TABLE_LEAF):
         return
-    first = 8 if kind == _LEAF else 12
+    first = 12 if kind == _INTERIOR else 8
     for index in range(int.from_bytes(page[3:5], "big")):
         pointer = first + 2 * index
         start = int.from_bytes(page[pointer : pointer + 2], "big")
         if pointer + 2 > len(page) or not first <= start < len(page):
             continue
         try:
-            payload = _payload(page, start if kind == _LEAF else start + 4, pages)
+            payload = _payload(page, start + 4 if kind == _INTERIOR else start, pages, in_table=kind == _TABLE_LEAF)
             if payload is not None:
                 yield _record(payload)
         except (IndexError, ValueError):
             continue
 
 
-def _payload(page: bytes, start: int, pages: _Pages) -> bytes | None:
+def _payload(page: bytes, start: int, pages: _Pages, *, in_table: bool) -> bytes | None:
     """Return the bytes of a row, gathered from the pages it overflows to; None where one of them is lost."""
     length, start = _varint(page, start)
-    local = _local_bytes(length, pages.usable)
+    if in_table:
+        _, start = _varint(page, start)  # the number of the row
+    local = _local_bytes(length, pages.usable, in_table=in_table)
     parts = [page[start : start + min(length, local)]]
     missing = length - len(parts[0])
     at = start + local
@@ -122,9 +125,9 @@ def _payload(page: bytes, start: int, pages: _Pages) -> bytes | None:
     return b"".join(parts)
 
 
-def _local_bytes(length: int, usable: int) -> int:
-    """Return how many bytes of a row stand in its own page (section 1.6, "index b-tree")."""
-    most = (usable - 12) * 64 // 255 - 23
+def _local_bytes(length: int, usable: int, *, in_table: bool) -> int:
+    """Return how many bytes of a row stand in its own page (section 1.6, the list below "cell payload overflow")."""
+    most = usable - 35 if in_table else (usable - 12) * 64 // 255 - 23
     if length <= most:
         return length
     least = (usable - 12) * 32 // 255 - 23

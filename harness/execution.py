@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import sys
-import threading
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Mapping
@@ -30,7 +28,7 @@ from harness.narrowing import answer_space
 from harness.pacing import Log, Rates
 from harness.parsing import read
 from harness.planning import Plan
-from harness.pricing import Kind, Prices, Spent, price, spent_on
+from harness.pricing import Kind, Prices, Spent, spent_on
 from harness.project import Project
 from harness.prompt import Prompt
 from harness.provenance import git_state, versions
@@ -38,9 +36,6 @@ from harness.records import FailureKind, ParseFailure
 from harness.retry import RetryPolicy
 from harness.runner import Job, Made, Progress, run_job
 from harness.store import Manifest, RunWriter, State, StoredRun, create_run, is_held, load_run, new_id, open_run
-
-PRELOAD_AFTER_S = 0.5
-"""Seconds after the start of a run from which on what its end needs is loaded."""
 
 OnProgress = Callable[[Progress], None]
 Warn = Callable[[str], None]
@@ -267,7 +262,7 @@ class _Execution:
             if self.writer.n_answered:
                 raise type(error)(f"{error}\nrun {self.writer.manifest.id}: {self._kept()}") from None
             raise
-        return load_run(self.writer.path)
+        return replace(load_run(self.writer.path), just_paid=self.writer.paid)
 
     def _ask(self, made: Made) -> None:
         """Take the samples through the passes, where signals and threads allow it in this one."""
@@ -312,9 +307,6 @@ class _Execution:
                 served=self.served,
                 warn=effort.warn,
             )
-            # What the end of the run needs takes a while to load: it does so while the first calls are out.
-            preload = threading.Thread(target=_preload, args=(manifest.prompt,), daemon=True)
-            asyncio.get_running_loop().call_later(PRELOAD_AFTER_S, preload.start)
             writing = asyncio.create_task(_written_soon(cache))
             try:
                 await run_job(job if effort.before is None else await effort.before(job), made)
@@ -393,22 +385,6 @@ def _no_loop_here() -> bool:
     return False
 
 
-def _preload(prompt: Prompt) -> None:
-    """Load what the end of a run needs: numpy, the list of prices.
-
-    The calls come first: this thread lets go of the interpreter every half millisecond.
-    """
-    before = sys.getswitchinterval()
-    sys.setswitchinterval(0.0005)
-    try:
-        import harness.scoring  # noqa: F401 - its numpy is what takes time
-
-        for model in prompt.models:
-            price(model.name, {"prompt_tokens": 1, "completion_tokens": 1}, {})
-    finally:
-        sys.setswitchinterval(before)
-
-
 def _spent(prompt: Prompt, paid: Mapping[Kind, int], prices: Prices) -> Spent:
     model_of = {each.name: each.model.name for each in prompt.passes}
     by_model: Counter[Kind] = Counter()
@@ -419,4 +395,4 @@ def _spent(prompt: Prompt, paid: Mapping[Kind, int], prices: Prices) -> Spent:
 
 def run_spent(run: StoredRun, prices: Prices) -> Spent:
     """Return what the calls of a run cost; cached calls cost nothing."""
-    return _spent(run.manifest.prompt, run.log.paid, prices)
+    return _spent(run.manifest.prompt, run.paid, prices)

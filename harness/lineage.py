@@ -37,8 +37,11 @@ def find_baseline(run: StoredRun, project: Project, named: str | None = None) ->
         each for each in earlier if _is(each.manifest, mine.version) and each.manifest.prompt_hash != mine.prompt_hash
     ]
     parents = [each for each in earlier if _is(each.manifest, mine.prompt.parent)]
-    ids = {sample.id for sample in run.samples}
-    return next((each for each in same + parents if not ids.isdisjoint(sample.id for sample in each.samples)), None)
+    return next((each for each in same + parents if _overlap(run, each)), None)
+
+
+def _overlap(a: StoredRun, b: StoredRun) -> bool:
+    return not {sample.id for sample in a.samples}.isdisjoint(sample.id for sample in b.samples)
 
 
 def _is(manifest: Manifest, version: str | None) -> bool:

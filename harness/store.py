@@ -146,6 +146,7 @@ class StoredRun:
 
     path: Path
     manifest: Manifest
+    just_paid: Mapping[Kind, int] | None = None
 
     @cached_property
     def samples(self) -> tuple[Sample, ...]:
@@ -157,6 +158,11 @@ class StoredRun:
     def log(self) -> CompletionLog:
         """The completions, and what was damaged among them."""
         return read_completions(self.path / "completions.jsonl")
+
+    @property
+    def paid(self) -> Mapping[Kind, int]:
+        """As that of `CompletionLog`; who wrote the run has counted it."""
+        return self.log.paid if self.just_paid is None else self.just_paid
 
     @cached_property
     def predictions(self) -> tuple[Prediction, ...]:

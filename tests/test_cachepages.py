@@ -17,7 +17,9 @@ from harness.cachepages import Value, rows
 Row = tuple[Value, ...]
 
 
-def content_of(count: int, length: int, *, page: int = 4096, wal: bool = False) -> tuple[bytes, bytes, set[Row]]:
+def content_of(
+    count: int, length: int, *, page: int = 4096, wal: bool = False, rowid: bool = False
+) -> tuple[bytes, bytes, set[Row]]:
     """Return the bytes of a file and of its log, and the rows that it was filled with."""
     draw = random.Random(count * 100_000 + length)
     made = {
@@ -30,7 +32,8 @@ def content_of(count: int, length: int, *, page: int = 4096, wal: bool = False) 
             connection.execute(f"PRAGMA page_size={page}")
             connection.execute(f"PRAGMA journal_mode={'WAL' if wal else 'DELETE'}")
             connection.execute("PRAGMA wal_autocheckpoint=0")
-            connection.execute("CREATE TABLE c (key TEXT PRIMARY KEY, completion TEXT, at INTEGER) WITHOUT ROWID")
+            without = "" if rowid else "WITHOUT ROWID"
+            connection.execute(f"CREATE TABLE c (key TEXT PRIMARY KEY, completion TEXT, at INTEGER) {without}")
             connection.execute("BEGIN")
             connection.executemany("INSERT INTO c VALUES (?, ?, ?)", [(k.decode(), v.decode(), n) for k, v, n in made])
             connection.execute("COMMIT")
@@ -41,12 +44,14 @@ def content_of(count: int, length: int, *, page: int = 4096, wal: bool = False) 
 SOUND = content_of(300, 3000)
 
 
+@pytest.mark.parametrize("rowid", [True, False])
 @pytest.mark.parametrize("page", [512, 1024, 4096, 65536])
 @pytest.mark.parametrize("length", [0, 40, 500, 20_000])
-def test_all_rows_of_a_sound_file(page: int, length: int) -> None:
-    """Every row is found, on one page or over many, in leaves and between them, once."""
-    content, _, made = content_of(120, length, page=page)
-    found = list(rows(content))
+def test_all_rows_of_a_sound_file(page: int, length: int, rowid: bool) -> None:
+    """Every row is found, on one page or over many, in leaves and between them, once; so is what an index has of it."""
+    content, _, made = content_of(120, length, page=page, rowid=rowid)
+    found = [row for row in rows(content) if len(row) == 3]
+    assert {row[0] for row in rows(content)} == {key for key, _, _ in made}
     assert len(found) == len(made)
     assert set(found) == made
 

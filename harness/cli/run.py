@@ -22,7 +22,7 @@ from harness.cli.common import (
     show_json,
     variables_of,
 )
-from harness.cli.running import finish, run_all, telling
+from harness.cli.running import finish, loading_the_end, run_all, telling
 from harness.errors import EXIT_OK
 
 if TYPE_CHECKING:
@@ -228,9 +228,10 @@ def _continue(name: str, retry: tuple[str, ...], baseline: str | None, no_wait: 
     runs = find_project().runs
     if baseline is not None:
         find_run(runs, baseline)  # a name that means none is told before any call
-    if set(retry) <= {"call_error"} and goes_on_by_batches(find_run(runs, name, any_state=True)):
+    run = find_run(runs, name, any_state=True)
+    if set(retry) <= {"call_error"} and goes_on_by_batches(run):
         how["batches"] = Ways(wait=not no_wait)
-    with telling(name, None, how) as told:
+    with loading_the_end(run.manifest.prompt), telling(name, None, how) as told:
         return api.resume(name, retry=retry, warn=say, **told)
 
 

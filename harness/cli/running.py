@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shlex
+import sys
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,10 +20,14 @@ if TYPE_CHECKING:
     from harness.passmeasuring import MeasuredPasses
     from harness.planning import Plan
     from harness.project import Project
+    from harness.prompt import Prompt
     from harness.store import StoredRun
     from harness.versions import ComparedRuns
 
 CHANGES_SHOWN = 5
+LOAD_AFTER_S = 0.5
+"""Seconds after the start of a run from which on what is needed at its end is loaded."""
+
 ENOUGH_TO_CALIBRATE = 20
 """Samples from which on thresholds are worth looking for."""
 
@@ -29,21 +35,52 @@ ENOUGH_TO_CALIBRATE = 20
 def run_all(plans: list[tuple[Plan, Project]], *, quiet: bool, **how: Any) -> list[Run]:
     """Run prompts one after the other. The plans are used up: their samples need not stay in memory."""
     from harness import api
-    from harness.report.terminal import headline_line
 
     width, several = max(len(plan.prompt.version) for plan, _ in plans), len(plans) > 1
     runs = []
     while plans:
         plan, project = plans.pop(0)
-        with telling(plan.prompt.version, len(plan.samples) * plan.repeats, how) as told:
+        title, total = plan.prompt.version, len(plan.samples) * plan.repeats
+        with loading_the_end(plan.prompt), telling(title, total, how) as told:
             stored = api.start(plan, project, warn=say, **told)
         del plan
         runs.append(api.Run(stored, project))
         if several and not quiet:
+            from harness.report.terminal import headline_line
+
             show(headline_line(stored.manifest, runs[-1].result, width))
     if several and not quiet:
         show("")
     return runs
+
+
+@contextmanager
+def loading_the_end(prompt: Prompt) -> Iterator[None]:
+    """Load what is needed when a run has ended, which takes a while, in the time in which servers are waited for."""
+    loads = threading.Timer(LOAD_AFTER_S, _load, [prompt])
+    loads.daemon = True
+    loads.start()
+    try:
+        yield
+    finally:
+        loads.cancel()
+
+
+def _load(prompt: Prompt) -> None:
+    """Load the report with its numpy, and the list of prices.
+
+    The calls come first: this thread lets go of the interpreter every half millisecond.
+    """
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(0.0005)
+    try:
+        import harness.report.terminal  # noqa: F401
+        from harness.pricing import price
+
+        for model in prompt.models:
+            price(model.name, {"prompt_tokens": 1, "completion_tokens": 1}, {})
+    finally:
+        sys.setswitchinterval(before)
 
 
 @contextmanager
