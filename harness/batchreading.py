@@ -58,7 +58,7 @@ class Reading:
 
     def _answer(self, result: Result) -> None:
         try:
-            completion = self._read(result.body)
+            completion = self._read(result.body, 0.0)
         except (ValueError, RecursionError) as error:
             self._again[result.key] = CallError(kind="bad_response", message=str(error)[:500], status=None)
             return

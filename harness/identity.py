@@ -10,6 +10,8 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+import orjson
+
 from harness.labelspace import LabelSpace
 from harness.records import Sample
 
@@ -17,17 +19,32 @@ SHORT = 16
 """Hex digits of a data or prompt hash: 64 bits, ample for telling versions of a file apart."""
 
 
+_TEXTS = frozenset({str})
 _CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=str)
 
 
 def canonical(value: Any) -> str:
     """Return the JSON text by which two values are compared."""
+    if _is_texts(value) or (type(value) is list and all(map(_is_texts, value))):
+        try:  # sooner, and the same: it is floats that `orjson` writes in another way
+            return orjson.dumps(value, option=orjson.OPT_SORT_KEYS).decode("utf-8")
+        except TypeError:  # a lone surrogate
+            pass
     return _CANONICAL.encode(value)
+
+
+def _is_texts(value: Any) -> bool:
+    """Return whether a value is an object of texts alone, such as a message."""
+    return type(value) is dict and _TEXTS.issuperset(map(type, value.values()))
 
 
 def digest(value: Any, length: int = SHORT) -> str:
     """Return the first ``length`` hex digits of the hash of a plain value."""
-    return hashlib.sha256(canonical(value).encode("utf-8", "surrogatepass")).hexdigest()[:length]
+    return _hashed(canonical(value))[:length]
+
+
+def _hashed(text: str) -> str:
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def text_id(text: str) -> str:
@@ -69,4 +86,29 @@ def call_key(endpoint: Mapping[str, Any], body: Mapping[str, Any], repeat: int) 
         body: The request as it is sent: model, messages, params, schema.
         repeat: The repeat number; 0 is the plain run.
     """
-    return digest({"endpoint": endpoint, "body": body, "repeat": repeat}, 40)
+    return CallKeys(endpoint).of(body, repeat)
+
+
+class CallKeys:
+    """The keys of the calls to one endpoint: `call_key` for many of them.
+
+    What is the very same object in one request as in the one before, such as the params, is encoded once.
+
+    Args:
+        endpoint: As for `call_key`; it stays as it is.
+    """
+
+    def __init__(self, endpoint: Mapping[str, Any]) -> None:
+        self._endpoint = canonical(dict(endpoint))
+        self._parts: dict[str, tuple[object, str]] = {}
+
+    def of(self, body: Mapping[str, Any], repeat: int) -> str:
+        """Return the key of a call; the parts of its body are not changed afterwards."""
+        parts = self._parts
+        for name, value in body.items():
+            known = parts.get(name)
+            if known is None or known[0] is not value:
+                parts[name] = value, f"{canonical(name)}:{canonical(value)}"
+        said = ",".join([parts[name][1] for name in sorted(body)])
+        text = f'{{"body":{{{said}}},"endpoint":{self._endpoint},"repeat":{repeat}}}'
+        return _hashed(text)[:40]

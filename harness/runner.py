@@ -20,7 +20,7 @@ from harness.completionlog import Slot, StoredCompletion
 from harness.constraining import REFUSALS, Constraining, form_of
 from harness.errors import HarnessError
 from harness.halting import Halt, Halted
-from harness.identity import call_key
+from harness.identity import CallKeys
 from harness.labelspace import LabelSpace
 from harness.ordering import LOOK_AHEAD
 from harness.pacing import Log, Rates
@@ -123,6 +123,11 @@ class Job:
     def width(self) -> int:
         """How many calls are under way at once at most with the client that takes most."""
         return max(min(self.concurrency, each.concurrency or self.concurrency) for each in self.clients.values())
+
+    @cached_property
+    def keys(self) -> Mapping[str, CallKeys]:
+        """What gives the calls of each pass their keys."""
+        return {name: CallKeys(client.endpoint) for name, client in self.clients.items()}
 
     @cached_property
     def sender(self) -> Sender:
@@ -331,7 +336,7 @@ async def _find_out(job: Job, progress: Progress, request: _Request) -> Completi
 def _request(job: Job, call: Call, stored: StoredCompletion | None, at: int) -> _Request:
     client = job.clients[call.pass_name]
     body = client.body(call, job.constraining.ladder(call).steps[at])
-    key = call_key(client.endpoint, body, call.draw)
+    key = job.keys[call.pass_name].of(body, call.draw)
     return _Request(call, stored if stored is not None and stored.key == key else None, at, body, key)
 
 

@@ -363,7 +363,7 @@ class PredictionDraft:
 
 
 def _prediction_line(prediction: Prediction, space: LabelSpace, gold: frozenset[str] | None) -> bytes:
-    return (packed_line if prediction.probabilities else json_line)(prediction.to_json(space.index, gold))
+    return packed_line(prediction.to_json(space.index, gold))
 
 
 def write_derived(

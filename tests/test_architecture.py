@@ -326,7 +326,7 @@ def test_pure_stages_touch_no_edge(name: str) -> None:
         ("xllamacpp", {"harness.clients.embedded"}),
         ("sqlite3", {"harness.cache", "harness.cachefile"}),
         ("genai_prices", {"harness.pricing"}),
-        ("orjson", {"harness.jsonfiles"}),
+        ("orjson", {"harness.jsonfiles", "harness.identity", "harness.clients.remote"}),
         ("scipy", {"harness.outcomes", "harness.pairedtests", "harness.resampling", "harness.baselines"}),
         ("json_repair", {"harness.parsing.json", "harness.parsing.jsonscan", "harness.parsing.jsonanswer"}),
         ("yaml", {"harness.yamlfile", "harness.starting", "harness.scaffold", "harness.promptedit"}),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import hashlib
+import json
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -13,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from strategies_labels import unhurried
 
-from harness.identity import call_key, canonical, digest, gold_hash, inputs_hash, space_hash, text_id
+from harness.identity import CallKeys, call_key, canonical, digest, gold_hash, inputs_hash, space_hash, text_id
 from harness.labelspace import Field, Label, LabelSpace
 from harness.records import Sample
 
@@ -27,6 +28,9 @@ plain_values = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
     max_leaves=8,
 )
+any_text = st.text(st.characters(codec=None, exclude_categories=()))
+"""Lone surrogates too."""
+
 samples = st.lists(
     st.builds(
         Sample,
@@ -164,6 +168,24 @@ def test_the_order_of_the_messages_is_part_of_the_key() -> None:
     one["body"]["messages"].append({"role": "user", "content": "again"})
     other["body"]["messages"].insert(0, {"role": "user", "content": "again"})
     assert call_key(**one) != call_key(**other)
+
+
+@unhurried
+@given(st.lists(st.dictionaries(st.text(), plain_values | st.floats(), max_size=4), min_size=1, max_size=4), st.data())
+def test_keys_of_many_calls_are_those_of_each(bodies: list[dict[str, Any]], data: st.DataObject) -> None:
+    """`CallKeys` gives every call the hash of its whole canonical JSON, whatever parts it shares with the one before."""
+    keys = CallKeys(CALL["endpoint"])
+    for body in bodies:
+        shared = data.draw(st.sampled_from(bodies))
+        both = {**shared, **body}
+        assert keys.of(both, 2) == digest({"endpoint": CALL["endpoint"], "body": both, "repeat": 2}, 40)
+
+
+@unhurried
+@given(st.one_of(st.dictionaries(st.text(), any_text), st.lists(st.dictionaries(st.text(), any_text))))
+def test_canonical_is_what_json_writes(value: object) -> None:
+    """Objects of texts are written as `json` writes them, lone surrogates and control characters included."""
+    assert canonical(value) == json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 
 
 def test_keys_and_ids_stay_what_they_are() -> None:

@@ -31,7 +31,7 @@ def constrained(constraint: Constraint) -> dict[str, Any]:
     return {"grammar": constraint.grammar, "structured_outputs": {"grammar": constraint.grammar}}
 
 
-def read(data: Any) -> Completion:
+def read(data: Any, latency_s: float = 0.0) -> Completion:
     """Return the completion in an answer. What the model thought before it answered is its reasoning, never its text.
 
     Raises:
@@ -55,6 +55,7 @@ def read(data: Any) -> Completion:
         usage=usage_of(data.get("usage")),
         served_model=word(data.get("model")),
         reasoning=_reasoning(message),
+        latency_s=latency_s,
     )
 
 

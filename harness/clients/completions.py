@@ -56,7 +56,7 @@ def constrained(constraint: Constraint) -> dict[str, Any]:
     return {"grammar": constraint.grammar, "structured_outputs": {"grammar": constraint.grammar}}
 
 
-def read(data: Any) -> Completion:
+def read(data: Any, latency_s: float = 0.0) -> Completion:
     """Return the completion in an answer; log-probabilities stay as they came, in the shape of OpenAI or of llama.cpp.
 
     Raises:
@@ -78,4 +78,5 @@ def read(data: Any) -> Completion:
         logprobs=choice.get("logprobs"),
         usage=usage_of(data.get("usage")),
         served_model=word(data.get("model")),
+        latency_s=latency_s,
     )

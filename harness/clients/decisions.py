@@ -69,7 +69,7 @@ def _question(question: Question) -> dict[str, Any]:
     return {**asked, "choices": [{"value": value} for value in question["choices"]]}
 
 
-def read(data: Any) -> Completion:
+def read(data: Any, latency_s: float = 0.0) -> Completion:
     """Return the completion in an answer.
 
     Raises:
@@ -82,7 +82,7 @@ def read(data: Any) -> Completion:
     times = Counter(each["name"] for each in found)
     if twice := [name for name, number in times.items() if number > 1]:
         raise ValueError(f"two answers to one question: {listing(twice, 5)}")
-    return completed(found, data)
+    return completed(found, data, latency_s)
 
 
 def answers_in(data: Any) -> Any:
@@ -123,7 +123,7 @@ def answer_of(name: str, given: Mapping[str, Any]) -> dict[str, Any]:
     )
 
 
-def completed(answers: Sequence[Mapping[str, Any]], data: Mapping[str, Any]) -> Completion:
+def completed(answers: Sequence[Mapping[str, Any]], data: Mapping[str, Any], latency_s: float) -> Completion:
     """Return the completion of some answers; it is a refusal when every question was refused."""
     refused = all(each["type"] == "refusal" for each in answers)
     kept = json.dumps(answers, ensure_ascii=False, separators=(",", ":"))
@@ -132,4 +132,5 @@ def completed(answers: Sequence[Mapping[str, Any]], data: Mapping[str, Any]) -> 
         raw=f"all {len(answers)} questions were refused" if refused else kept,
         usage=usage_of(data.get("usage"), "input_tokens", "output_tokens"),
         served_model=word(data.get("model")),
+        latency_s=latency_s,
     )

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import re
 from typing import Any
+
+from harness.jsonfiles import packed_value
 
 PLACE = "[key]"
 SHORTEST = 16
@@ -54,7 +55,7 @@ def decoded(answer: bytes, key: str | None) -> Any:
     text = hidden(answer.decode("utf-8"), key)
     if text.lstrip()[:1] not in ("{", "[", ""):
         return text
-    value = json.loads(text)
+    value = packed_value(text)
     return _without(value, key) if key and _ESCAPED.search(text) else value
 
 

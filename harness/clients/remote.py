@@ -13,9 +13,10 @@ import os
 import re
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
+
+import orjson
 
 from harness.clients.faults import Fault, read_fault, rejected, retry_after, wait_said
 from harness.clients.headers import request_headers
@@ -66,6 +67,7 @@ class RemoteClient:
         self._session: Any = None
         self.wait_s = 0.0
         self._answered = False
+        self._encodes = False
         self._unreached = 0
 
     @property
@@ -124,8 +126,9 @@ class RemoteClient:
         """
         self._connected()  # before the clock starts: an import is no answer's time
         started = time.perf_counter()
-        completion = await self._post(self._wire.path, body, self._wire.read)
-        return replace(completion, latency_s=time.perf_counter() - started)
+        return await self._post(
+            self._wire.path, body, lambda answer: self._wire.read(answer, time.perf_counter() - started)
+        )
 
     async def ask(self, path: str, body: Mapping[str, Any]) -> Any:
         """Return what another endpoint of the server answers, a JSON object; tried again like any call.
@@ -180,9 +183,15 @@ class RemoteClient:
         return f"{parts.scheme}://{parts.netloc}{path[1:]}"
 
     def _encoded(self, body: Mapping[str, Any]) -> bytes:
-        """Return the request as JSON; lone surrogates, which UTF-8 cannot hold, go as JSON's own escapes."""
+        """Return the request as JSON; lone surrogates, which UTF-8 cannot hold, go as JSON's own escapes.
+
+        `json` says of the first request what JSON cannot hold (all have the same params); `orjson` would make something of it.
+        """
         try:
-            return _WIRE.encode(body).encode("ascii")
+            if not self._encodes:
+                _WIRE.encode(body)
+                self._encodes = True
+            return _packed(body)
         except (TypeError, ValueError) as error:
             raise ModelError(f"model {self.model.name}: params must be plain JSON values, but {error}.") from None
 
@@ -267,6 +276,13 @@ def _checked_host(url: str, model: str) -> str:
             f"query, got '{shown}'. Check --base-url and OPENAI_BASE_URL; a key goes into OPENAI_API_KEY."
         )
     return parts.hostname or ""
+
+
+def _packed(body: Mapping[str, Any]) -> bytes:
+    try:
+        return orjson.dumps(body)
+    except TypeError:  # a lone surrogate, or an integer beyond 64 bits
+        return _WIRE.encode(body).encode("ascii")
 
 
 def _failed(kind: str, message: str) -> AttemptFailed:

@@ -36,7 +36,7 @@ def _format(constraint: Constraint) -> dict[str, Any]:
     raise ValueError(f"the API 'responses' takes json_schema or json_object, got {constraint.form}")
 
 
-def read(data: Any) -> Completion:
+def read(data: Any, latency_s: float = 0.0) -> Completion:
     """Return the completion in an answer.
 
     The text is that of all message items, the reasoning that of the reasoning items (their text, else its summary) and
@@ -64,6 +64,7 @@ def read(data: Any) -> Completion:
         usage=usage_of(data.get("usage"), "input_tokens", "output_tokens"),
         served_model=word(data.get("model")),
         reasoning=joined(_reasoning(items)),
+        latency_s=latency_s,
     )
 
 

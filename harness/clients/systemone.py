@@ -64,7 +64,7 @@ def _option(value: str | bool) -> str:
     return value if isinstance(value, str) else str(value).lower()
 
 
-def read(data: Any) -> Completion:
+def read(data: Any, latency_s: float = 0.0) -> Completion:
     """Return the completion in an answer, its text in the form that is kept of every decision API.
 
     Raises:
@@ -73,7 +73,7 @@ def read(data: Any) -> Completion:
     given = answers_in(data)
     if not isinstance(given, Mapping):
         raise ValueError(f"answers must be an object, got {type(given).__name__}")
-    return completed([answer_of(name, _kept(each)) for name, each in given.items()], data)
+    return completed([answer_of(name, _kept(each)) for name, each in given.items()], data, latency_s)
 
 
 def _kept(given: Any) -> Mapping[str, Any]:

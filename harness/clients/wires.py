@@ -22,14 +22,15 @@ class Wire:
     Attributes:
         path: Behind the base URL.
         body: Call, model, the name that the server knows the model by, what constrains the answer → the request.
-        read: The answer's JSON → the completion; raises `ValueError` when the answer has not the API's shape.
+        read: The answer's JSON, and the seconds it took → the completion; raises `ValueError` when the answer has not the
+            API's shape.
         forms: Which forms of `Constraint` a request can carry; empty where nothing is written freely.
         renamed: Parameters of the other APIs that go by another name here.
     """
 
     path: str
     body: Callable[[Call, Model, str, Constraint | None], dict[str, Any]]
-    read: Callable[[Any], Completion]
+    read: Callable[[Any, float], Completion]
     forms: tuple[Form, ...] = ()
     renamed: Mapping[str, str] = field(default_factory=dict)
 
