@@ -185,7 +185,8 @@ class RemoteClient:
     def _encoded(self, body: Mapping[str, Any]) -> bytes:
         """Return the request as JSON; lone surrogates, which UTF-8 cannot hold, go as JSON's own escapes.
 
-        `json` says of the first request what JSON cannot hold (all have the same params); `orjson` would make something of it.
+        `json` says of the first request what JSON cannot hold: `orjson` would make something of it, and all have the same
+        params.
         """
         try:
             if not self._encodes:
