@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, get_args
 
 from harness.answerlength import most_tokens, with_limits
-from harness.clients.embedded import token_counter
 from harness.dataset import Dataset, load_dataset
 from harness.errors import DataError, Problems, did_you_mean, listing
 from harness.includes import read_included
@@ -361,8 +360,7 @@ class _PromptFile:
     def _limited(self, each: Pass, space: LabelSpace, *, sound: bool) -> Pass:
         """Return a pass with numbers and texts for `auto`, by the model that will answer; one that is not sound as it is."""
         answering = replace(each.model, name=self.other_model or each.model.name)
-        count = token_counter(answering) if answering.is_local else most_tokens
-        return with_limits(each, space, lambda _: count) if sound else each
+        return with_limits(each, space, lambda _: _token_counter(answering)) if sound else each
 
     def _line_of(self, key: str, name: str) -> int:
         """Return where a pass, or else the top, says what it says of a key; where neither does, where the pass begins."""
@@ -406,3 +404,12 @@ class _PromptFile:
             if name in columns:
                 self.problems.add(f"variable '{name}' is an input column too. Rename it.", self.variable_lines[name])
         check_templates(prompt, columns, space, self.problems, self.when_lines)
+
+
+def _token_counter(model: Model) -> Callable[[Sequence[str]], list[int]]:
+    """Return what counts the tokens of answers: the model's own counter, or the most that there can be."""
+    if not model.is_local:
+        return most_tokens
+    from harness.clients.embedded import token_counter
+
+    return token_counter(model)

@@ -24,7 +24,8 @@ _UNSPACED = "\u0e00-\u0eff\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af"
 """Scripts that put no spaces between words: each of their characters counts as one."""
 
 _LETTER = rf"[^\W{_UNSPACED}]"
-_WORD = re.compile(rf"[{_UNSPACED}]|{_LETTER}+(?:'{_LETTER}+)*")
+_WORD = rf"[{_UNSPACED}]|{_LETTER}+(?:'{_LETTER}+)*"
+"""Compiled where it is used for the first time: few templates count words."""
 
 
 def words(text: object) -> list[str]:
@@ -33,7 +34,7 @@ def words(text: object) -> list[str]:
     ``'late' in text | words`` is true of the word "Late" and not of "plate". Unicode forms are made one (NFKC), an
     apostrophe within a word belongs to it ("didn't"), and in scripts without spaces every character is a word.
     """
-    return _WORD.findall(unicodedata.normalize("NFKC", str(text)).casefold().replace("\u2019", "'"))
+    return re.findall(_WORD, unicodedata.normalize("NFKC", str(text)).casefold().replace("\u2019", "'"))
 
 
 class _Undefined(jinja2.StrictUndefined):

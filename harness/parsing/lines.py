@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from harness.parsing.cleaning import BULLET
 from harness.parsing.headings import ANNOUNCING, heading_of
-from harness.parsing.mentions import Mentions
 from harness.parsing.names import Item, Kind, Names
 from harness.parsing.recalled import Recalled
+
+if TYPE_CHECKING:
+    from harness.parsing.mentions import Mentions
 
 _PROSE_WORDS = 6
 _PROSE_LENGTH = 60

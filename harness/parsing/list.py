@@ -24,7 +24,6 @@ from harness.parsing.cleaning import LINE_ENDS, answer_text
 from harness.parsing.formats import Format, Output, none_problems, setting
 from harness.parsing.grammars import list_grammar
 from harness.parsing.lines import LineReader
-from harness.parsing.mentions import mentions_of
 from harness.parsing.names import names_of
 from harness.parsing.sheet import Sheet
 from harness.parsing.tables import without_tables
@@ -49,7 +48,12 @@ class _Lists:
         self.none: str = setting(output, OPTIONS, "none")
         self._names = names_of(space, self.none)
         search: bool = setting(output, OPTIONS, "search")
-        self._reader = LineReader(self._names, self.separator, mentions_of(space) if search else None)
+        mentions = None
+        if search:
+            from harness.parsing.mentions import mentions_of  # its patterns take a while to compile
+
+            mentions = mentions_of(space)
+        self._reader = LineReader(self._names, self.separator, mentions)
         tame = (name for name in space.names if _TAME.fullmatch(name) and _UNTAME.isdisjoint(name.casefold().split()))
         no_name_has_commas = self.separator.strip(" ") == "," and self._names.pieces(",") == 1
         self._tame = frozenset(tame if no_name_has_commas else ())
