@@ -264,6 +264,7 @@ def test_an_error_of_the_system_is_no_traceback(
     def refuse(_: object) -> None:
         raise error
 
+    cli("runs")  # loads what it uses: what is loaded below would keep the function that is put in here
     monkeypatch.setattr("harness.runnames.list_runs", refuse)
     outcome = cli("runs")
     assert outcome.code == code

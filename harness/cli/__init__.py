@@ -8,7 +8,7 @@ import io
 import os
 import sys
 from contextlib import suppress
-from typing import Any
+from typing import Any, NoReturn
 
 import click
 
@@ -100,8 +100,24 @@ def main() -> None:
             code = _tell(f"standard output: cannot be written ({why}). Make room, or write elsewhere.")
         else:
             code = _tell(f"{error.filename}: cannot be used ({why}). Check that it is there and may be used.")
-    gc.freeze()  # or Python looks for cycles in all that is left before it ends, which takes a tenth of a second
     sys.exit(code)
+
+
+def entry() -> NoReturn:
+    """Run the command line as all that a process is for.
+
+    All output is written when `main` ends. What Python would then take apart, module by module, the system lets go of at
+    once: that is a tenth of a second of a short command.
+    """
+    try:
+        main()
+        code = EXIT_OK
+    except SystemExit as ended:
+        code = ended.code if isinstance(ended.code, int) else EXIT_OK if ended.code is None else EXIT_ERROR
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError, ValueError):  # closed, or its reader has gone: `main` has told what there is to tell
+            stream.flush()
+    os._exit(code)
 
 
 def _result() -> int:

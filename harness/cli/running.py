@@ -74,6 +74,7 @@ def _load(prompt: Prompt) -> None:
     before = sys.getswitchinterval()
     sys.setswitchinterval(0.0005)
     try:
+        import harness.report.probabilities
         import harness.report.terminal  # noqa: F401
         from harness.pricing import price
 
