@@ -99,8 +99,8 @@ class Job:
     grace_s: float = GRACE_S
     served: dict[str, None] = field(default_factory=dict)
     """Filled on the way: model names as the servers gave them, in order of appearance."""
-    under_way: dict[str, asyncio.Future[Completion]] = field(default_factory=dict)
-    """Calls that were sent and have no answer yet, by key: the same call is not sent twice."""
+    under_way: dict[str, list[asyncio.Future[Completion]]] = field(default_factory=dict)
+    """Calls that were sent and have no answer yet, by key, with who waits for it: the same call is not sent twice."""
 
     found_out: dict[str, Completion] = field(default_factory=dict)
     """What the calls brought that found out about constraints, by their first key: the same calls waited for them."""
@@ -350,8 +350,9 @@ def _at_hand(job: Job, request: _Request) -> Completion | None:
 async def _fetched(job: Job, request: _Request, *, patient: bool = True) -> Completion:
     """Return the completion that is at hand, that of the same call under way, or a new one."""
     completion = _at_hand(job, request)
-    if completion is None and request.key in job.under_way:
-        return replace(await asyncio.shield(job.under_way[request.key]), cached=True)
+    if completion is None and (waiting := job.under_way.get(request.key)) is not None:
+        waiting.append(asyncio.get_running_loop().create_future())
+        return replace(await waiting[-1], cached=True)
     return await _ask(job, request, patient=patient) if completion is None else completion
 
 
@@ -380,20 +381,23 @@ def _kept(job: Job, progress: Progress, request: _Request, completion: Completio
 
 async def _ask(job: Job, request: _Request, *, patient: bool) -> Completion:
     """Send a call, and let whoever wants the very same one meanwhile wait for its answer."""
-    answer: asyncio.Future[Completion] = asyncio.get_running_loop().create_future()
-    job.under_way[request.key] = answer
+    waiting = job.under_way[request.key] = []
     try:
         completion = await job.sender.send(
             request.call, request.body, patient=patient, meanwhile=lambda: _at_hand(job, request)
         )
-        answer.set_result(completion)
+        for each in waiting:
+            if not each.done():
+                each.set_result(completion)
     except Exception as error:
         if isinstance(error, HarnessError):
             job.halt.give_up(error)
-        answer.set_exception(error)
-        answer.exception()  # it is raised here already; nobody else need be waiting
+        for each in waiting:
+            if not each.done():
+                each.set_exception(error)
         raise
     finally:
-        answer.cancel()
+        for each in waiting:
+            each.cancel()
         del job.under_way[request.key]
     return completion

@@ -6,6 +6,7 @@ import json
 import re
 from array import array
 from collections.abc import Iterator, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import overload
 
@@ -22,26 +23,28 @@ class StoredSamples(Sequence[Sample]):
     Args:
         path: The file; it is not changed while this is in use.
         next_step: What to do when it is damaged.
+        count: How many there are, where that is known; else they are counted.
 
     Raises:
-        DataError: It cannot be read: at once or where a damaged sample is asked for.
+        DataError: It cannot be read: at once where they are counted, or where a sample is asked for.
     """
 
-    def __init__(self, path: Path, next_step: str) -> None:
+    def __init__(self, path: Path, next_step: str, count: int | None = None) -> None:
         self._path, self._next_step = path, next_step
-        self._starts = array("Q")
         self._shared = Shared()
-        self._plain = True
-        start = 0
-        with reading(path, next_step), path.open("rb") as file:
+        self._count = len(self._starts) if count is None else count
+
+    @cached_property
+    def _starts(self) -> array[int]:
+        starts, start = array("Q"), 0
+        with reading(self._path, self._next_step), self._path.open("rb") as file:
             for line in file:
-                self._starts.append(start)
+                starts.append(start)
                 start += len(line)
-                if self._plain and _LONG_INTEGER.search(line):
-                    self._plain = False
+        return starts
 
     def __len__(self) -> int:
-        return len(self._starts)
+        return self._count
 
     def __iter__(self) -> Iterator[Sample]:
         with reading(self._path, self._next_step), self._path.open("rb") as file:
@@ -60,5 +63,5 @@ class StoredSamples(Sequence[Sample]):
             return self._sample(file.readline())
 
     def _sample(self, line: bytes) -> Sample:
-        row = packed_value(line) if self._plain else json.loads(line)
+        row = json.loads(line) if _LONG_INTEGER.search(line) else packed_value(line)
         return Sample.from_json(row, self._shared)

@@ -14,6 +14,7 @@ from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cached_property
+from itertools import count
 from pathlib import Path
 from typing import IO, Any, Literal
 
@@ -210,8 +211,14 @@ class StoredRun:
         return reading(self.path / name, f"Type: harness score {self.manifest.id}")
 
 
-def _stored_samples(path: Path) -> StoredSamples:
-    return StoredSamples(path / "samples.jsonl", "Restore it from a copy, or start a new run.")
+def _stored_samples(path: Path, count: int | None = None) -> StoredSamples:
+    return StoredSamples(path / "samples.jsonl", "Restore it from a copy, or start a new run.", count)
+
+
+def _sample_line(sample: Sample) -> bytes:
+    """Return a sample as it is kept, sooner where its inputs are texts: numbers can be such as only `json` writes."""
+    plain = all(type(value) is str for value in sample.inputs.values())
+    return (packed_line if plain else json_line)(sample.to_json())
 
 
 class RunWriter:
@@ -393,8 +400,10 @@ def create_run(runs: Path, manifest: Manifest, samples: Iterable[Sample]) -> Ite
     keep = False
     try:
         with _held(path):
-            write_lines(path / "samples.jsonl", (json_line(sample.to_json()) for sample in samples))
-            writer = RunWriter(path, replace(manifest, id=path.name), _stored_samples(path), CompletionLog())
+            counted = count()
+            write_lines(path / "samples.jsonl", (_sample_line(each) for each, _ in zip(samples, counted, strict=False)))
+            stored = _stored_samples(path, next(counted))
+            writer = RunWriter(path, replace(manifest, id=path.name), stored, CompletionLog())
             try:
                 writer.update(state="running")
                 yield writer

@@ -213,7 +213,8 @@ def test_ctrl_c_keeps_what_was_answered(folder: Folder, server: ScriptedServer, 
 
 
 def test_ctrl_c_before_any_answer_leaves_nothing(folder: Folder, server: ScriptedServer, switch: Switch) -> None:
-    """Interrupted before the first answer, a run leaves no folder and does not say that it can go on."""
+    """Interrupted before the first answer, which never comes, a run leaves no folder and says nothing of going on."""
+    folder.project = replace(folder.project, settings=replace(folder.project.settings, timeout_s=0.3))
 
     def stop_at_once(_: Any) -> Reply:
         # As the terminal does it: to the main thread, whose wait ends. Once, for only one call is under way.
