@@ -40,6 +40,7 @@ CONTENDERS = (
     bare_aiohttp.CONTENDER,
     bare_openai.CONTENDER,
     with_pydantic_evals.CONTENDER,
+    with_pydantic_evals.ON_AIOHTTP,
     with_promptfoo.CONTENDER,
     with_inspect_ai.CONTENDER,
 )

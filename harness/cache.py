@@ -49,7 +49,7 @@ class Cache:
         self.path = path
         self._warn_once: Callable[[str], None] | None = warn
         self._connection: sqlite3.Connection | None = None
-        self._waiting: dict[str, tuple[str, str, int]] = {}
+        self._waiting: dict[str, tuple[Completion, int]] = {}
         self._waiting_since = 0.0
         self._reading_since = 0.0
         self._lost = False
@@ -109,14 +109,14 @@ class Cache:
         now = time.monotonic()
         if not self._waiting:
             self._waiting_since = now
-        text = _text(completion)
-        self._waiting[key] = key, text, int(time.time())
+        self._waiting[key] = completion, int(time.time())
         if len(self._waiting) >= TOGETHER or now - self._waiting_since >= WITHIN_S:
             self.flush()
 
     def flush(self) -> None:
         """Write what waits to be written, and find from now on what others have written."""
-        rows, self._waiting = list(self._waiting.values()), {}
+        waiting, self._waiting = self._waiting, {}
+        rows = [(key, _text(completion), at) for key, (completion, at) in waiting.items()]
         self._end_reading()
         if self._connection is None or not rows:
             return

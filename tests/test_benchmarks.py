@@ -157,6 +157,7 @@ def test_contenders_load_without_their_tools(tmp_path: Path) -> None:
         "bare aiohttp": None,
         "bare AsyncOpenAI": None,
         "pydantic_evals": f"pydantic_evals {how}",
+        "pydantic_evals on aiohttp": f"pydantic_evals {how}",
         "promptfoo": f"promptfoo {how}",
         "inspect_ai": f"inspect_ai {how}",
     }
@@ -280,7 +281,7 @@ def test_the_quick_plan_judges_every_aim() -> None:
     assert throughput.quick_plan([])[0].steps == []
 
 
-@pytest.mark.parametrize(("only", "chosen"), [([], 6), (["harness", "bare"], 3), (["nothing"], 0)])
+@pytest.mark.parametrize(("only", "chosen"), [([], 7), (["harness", "bare"], 3), (["nothing"], 0)])
 def test_contenders_are_chosen_by_a_part_of_their_name(only: list[str], chosen: int) -> None:
     """No word chooses all."""
     assert sum(throughput._chosen(each, only) for each in throughput.CONTENDERS) == chosen

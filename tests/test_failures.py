@@ -123,7 +123,7 @@ def test_unlabelled_samples_are_no_failures(folder: Folder) -> None:
     run = folder.run("v1", say("price")).stored
     rows = (run.path / "predictions.jsonl").read_text().splitlines(keepends=True)
     (run.path / "predictions.jsonl").write_text(
-        rows[0].replace('"gold": ["shipping"]', '"gold": null') + "".join(rows[1:])
+        rows[0].replace('"gold":["shipping"]', '"gold":null') + "".join(rows[1:])
     )
     assert "s1" not in found(run)
 

@@ -1,6 +1,6 @@
-"""pydantic_evals: a dataset of cases, a task that calls through `AsyncOpenAI` on aiohttp, two evaluators of label sets.
+"""pydantic_evals: a dataset of cases, a task that calls through `AsyncOpenAI`, two evaluators of label sets.
 
-It has no client and no cache of its own. The client is the fastest that the openai package has.
+It has no client and no cache of its own. The client is the openai package's: as it comes, and on aiohttp, its fastest.
 """
 
 from __future__ import annotations
@@ -13,17 +13,23 @@ from pathlib import Path
 from peers.contender import Contender, adapter, missing_module
 from peers.task import BEFORE, MODEL, labels_in, read_answers, read_samples, write_answers
 
-CONTENDER = Contender(
-    "pydantic_evals",
-    command=lambda work: adapter("with_pydantic_evals", *work.arguments(), python=work.python),
-    outcome=lambda work: read_answers(work.folder),
-    scores="sets: exact, Jaccard",
-    missing=missing_module("pydantic_evals"),
-    slow=True,
-)
+
+def _contender(name: str, client: str) -> Contender:
+    return Contender(
+        name,
+        command=lambda work: adapter("with_pydantic_evals", *work.arguments(), client, python=work.python),
+        outcome=lambda work: read_answers(work.folder),
+        scores="sets: exact, Jaccard",
+        missing=missing_module("pydantic_evals"),
+        slow=True,
+    )
 
 
-async def main(url: str, data: str, folder: str, concurrency: str) -> None:
+CONTENDER = _contender("pydantic_evals", "default")
+ON_AIOHTTP = _contender("pydantic_evals on aiohttp", "aiohttp")
+
+
+async def main(url: str, data: str, folder: str, concurrency: str, client_of: str) -> None:
     """Evaluate the task and write down what the report has."""
     import openai
     from pydantic_evals import Case, Dataset
@@ -46,7 +52,8 @@ async def main(url: str, data: str, folder: str, concurrency: str) -> None:
         for sample in read_samples(Path(data))
     ]
     dataset = Dataset(name="reviews", cases=cases, evaluators=[Sets()])
-    async with openai.AsyncOpenAI(base_url=url, api_key="none", http_client=openai.DefaultAioHttpClient()) as client:
+    http_client = openai.DefaultAioHttpClient() if client_of == "aiohttp" else None
+    async with openai.AsyncOpenAI(base_url=url, api_key="none", http_client=http_client) as client:
         report = await dataset.evaluate(ask, max_concurrency=int(concurrency), progress=False)
     exact = sum(bool(case.assertions["exact"].value) for case in report.cases) / len(report.cases)
     write_answers(Path(folder), {case.name: case.output for case in report.cases}, exact)

@@ -89,6 +89,8 @@ def _reasoning(message: Mapping[str, Any]) -> str | None:
         if isinstance(message.get(name), str) and message[name]:
             return str(message[name])
     content = message.get("content")
-    thoughts = [part for part in content if _is_thought(part)] if isinstance(content, list) else []
+    if not isinstance(content, list):
+        return None
+    thoughts = [part for part in content if _is_thought(part)]
     keys = ("thinking", "reasoning", "text", "summary")
     return joined(text for part in thoughts for key in keys for text in texts_in(part.get(key)))

@@ -69,7 +69,7 @@ def usage_of(given: Any, asked: str = "prompt_tokens", answered: str = "completi
 
 
 def _part(given: Any, name: str) -> Any:
-    return given.get(name) if isinstance(given, Mapping) else None
+    return given.get(name) if isinstance(given, dict) else None
 
 
 def _count(given: Any, name: str) -> int | None:
