@@ -32,7 +32,7 @@ from harness.pricing import Kind, Prices, Spent, spent_on
 from harness.project import Project
 from harness.prompt import Prompt
 from harness.provenance import git_state, versions
-from harness.records import FailureKind, ParseFailure
+from harness.records import FailureKind, ParseFailure, Prediction, Sample
 from harness.retry import RetryPolicy
 from harness.runner import Job, Made, Progress, run_job
 from harness.store import Manifest, RunWriter, State, StoredRun, create_run, is_held, load_run, new_id, open_run
@@ -41,6 +41,12 @@ OnProgress = Callable[[Progress], None]
 Warn = Callable[[str], None]
 Before = Callable[[Job], Awaitable[Job]]
 """What is done with a job before it runs; the job that runs is what it returns."""
+
+
+_NO_INPUTS: Mapping[str, Any] = {}
+
+MOST_AT_HAND = 20_000
+"""Predictions that stay in memory until they are scored; more are read again, so that memory does not grow with them."""
 
 
 class InterruptedRun(HarnessError):  # noqa: N818 - no error of anybody's
@@ -225,6 +231,36 @@ class _Effort:
     before: Before | None = None
 
 
+class AtHand:
+    """What the predictions of a run are scored with, as far as that need not be read again: gold, and few predictions.
+
+    A prediction that does not come back from its file as it was, such as one with probabilities, which are rounded there,
+    is read again: scores are those of the file.
+    """
+
+    def __init__(self) -> None:
+        self._samples: dict[int, Sample] = {}
+        self._predictions: dict[int, Prediction] | None = {}
+
+    def note(self, position: int, sample: Sample, prediction: Prediction) -> None:
+        """Take a prediction; its position is that among all of them."""
+        if prediction.repeat == 0:
+            self._samples[position] = Sample(sample.id, _NO_INPUTS, sample.labels, sample.fields)
+        if self._predictions is not None:
+            self._predictions[position] = prediction
+            changes = prediction.probabilities or prediction.mass or prediction.fields
+            if changes or len(self._predictions) > MOST_AT_HAND:
+                self._predictions = None
+
+    def samples(self) -> list[Sample]:
+        """Return the samples with their gold and without their inputs, in order."""
+        return [self._samples[at] for at in sorted(self._samples)]
+
+    def predictions(self) -> list[Prediction]:
+        """Return the predictions in order; nothing where they must be read again."""
+        return [self._predictions[at] for at in sorted(self._predictions)] if self._predictions else []
+
+
 @dataclass(slots=True)
 class _Execution:
     """Makes the calls of a run that is held, then derives its predictions and scores."""
@@ -236,6 +272,7 @@ class _Execution:
     redraw: frozenset[Slot] = frozenset()
     served: dict[str, None] = field(default_factory=dict)
     halt: Halt = field(default_factory=Halt)
+    at_hand: AtHand = field(default_factory=AtHand)
     began: float = field(default_factory=time.monotonic)
 
     def run(self) -> StoredRun:
@@ -247,7 +284,7 @@ class _Execution:
         self._log("run started", samples=len(self.writer.samples), answered=self.writer.n_answered)
         try:
             with self.writer.predicting() as draft:
-                self._ask(draft.add)
+                self._ask(self._noting(draft.add))
             self._finish()
         except (KeyboardInterrupt, Halted, asyncio.CancelledError):
             with suppress(DataError):  # what stopped the run matters more than that it could not be noted
@@ -263,6 +300,16 @@ class _Execution:
                 raise type(error)(f"{error}\nrun {self.writer.manifest.id}: {self._kept()}") from None
             raise
         return replace(load_run(self.writer.path), just_paid=self.writer.paid)
+
+    def _noting(self, made: Made) -> Made:
+        """Return what is told every prediction, and keeps at hand what it will be scored with."""
+        note = self.at_hand.note
+
+        def told(position: int, sample: Sample, prediction: Prediction) -> None:
+            made(position, sample, prediction)
+            note(position, sample, prediction)
+
+        return told
 
     def _ask(self, made: Made) -> None:
         """Take the samples through the passes, where signals and threads allow it in this one."""
@@ -319,13 +366,13 @@ class _Execution:
         from harness.scoring import score
 
         writer = self.writer
-        manifest, samples = writer.manifest, writer.samples
-        predictions = load_run(writer.path).predictions
+        manifest, samples = writer.manifest, self.at_hand.samples()
+        predictions = self.at_hand.predictions() or load_run(writer.path).predictions
         labelled = any(sample.labels is not None for sample in samples)
         writer.keep_scores(score(manifest.space, samples, predictions).to_json() if labelled else {})
         if manifest.constrained:
             latest = read_completions(writer.path / "completions.jsonl").latest
-            for warning in ignored(manifest.prompt, manifest.space, samples, manifest.constrained, latest):
+            for warning in ignored(manifest.prompt, manifest.space, writer.samples, manifest.constrained, latest):
                 self.effort.warn(warning)
         self._end("incomplete" if writer.failed else "complete")
 

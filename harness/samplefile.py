@@ -13,6 +13,7 @@ from typing import overload
 from harness.jsonfiles import packed_value, reading
 from harness.records import Sample, Shared
 
+_TEXTS = frozenset({str})
 _LONG_INTEGER = re.compile(rb"\d{19}")
 """What may be an integer beyond 64 bits, of which the faster reader would make a float."""
 
@@ -63,5 +64,7 @@ class StoredSamples(Sequence[Sample]):
             return self._sample(file.readline())
 
     def _sample(self, line: bytes) -> Sample:
-        row = json.loads(line) if _LONG_INTEGER.search(line) else packed_value(line)
+        row = packed_value(line)
+        if not _TEXTS.issuperset(map(type, row["inputs"].values())) and _LONG_INTEGER.search(line):
+            row = json.loads(line)
         return Sample.from_json(row, self._shared)

@@ -431,11 +431,13 @@ async def test_two_servers_do_not_disturb_each_other() -> None:
 async def test_closing_in_the_middle_of_an_answer_is_safe() -> None:
     """Calls that are under way when the server stops end as call errors, and nothing hangs or crashes."""
     async with running(model(ignore_eos=True)) as client:
-        long = [asyncio.create_task(ask(client, text, max_tokens=400)) for text in TEXTS]
-        await ask(client, TEXTS[0], max_tokens=1)
+        calls = [asyncio.create_task(ask(client, text, max_tokens=200)) for text in TEXTS]
+        # Whichever has its turn first: when one has ended, the others are under way or wait in the server.
+        calls.append(asyncio.create_task(ask(client, TEXTS[0], max_tokens=1)))
+        await asyncio.wait(calls, return_when=asyncio.FIRST_COMPLETED)
         address = client._server.listening_address
         await client.close()
-        ended = await asyncio.gather(*long, return_exceptions=True)
+        ended = await asyncio.gather(*calls, return_exceptions=True)
     assert not is_listening(address)
     assert any(isinstance(each, AttemptFailed) for each in ended)
     assert all(isinstance(each, str | AttemptFailed) for each in ended)
