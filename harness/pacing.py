@@ -20,7 +20,7 @@ from harness.errors import ModelError
 from harness.halting import Halted
 from harness.ordering import next_in_line
 
-FIRST = 16
+FIRST = 32
 """Calls under way at the start."""
 
 BURST_S = 1.0
