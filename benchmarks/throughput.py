@@ -154,7 +154,7 @@ def full_plan(present: Sequence[Contender], options: argparse.Namespace) -> list
 def quick_plan(present: Sequence[Contender]) -> list[Cell]:
     """Return what the aims need.
 
-    Those whose ratio to ours is small have five rounds, because there a few per cent matter; slow peers, which are to be
+    Those whose ratio to ours is small have nine rounds, because there a few per cent matter; slow peers, which are to be
     slower by a factor of six and more, have one.
     """
     by_name = {each.name: each for each in present}
@@ -165,8 +165,8 @@ def quick_plan(present: Sequence[Contender]) -> list[Cell]:
     ours_, aiohttp, openai = (each.name for each in CONTENDERS[:3])
     slow = [(each.name, 1, each.name == with_promptfoo.CONTENDER.name) for each in present if each.slow]
     return [
-        Cell(0.05, 2000, steps((ours_, 5, False), (aiohttp, 5, False))),
-        Cell(0.0, 2000, steps((ours_, 3, True), (with_promptfoo.CONTENDER.name, 1, True))),
+        Cell(0.05, 2000, steps((ours_, 9, False), (aiohttp, 9, False))),
+        Cell(0.0, 2000, steps((ours_, 5, True), (with_promptfoo.CONTENDER.name, 1, True))),
         Cell(0.0, 20_000, steps((ours_, 3, True), (aiohttp, 3, False), (openai, 3, False), *slow)),
     ]
 

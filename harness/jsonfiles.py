@@ -1,6 +1,6 @@
 """JSON and JSONL on disk: whole files or none, any text kept, and messages that say the next step.
 
-`orjson` reads and writes the lines that are made of numbers, ten times as fast as `json`: with a probability for each label
+`orjson` reads and writes the lines of which a run has many, ten times as fast as `json`: with a probability for each label
 those of a large run are gigabytes. All else is `json`'s, which takes any value, keeps integers of any size and writes
 what people read with spaces.
 """
@@ -66,7 +66,7 @@ def json_line(row: Mapping[str, Any]) -> bytes:
 
 
 def packed_line(row: Mapping[str, Any]) -> bytes:
-    """Return one line of a JSONL file, without spaces: for rows with many numbers."""
+    """Return one line of a JSONL file, without spaces."""
     try:
         return orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE)
     except TypeError:  # a lone surrogate, or a value that only `json` can write
