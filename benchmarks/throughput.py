@@ -27,7 +27,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from aims import aims_table
-from figures import Row, cell_table, cell_title, medians, update
+from figures import Row, cell_table, cell_title, medians, read_figures, rows_of, update
 from loadserver import Asked, Server, load_server
 from measuring import Usage, measured
 from peers import bare_aiohttp, bare_openai, ours, with_inspect_ai, with_promptfoo, with_pydantic_evals
@@ -89,6 +89,8 @@ def main() -> None:
             rows += found
             if found:
                 print(f"\n{cell_title(cell.latency, cell.samples)}\n\n{cell_table(found)}", flush=True)
+    if options.json:
+        rows = merged(rows_of(read_figures(options.json)), rows)
     section = {
         "machine": machine(),
         "versions": versions(options.peers),
@@ -110,7 +112,9 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--cached", action=argparse.BooleanOptionalAction, default=True, help="measure re-runs too")
     parser.add_argument("--quick", action="store_true", help="what the aims need; slow peers have one round")
     parser.add_argument("--peers", type=Path, default=DEFAULT, metavar="DIR", help="where install.py put them")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="put the figures there, in place of the last ones")
+    parser.add_argument(
+        "--json", type=Path, metavar="FILE", help="put the figures there, cell by cell in place of the last"
+    )
     options = parser.parse_args()
     options.peers = options.peers.resolve()
     for word in options.only:
@@ -166,9 +170,16 @@ def quick_plan(present: Sequence[Contender]) -> list[Cell]:
     slow = [(each.name, 1, each.name == with_promptfoo.CONTENDER.name) for each in present if each.slow]
     return [
         Cell(0.05, 2000, steps((ours_, 9, False), (aiohttp, 9, False))),
-        Cell(0.0, 2000, steps((ours_, 5, True), (with_promptfoo.CONTENDER.name, 1, True))),
+        Cell(0.0, 2000, steps((ours_, 5, True), (with_promptfoo.CONTENDER.name, 3, True))),
         Cell(0.0, 20_000, steps((ours_, 3, True), (aiohttp, 3, False), (openai, 3, False), *slow)),
     ]
+
+
+def merged(before: Sequence[Row], now: Sequence[Row]) -> list[Row]:
+    """Return the rows of two measurements; of a cell that was measured again, the new ones alone."""
+    again = {(row.latency_s, row.samples) for row in now}
+    kept = [row for row in before if (row.latency_s, row.samples) not in again]
+    return sorted([*kept, *now], key=lambda row: (row.samples, -row.latency_s))
 
 
 def run_cell(cell: Cell, folder: Path, concurrency: int, peers: Path, failed: set[str]) -> Iterator[Row]:

@@ -281,6 +281,17 @@ def test_the_quick_plan_judges_every_aim() -> None:
     assert throughput.quick_plan([])[0].steps == []
 
 
+def test_a_cell_that_is_measured_again_takes_the_place_of_its_rows() -> None:
+    """Figures are put in the file cell by cell: the rows of the others stay, and all stand in the order of the page."""
+
+    def row(latency: float, samples: int, name: str, seconds: float) -> fig.Row:
+        return fig.Row(latency, samples, name, False, 1, seconds, seconds, 1.0, 1)
+
+    before = [row(0.0, 2000, "x", 1), row(0.0, 20_000, "x", 2), row(0.0, 2000, "gone", 3)]
+    now = [row(0.0, 2000, "x", 4), row(0.05, 2000, "x", 5)]
+    assert throughput.merged(before, now) == [now[1], now[0], before[1]]
+
+
 @pytest.mark.parametrize(("only", "chosen"), [([], 7), (["harness", "bare"], 3), (["nothing"], 0)])
 def test_contenders_are_chosen_by_a_part_of_their_name(only: list[str], chosen: int) -> None:
     """No word chooses all."""
