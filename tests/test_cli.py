@@ -176,6 +176,20 @@ def test_progress_knows_what_there_is_to_do(monkeypatch: pytest.MonkeyPatch) -> 
     assert "0/40" in screen.getvalue()
 
 
+def test_a_warning_stands_above_the_bar(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is told while the bar is shown has a line of its own: the bar's is cleared first, and drawn anew below."""
+    written = io.BytesIO()
+    screen = io.TextIOWrapper(written, encoding="utf-8", write_through=True)  # with bytes below, as a real one has
+    monkeypatch.setattr(screen, "isatty", lambda: True, raising=False)
+    monkeypatch.setattr(sys, "stderr", screen)
+    monkeypatch.setenv("TERM", "xterm")
+    with common.progress_bar("v1", 40):
+        common.say("stopping")
+    before, _, after = written.getvalue().decode().partition("warning: stopping\n")
+    assert before.endswith("\r\x1b[2K")
+    assert "0/40" in after
+
+
 @pytest.mark.parametrize(
     ("speed", "told"),
     [(None, ""), (0.0, ""), (12.34, "12.3/s"), (1.0, "1.0/s"), (0.07, "14 s each"), (0.4, "2.5 s each")],

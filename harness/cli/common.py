@@ -81,7 +81,9 @@ def say(message: str) -> None:
     """Tell a warning or a note on standard error."""
     from harness.report.text import visible
 
-    click.echo(f"warning: {visible(message)}", err=True)
+    # Not by click, which writes past the progress bar: this puts it above.
+    sys.stderr.write(f"warning: {visible(message)}\n")
+    sys.stderr.flush()
 
 
 def show(*parts: RenderableType) -> None:
