@@ -44,7 +44,7 @@ COMMANDS = {
 """In the order of the loop, which is the order of the help."""
 
 
-ALLOCATED = 20_000
+ALLOCATED = 150_000
 """Objects after which Python looks for cycles; by default 700, which is a sixth of the processor time of a large run."""
 
 
