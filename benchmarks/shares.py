@@ -55,9 +55,11 @@ def main() -> None:
 
 
 def profile(work: Work, to: Path) -> None:
-    """Run `harness run` under the profiler."""
-    python, *arguments = ours.command(work)
-    command = [python, "-m", "cProfile", "-o", str(to), *arguments]
+    """Run `harness run` under the profiler, which writes when Python ends: not as a process that ends at once."""
+    python, _, _, *arguments = ours.command(work)
+    script = to.with_name("command_line.py")
+    script.write_text("from harness.cli import main\n\nmain()\n", encoding="utf-8")
+    command = [python, "-m", "cProfile", "-o", str(to), str(script), *arguments]
     environment = {**os.environ, "OPENAI_API_KEY": "none", "PYTHONPATH": str(ROOT)}
     subprocess.run(command, cwd=work.folder, env=environment, check=True, stdout=subprocess.DEVNULL)
 

@@ -30,7 +30,7 @@ import throughput  # noqa: E402
 from aims import AIMS, Aim, aims_table  # noqa: E402
 from loadserver import Asked, Script, Server, load_server  # noqa: E402
 from measuring import Usage, measured  # noqa: E402
-from peers import install, task  # noqa: E402
+from peers import install, ours, task  # noqa: E402
 from peers.contender import Contender, Work  # noqa: E402
 
 FEW = 20
@@ -462,6 +462,19 @@ def test_a_section_leaves_the_others_as_they_are(tmp_path: Path) -> None:
 def test_time_counts_for_a_part(file: str, name: str) -> None:
     """A file belongs to a module of ours, a package, or a module of the standard library."""
     assert shares.part(file) == name
+
+
+def test_a_run_is_profiled(tmp_path: Path) -> None:
+    """The profile of a run is there when it has ended, and its parts are all of the time."""
+    data = tmp_path / "few.jsonl"
+    task.write_samples(data, 5)
+    with load_server() as server:
+        work = Work(tmp_path, data, server.url, 4, tmp_path)
+        ours.prepare(work)
+        shares.profile(work, tmp_path / "profile")
+    found = shares.shares(tmp_path / "profile")
+    assert sum(found.values()) == pytest.approx(1, abs=0.02)
+    assert min(found.values()) >= 0
 
 
 # --- the page ---------------------------------------------------------------------------------------------------------

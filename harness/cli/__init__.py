@@ -107,7 +107,7 @@ def entry() -> NoReturn:
     """Run the command line as all that a process is for.
 
     All output is written when `main` ends. What Python would then take apart, module by module, the system lets go of at
-    once: that is a tenth of a second of a short command.
+    once: that is a tenth of a second of a short command. What is written when Python ends, such as a profile, needs `main`.
     """
     try:
         main()
