@@ -13,11 +13,14 @@ from typing import Any
 from harness.cache import Cache
 from harness.clients import Server, connect
 from harness.constraining import Constraining
+from harness.embeddings import with_expected
 from harness.labelspace import LabelSpace
+from harness.planning import refuse_leaks, with_candidates, with_shots, without_set_aside
 from harness.predict import predict
 from harness.pricing import estimated_tokens
 from harness.project import Project
 from harness.prompt import Model, Pass, Prompt
+from harness.promptfile import Task
 from harness.records import Call, Sample
 
 
@@ -77,6 +80,44 @@ class Preview:
         """Return the counts as plain values."""
         longest = {"sample": self.longest, "tokens": self.longest_tokens, "exact": self.exact}
         return {"mean_estimate": round(self.mean, 1), "longest_request": longest}
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """A prompt that can be run on a split.
+
+    Attributes:
+        samples: What it would be run on, with shots and candidates.
+        aside: A warning that names the samples that the prompt has set aside as shots, or nothing.
+        unknown: How many vectors its shots and candidates want that the cache does not have.
+        look: What it will send.
+    """
+
+    samples: tuple[Sample, ...]
+    aside: tuple[str, ...]
+    unknown: int
+    look: Preview
+
+
+def checked(task: Task, project: Project, *, split: str | None = None, n_shown: int = 0) -> Checked:
+    """Return what a run of a prompt would send. Every sample is rendered, so that a template that fails on one is told now.
+
+    Args:
+        task: The prompt, read with the samples of the split.
+        project: Its settings and cache.
+        split: None for the dataset's default split.
+        n_shown: As `preview` takes it.
+
+    Raises:
+        DataError: It cannot be run: shots among the samples, a template that fails.
+        ModelError: The embedded model cannot be had here, and was needed to count.
+    """
+    prompt, space = task.prompt, task.dataset.space
+    samples, aside = without_set_aside(prompt, task.samples.samples, split or task.dataset.default_split)
+    refuse_leaks(prompt, samples)
+    samples = with_candidates(prompt, space, with_shots(prompt, samples))
+    samples, unknown = with_expected(prompt, space, samples, project)
+    return Checked(samples, aside, unknown, preview(prompt, space, samples, project, n_shown))
 
 
 @dataclass(slots=True)

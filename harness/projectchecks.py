@@ -11,11 +11,9 @@ from pathlib import Path
 
 from harness.cachefile import CacheDamagedError, CacheMissingError, opened, sizes
 from harness.dataset import load_dataset
-from harness.embeddings import with_expected
 from harness.errors import DataError, HarnessError, listing
 from harness.health import Check, Status
-from harness.planning import refuse_leaks, with_candidates, with_shots, without_set_aside
-from harness.preview import preview
+from harness.preview import checked
 from harness.project import SETTINGS_FILE, Project, Settings, find_project
 from harness.promptfile import Task, load_task
 from harness.report import numbers
@@ -146,12 +144,7 @@ def _wrong_file(path: Path, problems: Sequence[str], project: Project, step: str
 def prompt_problems(path: Path, project: Project) -> list[str]:
     """Return what is wrong with a prompt and its default split: nothing when it can be run. No call is made."""
     try:
-        task = load_task(Path(project.show(path)), project)
-        samples, _ = without_set_aside(task.prompt, task.samples.samples, task.dataset.default_split)
-        refuse_leaks(task.prompt, samples)
-        samples = with_candidates(task.prompt, task.dataset.space, with_shots(task.prompt, samples))
-        samples, _ = with_expected(task.prompt, task.dataset.space, samples, project)
-        preview(task.prompt, task.dataset.space, samples, project, 0)
+        checked(load_task(Path(project.show(path)), project), project)
     except HarnessError as error:
         return str(error).splitlines()
     return []

@@ -71,17 +71,8 @@ def command(
 
 def _check(path: Path, split: str | None, variables: dict[str, str], n_shown: int) -> dict[str, Any]:
     """Return what is wrong with one prompt, or what it is."""
-    from harness.embeddings import with_expected
-    from harness.planning import (
-        bare_labels,
-        near_leaks,
-        refuse_leaks,
-        vain_votes,
-        with_candidates,
-        with_shots,
-        without_set_aside,
-    )
-    from harness.preview import preview
+    from harness.planning import bare_labels, near_leaks, vain_votes
+    from harness.preview import checked
     from harness.project import find_project
     from harness.promptfile import load_task
 
@@ -90,24 +81,19 @@ def _check(path: Path, split: str | None, variables: dict[str, str], n_shown: in
         task = load_task(path, project, split=split, variables=variables)
         for warning in task.samples.warnings:
             say(warning)
-        prompt, space, samples = task.prompt, task.dataset.space, task.samples.samples
-        samples, aside = without_set_aside(prompt, samples, split or task.dataset.default_split)
-        refuse_leaks(prompt, samples)
-        samples = with_candidates(prompt, space, with_shots(prompt, samples))
-        samples, unknown = with_expected(prompt, space, samples, project)
-        # Every sample is rendered, so that a template that fails on one of them is told now.
-        look = preview(prompt, space, samples, project, n_shown)
+        found = checked(task, project, split=split, n_shown=n_shown)
     except DataError as error:
         return {"path": str(path), "ok": False, "problems": str(error).splitlines()}
+    prompt, space, samples, look = task.prompt, task.dataset.space, found.samples, found.look
     warnings = [
-        *aside,
+        *found.aside,
         *_broken_rules(task.dataset, samples),
         *near_leaks(prompt, samples),
         *bare_labels(prompt, space),
         *vain_votes(prompt),
     ]
     warnings += [f"{path}: {warning}" for warning in look.warnings]
-    if n_shown and unknown:
+    if n_shown and found.unknown:
         warnings.append(
             f"{path}: the nearest shots or labels need embeddings, which are asked for in a run; the first ones stand in."
         )
