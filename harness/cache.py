@@ -83,6 +83,11 @@ class Cache:
             self._warn_once(message)
             self._warn_once = None
 
+    @property
+    def is_open(self) -> bool:
+        """Whether what is put here is kept: no cache was unwanted, and its file can be used."""
+        return self._connection is not None
+
     def get(self, key: str) -> Completion | None:
         """Return the completion of a call, marked as cached, or None."""
         if self._connection is None:

@@ -195,9 +195,12 @@ async def run_job(job: Job, made: Made) -> None:
             grace = group.create_task(_let_go(job, tasks))
             await _all_done(tasks)
             grace.cancel()
+        job.writer.flush()
     except ExceptionGroup as errors:
         raise errors.exceptions[0] from None
     finally:
+        with suppress(HarnessError):  # what broke the run off matters more
+            job.writer.flush()
         job.sender.waits = lambda: None
         for client in set(job.clients.values()):
             with suppress(Exception):  # the server may be gone already; what it answered is written down
@@ -359,7 +362,7 @@ async def _fetched(job: Job, request: _Request, *, patient: bool = True) -> Comp
 def _kept(job: Job, progress: Progress, request: _Request, completion: Completion) -> Completion:
     """Return a completion, written down.
 
-    No await stands between the answer and its line in the file: a cancelled run loses only what was in flight.
+    No await stands between an answer that was paid and its line in the file: a cancelled run loses only what was in flight.
     """
     call, key = request.call, request.key
     if request.stored is not None:
@@ -372,7 +375,7 @@ def _kept(job: Job, progress: Progress, request: _Request, completion: Completio
         progress.tokens += completion.usage.get("prompt_tokens", 0) + completion.usage.get("completion_tokens", 0)
         if call.slot not in job.redraw:  # or a later run would get the better of two draws without being marked
             job.cache.put(key, completion)
-    job.writer.append(call, key, completion)
+    job.writer.append(call, key, completion, in_cache=completion.cached and job.cache.is_open)
     if completion.served_model:
         job.served.setdefault(completion.served_model)
     job.progress(progress)

@@ -243,6 +243,7 @@ class RunWriter:
         self.paid = Counter(log.paid)
         self.n_answered = log.n_answered
         self._whole_bytes = log.whole_bytes
+        self._waiting: list[tuple[bytes, Call, Completion]] = []
         with writing(path / "completions.jsonl", "Make room or check permissions."):
             self._file: IO[bytes] = (path / "completions.jsonl").open("ab", buffering=0)
             if log.torn:
@@ -253,8 +254,14 @@ class RunWriter:
         """Whether no completion was ever written, not even of a call that failed."""
         return self._whole_bytes == 0
 
-    def append(self, call: Call, key: str, completion: Completion) -> None:
+    def append(self, call: Call, key: str, completion: Completion, *, in_cache: bool = False) -> None:
         """Write a completion down. It is in the file, whole, when this returns.
+
+        Args:
+            call: What was asked.
+            key: Its call key.
+            completion: What was answered.
+            in_cache: It came from the cache, so that it is not lost if it waits to be written together with others.
 
         Raises:
             DataError: The disk refuses; what was written before is untouched.
@@ -272,19 +279,34 @@ class RunWriter:
         }
         # Log-probabilities may be infinite, which only `json` can write.
         line = packed_line(row) if completion.logprobs is None else json_line(row)
+        self._waiting.append((line, call, completion))
+        if not in_cache or len(self._waiting) == TOGETHER:
+            self.flush()
+
+    def flush(self) -> None:
+        """Write down the completions that wait to be written.
+
+        Raises:
+            DataError: The disk refuses; what was written before is untouched.
+        """
+        waiting, self._waiting = self._waiting, []
+        if not waiting:
+            return
+        lines = waiting[0][0] if len(waiting) == 1 else b"".join(line for line, *_ in waiting)
         try:
-            if self._file.write(line) != len(line):
+            if self._file.write(lines) != len(lines):
                 with suppress(OSError):  # else the next line would begin in the middle of this one
                     self._file.truncate(self._whole_bytes)
-                raise OSError("the disk took only a part of the line")
+                raise OSError("the disk took only a part of what was written")
         except OSError as error:
             raise unwritable(
                 self.path / "completions.jsonl",
                 error,
                 f"Make room, then type: harness run --resume {self.manifest.id}",
             ) from None
-        self._whole_bytes += len(line)
-        self._count(call, completion)
+        self._whole_bytes += len(lines)
+        for _, call, completion in waiting:
+            self._count(call, completion)
 
     def _count(self, call: Call, completion: Completion) -> None:
         slot = call.slot
@@ -339,11 +361,13 @@ class RunWriter:
 
     def close(self) -> None:
         """Let go of the file."""
+        with suppress(DataError):  # what waits is in the cache, and whoever wanted to know flushed before
+            self.flush()
         self._file.close()
 
 
 TOGETHER = 64
-"""Predictions that are written together: done at once they take half the time."""
+"""Predictions, or completions out of the cache, that are written together: done at once they take half the time."""
 
 
 class PredictionDraft:

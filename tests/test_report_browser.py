@@ -226,7 +226,9 @@ def test_links_of_the_tables_filter(tab: Any) -> None:
     """A label, and a count of changes, lead to their samples."""
     page = tab("compared")
     page.click("#label-table tbody th a >> nth=2")
-    page.wait_for_function("document.querySelector('#label').value === '<b>bad</b>'")  # `hashchange` is a task of its own
+    page.wait_for_function(
+        "document.querySelector('#label').value === '<b>bad</b>'"
+    )  # `hashchange` is a task of its own
     page.click(".tallies .regressed a")
     page.wait_for_function("document.querySelector('#kind').value === 'regressed'")
     assert page.input_value("#label") == ""

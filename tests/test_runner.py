@@ -811,10 +811,10 @@ async def test_a_disk_that_refuses_stops_the_run(bench: Bench, monkeypatch: pyte
     """When a completion cannot be written the run stops at once: an answer that is not kept must not be used."""
     append = RunWriter.append
 
-    def full(writer: RunWriter, call: Call, key: str, completion: Completion) -> None:
+    def full(writer: RunWriter, call: Call, key: str, completion: Completion, *, in_cache: bool) -> None:
         if call.sample == "s2":
             raise DataError("completions.jsonl: cannot be written (No space left on device).")
-        append(writer, call, key, completion)
+        append(writer, call, key, completion, in_cache=in_cache)
 
     monkeypatch.setattr(RunWriter, "append", full)
     client = FakeClient(lambda _text: "none")
@@ -822,6 +822,40 @@ async def test_a_disk_that_refuses_stops_the_run(bench: Bench, monkeypatch: pyte
         await bench.run(client, samples(50), concurrency=1)
     assert [row["sample"] for row in bench.rows()] == ["s0", "s1"]
     assert client.sent == ["<0>", "<1>", "<2>"]
+
+
+async def test_a_disk_that_refuses_what_the_cache_had_stops_the_run(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Completions of the cache wait to be written together; that they cannot be is told before the run is over."""
+    bench.cache_file = "cache.sqlite"
+    await bench.run(FakeClient(lambda _text: "none"), samples(5))
+
+    def full(writer: RunWriter) -> None:
+        raise DataError("completions.jsonl: cannot be written (No space left on device).")
+
+    monkeypatch.setattr(RunWriter, "flush", full)
+    with pytest.raises(DataError, match="No space left"):
+        await bench.run(FakeClient(pytest.fail), samples(5))
+
+
+@pytest.mark.parametrize("cache_file", [None, "cache.sqlite"])
+async def test_only_what_the_cache_has_waits_to_be_written(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, cache_file: str | None
+) -> None:
+    """The answer that a call shares with the same call under way is written at once where no cache has it."""
+    append, waited = RunWriter.append, []
+
+    def noting(writer: RunWriter, call: Call, key: str, completion: Completion, *, in_cache: bool) -> None:
+        waited.append((completion.cached, in_cache))
+        append(writer, call, key, completion, in_cache=in_cache)
+
+    monkeypatch.setattr(RunWriter, "append", noting)
+    bench.cache_file = cache_file
+    twins = [Sample(name, {"text": "the same"}, frozenset()) for name in ("s1", "s2")]
+    await bench.run(FakeClient(lambda _text: "none"), twins, concurrency=2)
+    assert waited == [(False, False), (True, cache_file is not None)]
+    assert [row["sample"] for row in bench.rows()] == ["s1", "s2"]
 
 
 async def test_a_client_that_cannot_be_closed_costs_nothing(bench: Bench) -> None:

@@ -27,7 +27,18 @@ from harness.prompt import Engine, MessageTemplate, Model, Pass, Prompt
 from harness.records import Call, CallError, Completion, FailureKind, Prediction, Sample, Usage
 from harness.runnames import find_run, list_runs
 from harness.shots import Shots
-from harness.store import FORMAT, Manifest, RunWriter, StoredRun, create_run, is_held, load_run, new_id, open_run
+from harness.store import (
+    FORMAT,
+    TOGETHER,
+    Manifest,
+    RunWriter,
+    StoredRun,
+    create_run,
+    is_held,
+    load_run,
+    new_id,
+    open_run,
+)
 
 SPACE = LabelSpace(
     (Label("shipping", "Late", ("delivery",), "s", "logistics"), Label("quality")),
@@ -143,6 +154,30 @@ def test_a_completion_is_in_the_file_when_append_returns(runs: Path) -> None:
             assert len(lines) == number + 1
             assert json.loads(lines[-1])["sample"] == f"s{number}"
             assert lines[-1].endswith(b"\n")
+
+
+def sample_ids(path: Path) -> list[str]:
+    """Whose completions are in a run's file, in order."""
+    return [json.loads(line)["sample"] for line in (path / "completions.jsonl").read_bytes().splitlines()]
+
+
+def test_completions_of_the_cache_are_written_together(runs: Path) -> None:
+    """What the cache has too may wait for others, and is in the file, in order, once a new one or the end comes."""
+    cached = replace(ANSWER, cached=True)
+    with create_run(runs, MANIFEST, SAMPLES) as writer:
+        writer.append(call("a"), "k", cached, in_cache=True)
+        assert (sample_ids(writer.path), writer.n_answered, writer.is_empty) == ([], 0, True)
+        writer.append(call("b"), "k", ANSWER)
+        assert (sample_ids(writer.path), writer.n_answered) == (["a", "b"], 2)
+        for number in range(TOGETHER):
+            writer.append(call(f"s{number}"), "k", cached, in_cache=True)
+        assert len(sample_ids(writer.path)) == writer.n_answered == 2 + TOGETHER
+        writer.append(call("c"), "k", cached, in_cache=True)
+        writer.flush()
+        assert sample_ids(writer.path)[-1] == "c"
+        writer.append(call("d"), "k", cached, in_cache=True)
+    assert sample_ids(writer.path)[-2:] == ["c", "d"]
+    assert load_run(writer.path).log.n_answered == writer.n_answered
 
 
 def test_a_line_says_what_it_is_of(runs: Path) -> None:
@@ -537,7 +572,10 @@ def test_half_a_line_is_taken_back(runs: Path) -> None:
         writer.append(call("s1"), "k1", ANSWER)
         path = writer.path / "completions.jsonl"
         whole = path.read_bytes()
-        with largest_file(len(whole) + 10), pytest.raises(DataError, match="the disk took only a part of the line"):
+        with (
+            largest_file(len(whole) + 10),
+            pytest.raises(DataError, match="the disk took only a part of what was written"),
+        ):
             writer.append(call("s2"), "k2", ANSWER)
         assert path.read_bytes() == whole
         assert writer.n_answered == 1
