@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import os
 import re
 import subprocess
@@ -258,10 +259,35 @@ def test_a_reader_that_leaves_ends_quietly(project: Path, arguments: tuple[str, 
     assert (done.returncode, done.stderr) == (0, b"")
 
 
+@pytest.mark.parametrize(("rule", "code"), [("macro_f1 >= 0", 0), ("macro_f1 > 1", 4)])
+@pytest.mark.parametrize("both", [False, True])
+def test_a_reader_that_leaves_changes_no_exit_code(project: Path, rule: str, code: int, *, both: bool) -> None:
+    """A gate that fails says so with its exit code, whoever reads what it prints, and its files are written."""
+    stored_run(project, "v1")
+    reading, writing = os.pipe()
+    os.close(reading)
+    errors = writing if both else subprocess.PIPE
+    done = typed(
+        "gate",
+        "v1",
+        "--rule",
+        rule,
+        "-o",
+        "gate.md",
+        "-o",
+        "gate.json",
+        capture_output=False,
+        stdout=writing,
+        stderr=errors,
+    )
+    os.close(writing)
+    assert done.returncode == code
+    assert json.loads((project / "gate.json").read_text(encoding="utf-8"))["passed"] is (code == 0)
+
+
 @pytest.mark.parametrize(
     ("error", "code", "told"),
     [
-        (BrokenPipeError(32, "Broken pipe"), 0, ""),
         (
             OSError(28, "No space left on device"),
             1,

@@ -8,7 +8,7 @@ import io
 import os
 import sys
 from contextlib import suppress
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TextIO
 
 import click
 
@@ -85,14 +85,9 @@ def group() -> None:
 def main() -> None:
     """Run the command line; a user's mistake ends in a message and an exit code, never in a traceback."""
     gc.set_threshold(ALLOCATED, 20, 20)
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")  # a terminal that lacks a character must not end a run
+    sys.stdout, sys.stderr = _lenient(sys.stdout), _lenient(sys.stderr)
     try:
         code = _result()
-    except BrokenPipeError:
-        _drop_output()  # the reader (`| head`) has gone
-        code = EXIT_OK
     except OSError as error:
         _drop_output()
         why = error.strerror or type(error).__name__
@@ -122,7 +117,6 @@ def entry() -> NoReturn:
 
 def _result() -> int:
     """Run the command, with all its output written, and return the exit code."""
-    out = sys.stdout
     try:
         code = group(standalone_mode=False, prog_name="harness")  # however it was started
         sys.stdout.flush()
@@ -138,8 +132,6 @@ def _result() -> int:
         click.echo("interrupted", err=True)
         return EXIT_INTERRUPTED
     except SystemExit as ended:
-        if sys.stdout is not out:  # click has put it away, because its reader has gone; no failure of anybody's
-            raise BrokenPipeError from None
         return ended.code if isinstance(ended.code, int) else EXIT_OK
     return code if isinstance(code, int) else EXIT_OK
 
@@ -150,6 +142,35 @@ def _tell(message: str, code: int = EXIT_ERROR) -> int:
 
     click.echo(f"error: {visible(message)}", err=True)
     return code
+
+
+class _Leaving(io.FileIO):
+    """A stream whose reader may leave (`| head`): what is written after that goes nowhere.
+
+    So a command ends as it would have: a run is finished, and a gate that fails says so with its exit code.
+    """
+
+    def write(self, data: Any, /) -> int:
+        try:
+            return super().write(data)
+        except BrokenPipeError:
+            return len(data)
+
+
+def _lenient(stream: TextIO) -> TextIO:
+    """Return a standard stream as one that ends no command: its reader may leave, and may lack a character."""
+    if not isinstance(stream, io.TextIOWrapper):
+        return stream
+    stream.reconfigure(errors="backslashreplace")
+    if not isinstance(getattr(stream.buffer, "raw", stream.buffer), io.FileIO):  # it is no file of the system's
+        return stream
+    return io.TextIOWrapper(
+        io.BufferedWriter(_Leaving(stream.fileno(), "wb", closefd=False)),
+        encoding=stream.encoding,
+        errors=stream.errors,
+        line_buffering=stream.line_buffering,
+        write_through=stream.write_through,
+    )
 
 
 def _drop_output() -> None:
