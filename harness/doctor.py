@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness import installation, projectchecks, serverchecks
-from harness.errors import HarnessError
+from harness.errors import HarnessError, UsageError
 from harness.health import Check, bounded
 from harness.installation import DEFAULT_LOCAL
 from harness.project import Settings
 from harness.prompt import Model
+from harness.promptmodel import check_base_url
 from harness.serverchecks import KEY, Target
 
 QUICK_S = 10.0
@@ -62,7 +63,12 @@ def diagnose(
         start: A folder of the project; default: the current one, or that of the first prompt.
         encoding: Of the terminal.
         width: Of the terminal in characters; None where there is none.
+
+    Raises:
+        UsageError: A server is named beside an embedded model.
     """
+    if not wanted.prompts:
+        check_base_url(wanted.base_url, [Model(wanted.model or "")])
     before = dict(os.environ)  # finding the project loads its .env
     yield installation.python_check()
     yield from bounded(
@@ -102,7 +108,7 @@ def _models(wanted: Wanted, found: projectchecks.Found) -> tuple[list[Target], l
         try:
             prompt = projectchecks.task_of(path, found.project, wanted.model, wanted.base_url).prompt
         except HarnessError as error:
-            step = f"Type: harness check {path}"
+            step = None if isinstance(error, UsageError) else f"Type: harness check {path}"
             wrong.append(Check("files", str(path), "problem", str(error).splitlines()[0], step))
             continue
         local += [each for each in prompt.models if each.is_local and each not in local]

@@ -127,7 +127,7 @@ def run_command(path: Path, run: StoredRun, project: Project) -> str:
     words = ["harness", "run", project.show(path)]
     words += [] if manifest.default_split else ["--split", manifest.split]
     for option, of in (("--model", _models), ("--base-url", _base_urls)):
-        if of(prompt) != of(said) and (given := of(prompt)[0]) is not None:
+        if of(prompt) != of(said) and (given := next(iter(of(prompt)), None)) is not None:
             words += [option, given]
     for name in prompt.given:
         words += ["--var", f"{name}={prompt.variables[name]}"]
@@ -143,4 +143,4 @@ def _models(prompt: Prompt | None) -> list[str | None]:
 
 
 def _base_urls(prompt: Prompt | None) -> list[str | None]:
-    return [] if prompt is None else list(dict.fromkeys(each.model.base_url for each in prompt.passes))
+    return [] if prompt is None else list(dict.fromkeys(each.base_url for each in prompt.models if not each.is_local))

@@ -289,10 +289,11 @@ class Prompt:
         return self.searched if self.searched is not None and self.searched.split == split else None
 
     def with_model(self, name: str | None, base_url: str | None) -> Prompt:
-        """Return the prompt with another model name or base URL in every pass, all else kept."""
+        """Return the prompt with another model name in every pass, and another base URL where a server is asked."""
 
         def changed(model: Model) -> Model:
-            return replace(model, name=name or model.name, base_url=base_url or model.base_url)
+            named = replace(model, name=name or model.name)
+            return named if named.is_local else replace(named, base_url=base_url or model.base_url)
 
         return replace(self, passes=tuple(replace(each, model=changed(each.model)) for each in self.passes))
 

@@ -15,7 +15,7 @@ from harness.labelspace import LabelSpace
 from harness.parsing import FORMATS
 from harness.project import Project
 from harness.prompt import DEFAULT_PASS, MergeHow, MessageTemplate, Model, Pass, Prompt, templates_of
-from harness.promptmodel import model_problems, read_model, with_local_params
+from harness.promptmodel import check_base_url, model_problems, read_model, with_local_params
 from harness.promptnames import check_templates
 from harness.promptoutput import (
     SaidOutput,
@@ -74,6 +74,7 @@ def load_task(
 
     Raises:
         DataError: The prompt, the dataset or the samples have problems; those of one file come together.
+        UsageError: A base URL is given, and no pass asks a server.
     """
     problems = Problems(path)
     file = _PromptFile(path, project, problems, model)
@@ -94,7 +95,9 @@ def load_task(
         file.check_searched(prompt.searched, loaded, samples if read is None else None, split)
     file.check(prompt, columns_of(samples.samples), loaded.space)
     problems.raise_if_any()
-    return Task(_placed(prompt, chosen, project).with_model(model, base_url), loaded, samples)
+    answered = _placed(prompt, chosen, project).with_model(model, base_url)
+    check_base_url(base_url, answered.models)
+    return Task(answered, loaded, samples)
 
 
 def _placed(prompt: Prompt, dataset: Path, project: Project) -> Prompt:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any, get_args
 
 from harness.answerlength import AUTO
 from harness.clients.wires import LOCAL_APIS, WIRES
-from harness.errors import listing
+from harness.errors import UsageError, listing
 from harness.prompt import ANSWER_LIMITS, DECISION_APIS, Api, Engine, Model
 from harness.yamlfile import Section
 
@@ -51,6 +51,19 @@ def with_local_params(model: Model, replacement: str | None) -> Model:
     if not replace(model, name=replacement or model.name).is_local:
         return model
     return replace(model, params={**LOCAL_PARAMS, **model.params})
+
+
+def check_base_url(base_url: str | None, models: Iterable[Model]) -> None:
+    """Refuse a ``--base-url`` that nobody would use: it would be passed over without a word.
+
+    Raises:
+        UsageError: It is given, and every model runs inside this process.
+    """
+    every = list(models)
+    if base_url and every and all(each.is_local for each in every):
+        names = listing(dict.fromkeys(f"'{each.name}'" for each in every))
+        runs = "runs in this program and uses" if "," not in names else "run in this program and use"
+        raise UsageError(f"--base-url: {names} {runs} no server. Add: --model NAME")
 
 
 def model_problems(model: Model, replacement: str | None = None) -> Iterator[str]:

@@ -25,7 +25,7 @@ from harness.project import Project
 from harness.prompt import Api, MessageTemplate, Model, Pass, Prompt
 from harness.promptdiff import PromptDiff, prompt_diff
 from harness.promptedit import with_messages
-from harness.promptmodel import model_problems
+from harness.promptmodel import check_base_url, model_problems
 from harness.records import Completion, Usage
 from harness.store import StoredRun
 from harness.suggestion import Digest, Request, request
@@ -211,7 +211,7 @@ def prepare(
         budget: Tokens that the request may have; default: what an embedded model has room for, else `BUDGET`.
 
     Raises:
-        UsageError: There is no such pass, or a parameter cannot be.
+        UsageError: There is no such pass, a parameter cannot be, or a base URL goes with an embedded model.
         DataError: The run or its prompt file cannot be used, or what must be sent is more than the budget.
         ModelError: The model cannot be had here.
     """
@@ -281,6 +281,7 @@ def _model(target: Pass, name: str | None, base_url: str | None, params: Mapping
         params=dict(params),
         engine=replace(own.engine, slots=1),
     )
+    check_base_url(base_url, [asked])
     if asked.is_local:
         defaults = {"temperature": 0, "max_tokens": LOCAL_ANSWER[format_only]}
         asked = replace(asked, api="chat", params={**defaults, **params})

@@ -97,6 +97,29 @@ def test_a_file_or_sample_that_is_not_there(project: Path, cli: Cli, arguments: 
     assert told(cli, *arguments) == message
 
 
+def test_a_server_that_nobody_would_use(project: Path, cli: Cli) -> None:
+    """A --base-url is refused where every model runs in this program, by every command that has it; --model makes it fit."""
+    local = "prompts/local.yaml"
+    write(project / local, f"{HEAD}template: '{{{{ text }}}}'\n".replace("scripted", "local/smollm2-135m"))
+    write(project / "new.csv", "text\nLate.\n")
+    message = "--base-url: 'local/smollm2-135m' runs in this program and uses no server. Add: --model NAME"
+    for command in (("run", local), ("run", local, "--dry-run"), ("label", local, "new.csv", "-o", "out.csv")):
+        assert told(cli, *command, *NOWHERE, code=2) == message
+    assert told(cli, "doctor", "--model", "local/smollm2-135m", *NOWHERE, code=2) == message
+    assert message in [check["found"] for check in cli("doctor", local, *NOWHERE, "--json").json["checks"]]
+    assert cli("run", local, "--dry-run", "--model", "scripted", *NOWHERE).code == 0
+
+
+def test_the_environments_server_is_for_the_models_that_ask_one(
+    project: Path, cli: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """OPENAI_BASE_URL and a base_url of the prompt are no mistake beside a model that runs in this program."""
+    model = "{name: local/smollm2-135m, base_url: 'http://127.0.0.1:9/v1'}"
+    write(project / "prompts/local.yaml", f"{HEAD}template: '{{{{ text }}}}'\n".replace("scripted", model))
+    monkeypatch.setenv("OPENAI_BASE_URL", NOWHERE[1])
+    assert cli("run", "prompts/local.yaml", "--dry-run").code == 0
+
+
 def test_a_split_that_is_not_there(project: Path, cli: Cli) -> None:
     """An unknown split is told with those that there are."""
     message = told(cli, "run", PROMPT, "--split", "tset", *NOWHERE)

@@ -506,8 +506,12 @@ def test_a_server_that_fails(shop: Shop) -> None:
         ),
         (("--write", "prompts/v1.yaml"), "--write prompts/v1.yaml: must be a new file, but is there already."),
         (
-            ("--model", "local/smollm2-135m", "--param", "max_tokens=9", "--show", "--base-url", "x", "--budget", "5"),
+            ("--model", "local/smollm2-135m", "--param", "max_tokens=9", "--show", "--budget", "5"),
             "run v3-20260105-030405: what must be sent has about ",
+        ),
+        (
+            ("--model", "local/smollm2-135m", "--base-url", "http://127.0.0.1:9/v1"),
+            "--base-url: 'local/smollm2-135m' runs in this program and uses no server. Add: --model NAME",
         ),
     ],
 )

@@ -171,7 +171,7 @@ def _run(found: Suggested, loaded: Run, as_json: bool) -> int:
 
     manifest = loaded.stored.manifest
     prompt, chosen = manifest.prompt, manifest.selection
-    urls = {each.model.base_url for each in prompt.passes}
+    urls = {each.base_url for each in prompt.models if not each.is_local}
     plan, project = api.plan_run(
         found.written,
         model=prompt.only_model,
