@@ -173,7 +173,7 @@ def _lines(baseline: Baseline) -> Iterator[bytes]:
         "v": FORMAT,
         **{name: getattr(baseline, name) for name in Baseline.__dataclass_fields__ if name not in _APART},
     }
-    head["samples_hash"] = digest(rows)
+    head["content_hash"] = digest({**head, "label_scores": baseline.label_scores, "samples": rows})
     yield b"{"
     for key, value in head.items():
         yield _json(f"\n {_json_text(key)}: {_json_text(value)},")
@@ -230,8 +230,8 @@ def read_baseline(path: Path) -> Baseline:
                 f"{path}: was written by a newer harness (format {row['v']}, this one reads {FORMAT}). Update it."
             )
         samples = row["samples"]
-        if digest(samples) != row["samples_hash"]:
-            raise DataError(f"{path}: its samples are not those that were written: it was merged or edited. {again}")
+        if digest({name: value for name, value in row.items() if name != "content_hash"}) != row["content_hash"]:
+            raise DataError(f"{path}: is not as it was written: it was merged or edited. {again}")
         labels = tuple(row["labels"])
         shared = Shared()
         values: dict[str, Any] = {name: row[name] for name in Baseline.__dataclass_fields__ if name in row}

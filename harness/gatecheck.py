@@ -27,6 +27,9 @@ ROUNDING = 1e-9
 SHOWN = 0.001
 """A smaller distance from a bound cannot be seen in a score with three decimals, so it is said."""
 
+ENOUGH_COMPARED = 0.9
+"""Share of the baseline's samples that must be compared: who changes all texts must not find that nothing regressed."""
+
 COMPLETE = "complete"
 """Name of the case that a partial run fails, whatever the rules are."""
 
@@ -369,6 +372,21 @@ def partial(
     if missing := [sample for sample in every if sample not in mine]:
         found.append(f"samples of the baseline that the run does not have: {_of(missing, len(every))}")
     return tuple(found)
+
+
+def barely_compared(n_compared: int, n_baseline: int) -> tuple[str, ...]:
+    """Say that a comparison speaks for too few samples of the baseline; nothing when it speaks for enough of them.
+
+    Args:
+        n_compared: Samples of both, with gold and the same inputs.
+        n_baseline: Samples of the baseline that had gold when it was blessed.
+    """
+    if n_compared >= ENOUGH_COMPARED * n_baseline:
+        return ()
+    return (
+        f"only {n_compared} of the baseline's {n_baseline} samples can be compared: the others have other inputs, or no "
+        "gold, today. Bless a run that has today's",
+    )
 
 
 def _of(ids: Sequence[str], total: int) -> str:

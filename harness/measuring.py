@@ -9,7 +9,7 @@ from pathlib import Path
 from harness.blessing import Baseline, Found, inputs_hash, load_blessed
 from harness.comparison import ComparedRun, Comparison, RunPredictions, compare
 from harness.errors import DataError, listing
-from harness.gatecheck import Evidence, partial
+from harness.gatecheck import Evidence, barely_compared, partial
 from harness.labelspace import LabelSpace
 from harness.project import Project
 from harness.records import Prediction, Sample
@@ -72,6 +72,8 @@ def measure(
         runs = (RunPredictions(names[0], found.baseline.predictions), RunPredictions(names[1], predictions))
         comparison = compare(space, [sample for sample in gold if sample.id not in changed], runs)
         notes += _differences(run, found.baseline, names) + _left_out(comparison, changed) + _flattered(run, found)
+        known = found.baseline.scores.get("n_samples", len(wanted))
+        evidence = replace(evidence, partial=lacking or barely_compared(comparison.n_common, known))
         if comparison.n_common:
             judgement = judge(comparison, settings) if judged else None
             evidence = replace(evidence, comparison=comparison, judgement=judgement, changed=changed)

@@ -74,7 +74,7 @@ def test_a_baseline_has_what_a_comparison_needs(project: Path) -> None:
     assert row["labels"] == ["shipping", "quality", "price", "gift wrap"]
     assert row["scores"]["coverage"] == 0.8
     assert row["label_scores"]["gift wrap"] == {"support": 0, "precision": None, "recall": None, "f1": None}
-    assert row["samples_hash"] == digest(row["samples"])
+    assert row["content_hash"] == digest({name: value for name, value in row.items() if name != "content_hash"})
     first, unread = row["samples"][0], row["samples"][6]
     assert (first["id"], first["answers"]) == ("r01", [{"labels": ["shipping"]}])
     assert unread["answers"] == [{"labels": [], "unanswered": "all", "failure": "unparseable"}]
@@ -200,14 +200,22 @@ AGAIN = "Restore it from git, or bless a run again: harness bless RUN"
         (lambda text: "{}", f"cannot be read (KeyError: 'v'). {AGAIN}"),
         (
             lambda text: text.replace('"labels": ["quality"]', '"labels": ["price"]'),
-            f"its samples are not those that were written: it was merged or edited. {AGAIN}",
+            f"is not as it was written: it was merged or edited. {AGAIN}",
+        ),
+        (
+            lambda text: text.replace('"macro_f1": 0.', '"macro_f1": 0.9'),
+            f"is not as it was written: it was merged or edited. {AGAIN}",
+        ),
+        (
+            lambda text: text.replace('"support": ', '"support": 1'),
+            f"is not as it was written: it was merged or edited. {AGAIN}",
         ),
         (
             lambda text: text.replace('"v": 1', '"v": 2'),
             "was written by a newer harness (format 2, this one reads 1). Update it.",
         ),
     ],
-    ids=["cut", "a list", "empty", "edited", "newer"],
+    ids=["cut", "a list", "empty", "answer edited", "score edited", "label score edited", "newer"],
 )  # fmt: skip
 def test_damaged_baselines_are_told(project: Path, change: Callable[[str], str], message: str) -> None:
     """A file that was cut, merged, edited or written by a newer version is refused with the next step."""
@@ -224,7 +232,7 @@ def test_a_key_that_is_missing_is_told(project: Path) -> None:
     """What lacks a part of it is damaged too."""
     path = blessed(project, stored_run(project, "v1"))
     path.write_text(path.read_text(encoding="utf-8").replace('"columns"', '"colums"'), encoding="utf-8")
-    with pytest.raises(DataError, match="cannot be read"):
+    with pytest.raises(DataError, match="is not as it was written"):
         read_baseline(path)
 
 
@@ -348,8 +356,26 @@ def test_samples_with_other_inputs_are_not_compared(project: Path) -> None:
     assert found.evidence.comparison is not None
     assert found.evidence.comparison.n_common == 9
     assert found.notes == ("not compared, because their inputs have changed: r02",)
+    assert found.evidence.partial == ()
     assert found.evidence.alone is not None
     assert found.evidence.alone.scores.n_samples == 10
+
+
+@pytest.mark.parametrize("what", ["inputs", "gold"])
+def test_a_comparison_of_too_few_is_none(project: Path, what: str) -> None:
+    """Changing the texts, or removing the gold, of more than a tenth of the samples does not hide what regressed."""
+    path = blessed(project, stored_run(project, "v1"))
+    rows = {identity: {"text": text, "labels": gold} for identity, (text, gold) in TEXTS.items()}
+    for identity in ("r02", "r03"):
+        rows[identity] = (
+            {**rows[identity], "text": "Another."} if what == "inputs" else {"text": rows[identity]["text"]}
+        )
+    write_samples(project, rows)
+    found = measured(project, stored_run(project, "v2"), path)
+    assert found.evidence.partial == (
+        "only 8 of the baseline's 10 samples can be compared: the others have other inputs, or no gold, today. "
+        "Bless a run that has today's",
+    )
 
 
 def test_new_samples_count_for_the_run_alone(project: Path) -> None:
