@@ -8,13 +8,14 @@ from __future__ import annotations
 import os
 import sys
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Set
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar, overload
 
 from harness.bulk import many_values
+from harness.callerrors import Reason, reason_of
 from harness.errors import listing
 from harness.jsonfiles import packed_value, reading
 from harness.pricing import Kind
@@ -92,7 +93,7 @@ class CompletionLog:
 
     Attributes:
         latest: The latest completion of every slot.
-        failed: The slots whose latest completion is an error.
+        errors: Why, of the slots whose latest completion is an error.
         paid: How many calls of each kind were answered, not by the cache; a kind has the pass where others have the model.
         n_lines: Lines that could be read.
         torn: True when the last line was cut in the middle of a write.
@@ -101,12 +102,17 @@ class CompletionLog:
     """
 
     latest: Mapping[Slot, StoredCompletion] = field(default_factory=lambda: Completions(None, {}))
-    failed: frozenset[Slot] = frozenset()
+    errors: Mapping[Slot, Reason] = field(default_factory=dict)
     paid: Mapping[Kind, int] = field(default_factory=dict)
     n_lines: int = 0
     torn: bool = False
     damaged: tuple[int, ...] = ()
     whole_bytes: int = 0
+
+    @property
+    def failed(self) -> Set[Slot]:
+        """The slots whose latest completion is an error."""
+        return self.errors.keys()
 
     @property
     def n_answered(self) -> int:
@@ -126,7 +132,8 @@ def read_completions(path: Path) -> CompletionLog:
     if not path.is_file():
         return CompletionLog()
     places: dict[Slot, int] = {}
-    failed: set[Slot] = set()
+    errors: dict[Slot, Reason] = {}
+    reasons: dict[Reason, Reason] = {}  # most are alike: each is kept once
     paid: Counter[Kind] = Counter()
     damaged: list[int] = []
     lines, whole, torn = 0, 0, False
@@ -142,13 +149,14 @@ def read_completions(path: Path) -> CompletionLog:
                 lines += 1
                 places[stored.slot] = whole << _LENGTH_BITS | len(line)
                 if stored.completion.status == "error":
-                    failed.add(stored.slot)
+                    reason = reason_of(stored.completion.error)
+                    errors[stored.slot] = reasons.setdefault(reason, reason)
                 else:
-                    failed.discard(stored.slot)
+                    errors.pop(stored.slot, None)
                     if not stored.completion.cached:
                         paid[Kind.of(stored.slot[1], stored.completion.usage, stored.completion.batch)] += 1
             whole += len(line)
-    return CompletionLog(Completions(path, places), frozenset(failed), paid, lines, torn, tuple(damaged), whole)
+    return CompletionLog(Completions(path, places), errors, paid, lines, torn, tuple(damaged), whole)
 
 
 def completions_in(path: Path) -> Iterator[StoredCompletion]:

@@ -299,7 +299,7 @@ class _Execution:
             if self.writer.n_answered:
                 raise type(error)(f"{error}\nrun {self.writer.manifest.id}: {self._kept()}") from None
             raise
-        return replace(load_run(self.writer.path), just_paid=self.writer.paid)
+        return replace(load_run(self.writer.path), just_paid=self.writer.paid, just_failed=self.writer.errors)
 
     def _noting(self, made: Made) -> Made:
         """Return what is told every prediction, and keeps at hand what it will be scored with."""

@@ -11,12 +11,14 @@ from typing import TYPE_CHECKING, Any
 from harness.errors import DataError, UsageError, did_you_mean, listing
 from harness.failures import KINDS, SORTS, Failure, find_failures
 from harness.project import Project
+from harness.records import FailureKind
 from harness.runnames import find_run
 from harness.store import StoredRun
 
 if TYPE_CHECKING:
     import pandas as pd
 
+    from harness.callerrors import Failing
     from harness.comparison import ComparedRun, Comparison
     from harness.passmeasuring import MeasuredPass, MeasuredPasses
     from harness.reach import Reach
@@ -70,6 +72,11 @@ class Run:
 
         self._check_gold()
         return Scores.from_json(self.stored.scores)
+
+    @cached_property
+    def call_errors(self) -> tuple[Failing, ...]:
+        """How often calls failed in which way, the commonest first; the log is not read where none failed."""
+        return self.stored.call_errors if self.result.failures[FailureKind.CALL_ERROR] else ()
 
     @property
     def headline(self) -> dict[str, float]:

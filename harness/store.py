@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
@@ -20,7 +20,8 @@ from typing import IO, Any, Literal
 
 from harness import batchlog
 from harness.bulk import many_values
-from harness.completionlog import CompletionLog, read_completions
+from harness.callerrors import Failing, Reason, commonest, reason_of
+from harness.completionlog import CompletionLog, Slot, read_completions
 from harness.errors import DataError, RunBusyError
 from harness.jsonfiles import json_line, packed_line, packed_rows, reading, unwritable, write_json, write_lines, writing
 from harness.labelspace import LabelSpace
@@ -148,6 +149,7 @@ class StoredRun:
     path: Path
     manifest: Manifest
     just_paid: Mapping[Kind, int] | None = None
+    just_failed: Mapping[Slot, Reason] | None = None
 
     @cached_property
     def samples(self) -> tuple[Sample, ...]:
@@ -164,6 +166,11 @@ class StoredRun:
     def paid(self) -> Mapping[Kind, int]:
         """As that of `CompletionLog`; who wrote the run has counted it."""
         return self.log.paid if self.just_paid is None else self.just_paid
+
+    @property
+    def call_errors(self) -> tuple[Failing, ...]:
+        """How often calls failed in which way, the commonest first; who wrote the run has kept it."""
+        return commonest((self.log.errors if self.just_failed is None else self.just_failed).values())
 
     @cached_property
     def predictions(self) -> tuple[Prediction, ...]:
@@ -229,7 +236,7 @@ class RunWriter:
     Attributes:
         samples: The samples as they were, in order; each is read from disk when it is asked for.
         latest: The completions that the run had when it was opened.
-        failed: The slots whose latest completion is an error.
+        errors: Why, of the slots whose latest completion is an error.
         paid: As that of `CompletionLog`.
         n_answered: How many slots have an answer.
     """
@@ -239,7 +246,8 @@ class RunWriter:
         self.manifest = manifest
         self.samples = samples
         self.latest = log.latest
-        self.failed = set(log.failed)
+        self.errors = dict(log.errors)
+        self._reasons = {reason: reason for reason in self.errors.values()}
         self.paid = Counter(log.paid)
         self.n_answered = log.n_answered
         self._whole_bytes = log.whole_bytes
@@ -248,6 +256,11 @@ class RunWriter:
             self._file: IO[bytes] = (path / "completions.jsonl").open("ab", buffering=0)
             if log.torn:
                 self._file.truncate(self._whole_bytes)
+
+    @property
+    def failed(self) -> Set[Slot]:
+        """The slots whose latest completion is an error."""
+        return self.errors.keys()
 
     @property
     def is_empty(self) -> bool:
@@ -311,11 +324,12 @@ class RunWriter:
     def _count(self, call: Call, completion: Completion) -> None:
         slot = call.slot
         if completion.status == "error":
-            self.n_answered -= slot in self.latest and slot not in self.failed
-            self.failed.add(slot)
+            self.n_answered -= slot in self.latest and slot not in self.errors
+            reason = reason_of(completion.error)
+            self.errors[slot] = self._reasons.setdefault(reason, reason)  # most are alike: each is kept once
             return
-        if slot in self.failed:
-            self.failed.remove(slot)
+        if slot in self.errors:
+            del self.errors[slot]
             self.n_answered += 1
         elif slot not in self.latest:
             self.n_answered += 1

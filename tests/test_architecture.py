@@ -83,6 +83,7 @@ PURE = [
     "reach",
     "reachcounting",
     "cachepages",
+    "callerrors",
     "congestion",
 ]
 """Stages that take values and return values: no disk, no network, no terminal."""
@@ -104,6 +105,7 @@ ORDER = [
     ],
     [
         "identity",
+        "callerrors",
         "parsing",
         "metrics",
         "confusion",

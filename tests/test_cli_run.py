@@ -129,6 +129,28 @@ def test_failed_calls_make_it_incomplete(project: Path, cli: Cli) -> None:
     assert "Every sample was answered." in again.out
 
 
+def test_a_server_that_refuses_every_call_is_quoted(project: Path, cli: Cli, tmp_path: Path) -> None:
+    """Its words stand in the report, the file and `show`, once with their count; a retry in vain is not offered."""
+
+    def script(request: Request) -> Reply:
+        return error(422, f"1 validation error for Request {len(request.text)}: no field 'messages' " + "here " * 40)
+
+    with ScriptedServer(script) as server:
+        told = cli("run", *prompts("v1"), "--base-url", server.base_url, "-o", str(tmp_path / "run.md"))
+    assert told.code == 3
+    (line,) = (line for line in told.out.splitlines() if "call_error: " in line)
+    assert re.fullmatch(r"  call_error: 422 \".*1 validation error for Request \d+: no field 'messages' .*… +10×", line)
+    assert len(line) <= 100
+    commands = next_commands(told.out.partition("written to")[0])
+    assert commands[0] == ["check", "prompts/v1.yaml", "--show", "1"]
+    assert [command[0] for command in commands] == ["check", "failures"]
+    assert all(cli(*command).code == 0 for command in commands)
+    assert line in cli("show", "latest").out.splitlines()
+    (failing,) = cli("show", "latest", "--json").json["call_errors"]
+    assert (failing["status"], failing["calls"]) == (422, 10)
+    assert "| 422 | " in (tmp_path / "run.md").read_text()
+
+
 def test_a_stopped_run_can_be_resumed(project: Path, cli: Cli) -> None:
     """A model that cannot be used any more stops the run; what is kept and how to go on is told, and that works."""
     seen = 0

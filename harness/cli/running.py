@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from harness.cli.common import note_written, progress_bar, say, show, show_json
 from harness.errors import EXIT_INCOMPLETE, EXIT_OK
+from harness.records import FailureKind
 
 if TYPE_CHECKING:
     from harness.api import Run
@@ -138,6 +139,7 @@ def finish(
             "holdout": looks.to_json() if looks else None,
             "passes": passes.to_json() if passes else None,
             "reach": last.reach.to_json() if last.reach else None,
+            **({"call_errors": [each.to_json() for each in last.call_errors]} if last.call_errors else {}),
         }
     if as_json:
         show_json(within(value))
@@ -199,10 +201,11 @@ def _tell(runs: list[Run], compared: ComparedRuns | None, looks: Looks | None, p
     manifest = stored.manifest
     spent = run_spent(stored, last.project.settings.prices)
     if compared is None:
-        show(terminal.run_report(manifest, last.result, spent, None, None, _noise(last), looks))
+        show(terminal.run_report(manifest, last.result, spent, None, None, _noise(last), looks, last.call_errors))
     else:
         diff, n_common = compared.comparison.diffs[0], compared.comparison.n_common
-        show(terminal.run_report(manifest, last.result, spent, diff, n_common, _noise(last), looks))
+        why = last.call_errors
+        show(terminal.run_report(manifest, last.result, spent, diff, n_common, _noise(last), looks, why))
         _tell_changes(stored, compared)
     if manifest.prompt.searched is not None:
         from harness.report import listing
@@ -262,6 +265,10 @@ def _next(runs: list[Run], compared: ComparedRuns | None, locked: bool) -> list[
     last = runs[-1]
     manifest = last.stored.manifest
     name = _typed(last.stored, last.project)
+    if _is_refused(last):
+        # What the samples' labels are has no say in this: the request is wrong for this server, and stays so.
+        prompt = [f"harness check {shlex.quote(str(manifest.prompt.path))} --show 1"] if manifest.prompt.path else []
+        return [*prompt, f"harness failures {name} --kind {FailureKind.CALL_ERROR}"]
     commands = []
     if manifest.state != "complete":
         commands.append(f"harness run --retry-failures {name}")
@@ -287,6 +294,11 @@ def _next(runs: list[Run], compared: ComparedRuns | None, locked: bool) -> list[
     if last.result.probabilities is not None and manifest.n_samples >= ENOUGH_TO_CALIBRATE:
         commands.append(f"harness calibrate {name}")
     return commands
+
+
+def _is_refused(run: Run) -> bool:
+    """Return whether the server refused every call for good, so that nothing was answered and a retry would not help."""
+    return run.result.coverage == 0 and bool(run.call_errors) and all(each.permanent for each in run.call_errors)
 
 
 def _typed(run: StoredRun, project: Project) -> str:

@@ -60,7 +60,8 @@ def command(run: str, sample: str | None, repeat: int, without: tuple[str, ...],
         reach = None if loaded.reach is None else loaded.reach.to_json()
         scores = {"scores": result.to_json(), "noise": to_plain(noise), "passes": worth, "reach": reach}
         holdout = looks.to_json() if looks else None
-        show_json({"run": stored.manifest.to_json(), **scores, "holdout": holdout})
+        failed = {"call_errors": [each.to_json() for each in loaded.call_errors]} if loaded.call_errors else {}
+        show_json({"run": stored.manifest.to_json(), **scores, "holdout": holdout, **failed})
         return EXIT_OK
     from harness.execution import run_spent
     from harness.report.listing import searched_line
@@ -69,7 +70,7 @@ def command(run: str, sample: str | None, repeat: int, without: tuple[str, ...],
     from harness.report.terminal import run_report
 
     spent = run_spent(stored, loaded.project.settings.prices)
-    show(run_report(stored.manifest, result, spent, None, None, noise, looks))
+    show(run_report(stored.manifest, result, spent, None, None, noise, looks, loaded.call_errors))
     if searched := searched_line(stored.manifest):
         show("", searched)
     show(*reach_parts(loaded.reach))

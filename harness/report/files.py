@@ -8,13 +8,14 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from harness.callerrors import Failing
 from harness.comparison import Diff
 from harness.errors import UsageError, did_you_mean, listing
 from harness.fieldscoring import FieldScore, token_f1
 from harness.jsonfiles import write_bytes
 from harness.metrics import NAN
 from harness.probabilities import ProbabilityScores
-from harness.records import GoldField, Prediction
+from harness.records import FailureKind, GoldField, Prediction
 from harness.report import numbers
 from harness.report.text import csv_safe, json_text, visible
 from harness.scoring import Scores
@@ -22,6 +23,8 @@ from harness.store import StoredRun
 
 Rows = Sequence[Mapping[str, Any]]
 FORMATS = (".json", ".jsonl", ".csv", ".md")
+MOST_REASONS = 3
+"""Reasons of failed calls that are told; what else there is stands in `harness failures --kind call_error`."""
 
 
 def check_output(path: Path, formats: Sequence[str] = FORMATS) -> None:
@@ -164,7 +167,18 @@ def run_markdown(run: StoredRun, scores: Scores, diff: Diff | None) -> str:
     failures = [[str(kind), str(number)] for kind, number in scores.failures.items() if number]
     if failures:
         parts.append(markdown_table(["without an answer", "samples"], failures))
+    if scores.failures[FailureKind.CALL_ERROR] and run.call_errors:
+        parts.append(call_errors_markdown(run.call_errors))
     return "\n".join(parts)
+
+
+def call_errors_markdown(call_errors: Sequence[Failing]) -> str:
+    """Return why calls failed as a Markdown table, the commonest reason first."""
+    rows = [
+        [str(each.reason.status or each.reason.kind), each.reason.message, numbers.count(each.calls)]
+        for each in call_errors[:MOST_REASONS]
+    ]
+    return markdown_table(["call error", "message", "calls"], rows, left=2)
 
 
 def probabilities_markdown(scores: ProbabilityScores) -> str:

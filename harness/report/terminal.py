@@ -24,12 +24,13 @@ from harness.pricing import Spent
 from harness.prompt import ANSWER_LIMITS
 from harness.records import FailureKind
 from harness.report import numbers
-from harness.report.files import FIELD_COLUMNS, field_cells
+from harness.report.files import FIELD_COLUMNS, MOST_REASONS, field_cells
 from harness.report.text import one_line, visible
 from harness.scoring import Scores
 from harness.store import InForce, Manifest
 
 if TYPE_CHECKING:
+    from harness.callerrors import Failing
     from harness.holdoutlog import Looks
     from harness.noise import Noise
 
@@ -134,11 +135,12 @@ def run_report(
     n_common: int | None,
     noise: Noise | None = None,
     looks: Looks | None = None,
+    call_errors: Sequence[Failing] = (),
 ) -> RenderableType:
     """Return what a person sees of a run: who answered what, how well, what went wrong, what it cost.
 
     With ``noise``, which a run with several repeats has, also how much it disagrees with itself; with ``looks``, which a
-    run on a locked split has, how often that was looked at.
+    run on a locked split has, how often that was looked at; with ``call_errors``, which a run with failed calls has, why.
     """
     parts: list[RenderableType] = [
         _title(manifest, scores),
@@ -150,7 +152,7 @@ def run_report(
         *_probabilities(scores, diff),
     ]
     parts += [Text(""), field_table(scores)] if scores.fields else []
-    parts += [Text(""), *failure_lines(scores, manifest), *_noise(noise)]
+    parts += [Text(""), *failure_lines(scores, manifest, call_errors), *_noise(noise)]
     parts += [_cost(manifest, scores, spent)]
     return Group(*parts)
 
@@ -327,13 +329,17 @@ def field_table(scores: Scores) -> Table:
     return made
 
 
-def failure_lines(scores: Scores, manifest: Manifest) -> Iterator[RenderableType]:
-    """Say what was not answered and what was answered off the list, and what may help: aliases, room for the answer."""
+def failure_lines(scores: Scores, manifest: Manifest, call_errors: Sequence[Failing] = ()) -> Iterator[RenderableType]:
+    """Say what was not answered and what was answered off the list, and what may help: aliases, room for the answer.
+
+    Of calls that failed the commonest reasons stand there, in the server's own words.
+    """
     total = sum(scores.failures.values())
     if total:
         kinds = ", ".join(f"{n} {kind}" for kind, n in scores.failures.items() if n)
         asked = numbers.count(scores.n_samples * scores.n_repeats)
         yield Text.assemble((f"{total} of {asked} without an answer", BAD), f", counted as wrong: {kinds}")
+        yield from _call_error_lines(call_errors)
         if scores.failures[FailureKind.TRUNCATED] and (limit := _answer_limit(manifest)):
             yield Text(f"  truncated: {limit} ends an answer. It needs more, or the model runs on", style=QUIET)
     else:
@@ -353,6 +359,26 @@ def failure_lines(scores: Scores, manifest: Manifest) -> Iterator[RenderableType
             alias = f"  if '{one_line(spelling, 40)}' means {label}: make it an alias of {label}"
             told = f"{alias}, then: harness score {manifest.id}"
             yield Text(told, style=QUIET, no_wrap=True, overflow="ignore")
+
+
+def _call_error_lines(call_errors: Sequence[Failing]) -> Iterator[RenderableType]:
+    """Yield a line for each of the commonest reasons; the message is cut where the line ends, the count never."""
+    shown = call_errors[:MOST_REASONS]
+    rows = Table.grid(pad_edge=False)
+    rows.add_column(no_wrap=True)
+    rows.add_column(overflow="ellipsis")
+    rows.add_column(no_wrap=True)
+    for each in shown:
+        kind, status, message = each.reason
+        said = clipped(f'"{message}"', LONGEST_NAME, QUIET)
+        rows.add_row(
+            Text(f"  call_error: {status or one_line(kind, 24)} ", QUIET), said, f" {numbers.count(each.calls)}×"
+        )
+    if shown:
+        yield rows
+    if rest := call_errors[MOST_REASONS:]:
+        calls = numbers.plural(sum(each.calls for each in rest), "call")
+        yield Text(f"  and {numbers.plural(len(rest), 'other reason')} of {calls}", style=QUIET)
 
 
 def _answer_limit(manifest: Manifest) -> str:
