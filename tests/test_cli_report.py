@@ -123,6 +123,17 @@ def test_doubts_about_a_name_are_told(runs: Path, cli: Cli) -> None:
     assert told.err.count("has changed since") == 2
 
 
+@pytest.mark.parametrize("command", [("show", "v2"), ("failures", "v2", "--regressed-from", "v1")])
+def test_doubts_are_told_wherever_a_run_is_shown(runs: Path, cli: Cli, command: tuple[str, ...]) -> None:
+    """What makes it doubtful which run a version means is told by commands that read one, of each name, not of an id."""
+    for version in ("v1", "v2"):
+        path = runs / f"prompts/{version}.yaml"
+        write(path, path.read_text(encoding="utf-8").replace("Labels:", "The labels:"))
+    told = cli(*command, "--json")
+    assert told.err.count("has changed since") == len([word for word in command if word in ("v1", "v2")])
+    assert cli("show", "latest").err == ""
+
+
 def test_the_page_is_opened(runs: Path, cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
     """With --open a browser is started; where there is none, that is said."""
     opened: list[str] = []

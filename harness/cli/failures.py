@@ -13,6 +13,7 @@ from harness.cli.common import (
     note_written,
     output_option,
     run_argument,
+    say,
     show,
     show_json,
 )
@@ -65,7 +66,9 @@ def command(
 
     if output is not None:
         files.check_output(output)
-    loaded = api.load(run)
+    loaded = api.load(run, warn=say)
+    if regressed_from is not None:
+        api.load(regressed_from, loaded.project, warn=say)
     found = loaded.find(label, kind, regressed_from, sort)
     rows = [failure_row(each) for each in found]
     what = [f"label {loaded.stored.manifest.space.find(label)}"] if label else []

@@ -38,7 +38,7 @@ def command(run: str, sample: str | None, repeat: int, without: tuple[str, ...],
 
     if sample is not None and without:
         raise click.UsageError("--without-pass: does not go with a sample, which is shown as it was asked.")
-    loaded = api.load(run)
+    loaded = api.load(run, warn=say)
     if sample is not None:
         return _show_sample(loaded, sample, repeat, as_json)
     if without:
