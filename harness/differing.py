@@ -27,10 +27,17 @@ def differences(manifests: Sequence[Manifest], names: Sequence[str]) -> list[str
     def alike(what: str) -> bool:
         return len({getattr(manifest, what) for _, manifest in prompted}) == 1
 
+    embedded = [(name, each) for name, each in prompted if _engine_settings(each)]
+    engine = {setting for _, each in embedded for setting in _engine_settings(each)}
     found = [
         of("model", lambda manifest: " + ".join(manifest.models), every),
         of("params", _params),
-        *(of(name.replace("_", " "), partial(_of_server, name)) for name in _server_settings(manifests)),
+        of("engine", lambda manifest: "embedded" if _engine_settings(manifest) else "none"),
+        *(
+            # A server has no such setting: that it has none is told once, above, not setting by setting.
+            of(name.replace("_", " "), partial(_of_server, name), embedded if name in engine else prompted)
+            for name in _server_settings(manifests)
+        ),
         of("served model", lambda manifest: " + ".join(manifest.served)) if alike("models") else None,
         of("dataset", lambda manifest: manifest.dataset, every),
         of("split", lambda manifest: manifest.split, every),
@@ -51,6 +58,12 @@ def _server_settings(manifests: Sequence[Manifest]) -> list[str]:
     """Return which settings of servers and engines the runs have."""
     names = (name for manifest in manifests for endpoint in manifest.endpoints.values() for name in endpoint)
     return list(dict.fromkeys(names))
+
+
+def _engine_settings(manifest: Manifest) -> set[str]:
+    """Return the settings that only an embedded model's engine has; none where every pass asks a server."""
+    local = (endpoint for endpoint in manifest.endpoints.values() if "gguf" in endpoint)
+    return {name for endpoint in local for name in endpoint if name != "api"}
 
 
 def _of_server(name: str, manifest: Manifest) -> str:

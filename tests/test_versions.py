@@ -440,10 +440,26 @@ def test_another_server_is_told(runs: Runs) -> None:
     changed(one, endpoints={"answer": {"base_url": "http://a/v1", "api": "chat"}}, served=["scripted-1"])
     changed(two, endpoints={"answer": {"gguf": "ab" * 32, "api": "chat"}}, served=["scripted-2"], dataset="other")
     assert runs.compare(one, two).notes == (
+        "engine: v1 none, v2 embedded",
         "base url: v1 http://a/v1, v2 none",
-        "gguf: v1 none, v2 abababababab",
         "served model: v1 scripted-1, v2 scripted-2",
         "dataset: v1 reviews, v2 other",
+    )
+
+
+def test_engine_settings_are_told_of_engines(runs: Runs) -> None:
+    """Beside a server an engine is one line; its settings are told where they differ between embedded models."""
+    one, two, three = runs.make("v1"), runs.make("v2", "x"), runs.make("v3", "y")
+    local = {"gguf": "ab" * 32, "xllamacpp": "2.2", "slots": 1, "threads": 6, "api": "chat"}
+    changed(one, endpoints={"answer": {"base_url": "http://a/v1", "api": "chat"}})
+    changed(two, endpoints={"answer": local})
+    changed(three, endpoints={"answer": {**local, "slots": 4}})
+    assert runs.compare(one, two).notes == ("engine: v1 none, v2 embedded", "base url: v1 http://a/v1, v2 none")
+    assert runs.compare(two, three).notes == ("slots: v2 1, v3 4",)
+    assert runs.compare(one, two, three).notes == (
+        "engine: v1 none, v2 embedded, v3 embedded",
+        "base url: v1 http://a/v1, v2 none, v3 none",
+        "slots: v2 1, v3 4",
     )
 
 
