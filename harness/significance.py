@@ -160,7 +160,7 @@ def judge_apart(pairs: Sequence[Comparison], settings: Settings | None = None) -
     if not tested:
         return ()
     p = corrected(np.stack([each.p for each in tested]), np.stack([each.told for each in found]))
-    return tuple(_judged_diff(*each, 1) for each in zip(found, pairs, tested, p, map(_sizes, pairs), strict=True))
+    return tuple(_judged_diff(*each, 1) for each in zip(found, pairs, tested, p, strict=True))
 
 
 # --- intervals of a run -----------------------------------------------------------------------------------------------
@@ -202,25 +202,27 @@ def _judged(evidence: Evidence, comparison: Comparison) -> tuple[JudgedDiff, ...
     pairs = [evidence.pair(0, at) for at in range(1, len(evidence.runs))]
     if not pairs:
         return ()
-    p, sizes = corrected(np.stack([pair.p for pair in pairs]), evidence.told), _sizes(comparison)
+    p = corrected(np.stack([pair.p for pair in pairs]), evidence.told)
     return tuple(
-        _judged_diff(evidence, comparison, pair, mine, sizes, at)
+        _judged_diff(evidence, comparison, pair, mine, at)
         for at, (pair, mine) in enumerate(zip(pairs, p, strict=True), start=1)
     )
 
 
-def _sizes(comparison: Comparison) -> FloatVector:
-    """Return on how many each score rests: samples of an average, gold cells of a label."""
-    support = [each.support for each in comparison.runs[0].scores.labels]
-    return np.array([*[float(comparison.n_common)] * len(stats.AVERAGES), *support])
+def _sizes(comparison: Comparison, diff: Diff) -> FloatVector:
+    """Return on how many each score rests: samples of an average, gold cells of a label.
+
+    Where no sample was answered by both, nothing but coverage rests on anything: failures that stay are no proof.
+    """
+    n, answered = float(comparison.n_common), bool(diff.n_answered_by_both)
+    averages = [n * (answered or name == "coverage") for name in stats.AVERAGES]
+    return np.array([*averages, *(each.support * answered for each in comparison.runs[0].scores.labels)])
 
 
-def _judged_diff(
-    evidence: Evidence, comparison: Comparison, pair: Pair, p: FloatVector, sizes: FloatVector, at: int
-) -> JudgedDiff:
+def _judged_diff(evidence: Evidence, comparison: Comparison, pair: Pair, p: FloatVector, at: int) -> JudgedDiff:
     """Return a later run, ``at`` from 1, against the baseline."""
     diff, n = comparison.diffs[at - 1], len(stats.AVERAGES)
-    rows = _differences(evidence, at, pair, p, _by_answers(diff), sizes)
+    rows = _differences(evidence, at, pair, p, _by_answers(diff), _sizes(comparison, diff))
     averages = dict(zip(stats.AVERAGES, rows[:n], strict=True))
     mcnemar = _mcnemar(evidence.runs[0], evidence.runs[at])
     return JudgedDiff(diff.before, diff.after, averages, tuple(rows[n:]), mcnemar, pair.exact)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 
 from rich.console import Group, RenderableType
 from rich.text import Text
@@ -50,6 +51,7 @@ def comparison_report(
     """
     chosen = view or View()
     shown = viewed(compared.comparison, chosen, compared.samples)
+    whole = viewed(compared.comparison, replace(chosen, only=None), compared.samples)
     parts: list[RenderableType] = [_title(compared, chosen)]
     parts += [note(each) for each in compared.notes]
     parts += [Text(""), *(line for at in range(len(shown.diffs)) for line in verdict_lines(compared, at))]
@@ -59,7 +61,7 @@ def comparison_report(
     parts += [Text(f"caution: {each}", style="yellow") for each in compared.cautions]
     parts.append(Text(how_made(compared), style=QUIET))
     for at, diff in enumerate(shown.diffs):
-        parts += [Text(""), *_changed(compared, at, diff, chosen, limit, full)]
+        parts += [Text(""), *_counts(whole.diffs[at], chosen.label), *_changed(compared, at, diff, chosen, limit, full)]
     return Group(*parts)
 
 
@@ -135,8 +137,7 @@ def _headline(run: ComparedRun, name: str, interval: Interval, diff: Diff | None
 def _changed(
     compared: ComparedRuns, at: int, diff: Diff, view: View, limit: int, full: bool
 ) -> Iterator[RenderableType]:
-    """Tell what changed from the first run to another: counts, confusions, the prompt, the samples."""
-    yield from _counts(diff, view.label)
+    """Tell what changed from the first run to another: how sure that is, confusions, the prompt, the samples."""
     if sure := how_sure(compared, at):
         yield Text(sure, style=QUIET)
     if diff.errors_moved:

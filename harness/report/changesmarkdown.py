@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
+from dataclasses import replace
 
 from harness.comparison import Diff, SampleChange
 from harness.labelspace import LabelSpace
@@ -40,7 +40,9 @@ def comparison_markdown(compared: ComparedRuns, view: View | None = None, verdic
 
     Without ``verdicts`` these are left out, for a page that begins with them.
     """
-    shown = viewed(compared.comparison, view or View(), compared.samples)
+    chosen = view or View()
+    shown = viewed(compared.comparison, chosen, compared.samples)
+    whole = viewed(compared.comparison, replace(chosen, only=None), compared.samples)
     common = numbers.plural(compared.comparison.n_common, "common sample")
     names = [markdown_cell(name) for name in compared.names]
     parts = [f"## {', '.join(names[1:])} against {names[0]}: {common}\n"]
@@ -50,7 +52,7 @@ def comparison_markdown(compared: ComparedRuns, view: View | None = None, verdic
     parts += ["".join(f"- {markdown_cell(each)}\n" for each in told)] if told else []
     for diff in shown.diffs:
         parts += _samples(compared, diff, "regressed")
-    parts += [_versions(compared, shown.diffs), *_labels(compared, shown.diffs)]
+    parts += [_versions(compared, whole.diffs), *_labels(compared, shown.diffs)]
     for at, diff in enumerate(shown.diffs):
         parts += [*_moved(diff), *_samples(compared, diff, "fixed"), *_samples(compared, diff, "churned")]
         prompts = compared.prompt_diffs[at]
@@ -100,8 +102,8 @@ def _labels(compared: ComparedRuns, diffs: tuple[Diff, ...]) -> Iterator[str]:
             [
                 row.label,
                 numbers.count(row.support),
-                numbers.score(row.f1_before if row.support else math.nan),
-                numbers.score(row.f1_after if row.support else math.nan),
+                numbers.score(row.f1_before),
+                numbers.score(row.f1_after),
                 *_judged(judged.labels[space.index[row.label]]),
                 numbers.count(row.regressed),
                 numbers.count(row.fixed),

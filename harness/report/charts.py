@@ -33,8 +33,11 @@ def score_bar(value: float, low: float, high: float, before: float, width: int) 
     return h("svg", parts, class_="score", viewBox=f"0 0 {width} 18", width=width, height=18, aria_hidden="true")
 
 
-SIZE, MARGIN = 300, 44
-"""Of a square plot: the side of what is plotted, and the room for its axes."""
+SIZE, MARGIN, EDGE = 300, 54, 15
+"""Of a square plot: the side of what is plotted, the room for its axes, and that for points on its other two edges."""
+
+LARGEST, SMALLEST = 12, 3
+"""Radius of the points with the most and the fewest cells."""
 
 
 def reliability_plot(bins: Sequence[Bin]) -> Node:
@@ -52,7 +55,7 @@ def reliability_plot(bins: Sequence[Bin]) -> Node:
             class_="point",
             cx=_x(p),
             cy=_y(share),
-            r=3 + 9 * math.sqrt(each.n / most),
+            r=SMALLEST + (LARGEST - SMALLEST) * math.sqrt(each.n / most),
         )
         for each, (p, share) in zip(filled, points, strict=True)
     ]
@@ -81,7 +84,7 @@ def threshold_plot(curve: ThresholdCurve, label: str) -> Node:
 
 
 def _square(parts: Sequence[Node], label: str) -> Node:
-    side = SIZE + MARGIN + 12
+    side = SIZE + MARGIN + EDGE
     return h("svg", parts, class_="plot", viewBox=f"0 0 {side} {side}", role="img", aria_label=label)
 
 
@@ -91,10 +94,10 @@ def _axes(below: str, beside: str) -> list[Node]:
         grid.append(h("line", class_="grid", x1=_x(at), x2=_x(at), y1=_y(0), y2=_y(1)))
         grid.append(h("line", class_="grid", x1=_x(0), x2=_x(1), y1=_y(at), y2=_y(at)))
         if at in (0.0, 0.5, 1.0):
-            grid.append(h("text", f"{at:g}", class_="tick", x=_x(at), y=_y(0) + 16, text_anchor="middle"))
-            grid.append(h("text", f"{at:g}", class_="tick", x=_x(0) - 6, y=_y(at) + 4, text_anchor="end"))
+            grid.append(h("text", f"{at:g}", class_="tick", x=_x(at), y=_y(0) + 26, text_anchor="middle"))
+            grid.append(h("text", f"{at:g}", class_="tick", x=_x(0) - 15, y=_y(at) + 4, text_anchor="end"))
     middle = _y(0.5)
-    grid.append(h("text", below, class_="axis", x=_x(0.5), y=_y(0) + 31, text_anchor="middle"))
+    grid.append(h("text", below, class_="axis", x=_x(0.5), y=_y(0) + 41, text_anchor="middle"))
     turn = f"rotate(-90 9 {middle:g})"
     grid.append(h("text", beside, class_="axis", x=9, y=middle, text_anchor="middle", transform=turn))
     return grid
@@ -105,7 +108,7 @@ def _x(value: float) -> float:
 
 
 def _y(value: float) -> float:
-    return 6 + (1 - value) * SIZE
+    return EDGE + (1 - value) * SIZE
 
 
 def _points(values: Sequence[tuple[float, float]]) -> str:

@@ -163,10 +163,16 @@ def _changes(measured: Measured, diff: Diff) -> Iterator[RenderableType]:
     space = measured.evidence.space
     for each in diff.regressed[:MOST_REGRESSED]:
         then, now = (Text(said(which, space, MOST_IN_A_CELL)) for which in (each.before, each.after))
-        made.add_row(named(each.sample), then, now, clipped(texts[each.sample], 80))
+        text = clipped(_marked(each, texts), 80)
+        made.add_row(named(each.sample), then, now, text, style=QUIET if each.is_unstable else "")
     rest = len(diff.regressed) - MOST_REGRESSED
     yield Text("")
     yield captioned(made, f"and {rest} more: -o report.md has them") if rest > 0 else made
+
+
+def _marked(change: SampleChange, texts: Mapping[str, str]) -> str:
+    """Return a sample's text behind a word that says so where nothing changed in it but what changes by itself."""
+    return ("unstable · " if change.is_unstable else "") + texts[change.sample]
 
 
 def _texts(measured: Measured) -> Mapping[str, str]:
@@ -282,7 +288,7 @@ def _changed_table(measured: Measured, changes: Sequence[SampleChange], limit: i
             each.sample,
             label_list(space.ordered(each.gold), MOST_IN_A_CELL),
             *(said(which, space, MOST_IN_A_CELL) for which in (each.before, each.after)),
-            texts[each.sample],
+            _marked(each, texts),
         ]
         for each in changes[:limit]
     ]

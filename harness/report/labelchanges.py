@@ -190,7 +190,8 @@ def _pair_table(compared: ComparedRuns, rows: Sequence[_Row], lonely: Sequence[_
             )
     made.add_section()
     for row in lonely:
-        made.add_row(named(row.label), "0", *[numbers.DASH] * 6, "", *_tally(row, kinds))
+        scores = [numbers.score(each.f1) for each in row.scores]
+        made.add_row(named(row.label), "0", *scores, *[numbers.DASH] * 4, "", *_tally(row, kinds))
     return made
 
 
@@ -219,7 +220,7 @@ def _pair_captions(compared: ComparedRuns, rows: Sequence[_Row]) -> list[str]:
     tested = sum(not math.isnan(row.p_corrected) for row in compared.judgement.diffs[0].labels)
     told = "F1 by label; the last columns count cells by what they were and are now"
     captions = [f"{told}; p is corrected for {numbers.plural(tested, 'label')}" if tested else told]
-    averages = compared.judgement.diffs[0].averages.values()
+    averages = [compared.judgement.diffs[0].averages[name] for name in AVERAGES]
     said = {shown_word(each) for each in (*(row.judged[0] for row in rows), *averages)}
     if "too few to tell" in said:
         least = compared.judgement.settings.least_support
@@ -277,7 +278,9 @@ def _matrix_block(
             made.add_row(Text(SCORES[name], style=QUIET), "", *cells(values, judged, judgement.best[name]))
     made.add_section()
     for row in lonely:
-        made.add_row(named(row.label), "0", *[numbers.DASH] * (len(columns) - 2))
+        scores = [Text(numbers.score(row.scores[at].f1) + "  ") for at in (0, *later)]
+        with_dashes = [scores[0], *(cell for each in scores[1:] for cell in (each, numbers.DASH))]
+        made.add_row(named(row.label), "0", *(with_dashes if with_change else scores))
     return made
 
 

@@ -195,9 +195,8 @@ def _sortable(name: str, kind: str, order: str) -> Node:
 
 def _label_row(row: LabelRow) -> Node:
     score, name = row.score, row.score.label
-    scored = score.support > 0
-    before = row.diff.f1_before if row.diff is not None and scored else math.nan
-    f1 = score.f1 if scored else math.nan
+    supported = score.support > 0  # else F1 is 0 whatever is predicted: no bar, no interval, no verdict
+    before = row.diff.f1_before if row.diff is not None and supported else math.nan
     cells: list[Content] = [
         h(
             "th",
@@ -207,17 +206,17 @@ def _label_row(row: LabelRow) -> Node:
         ),
         cell(numbers.count(score.support), score.support),
         cell(numbers.count(score.predicted), score.predicted),
-        cell(numbers.score(score.precision if scored else math.nan), score.precision if scored else math.nan),
+        cell(numbers.score(score.precision), score.precision),
         cell(numbers.score(score.recall), score.recall),
-        cell(numbers.score(f1), f1, class_="n strong"),
+        cell(numbers.score(score.f1), score.f1, class_="n strong"),
         h(
             "td",
-            charts.score_bar(f1, row.low, row.high, before, 96),
-            h("span", _range(row) if scored else "", class_="quiet"),
+            charts.score_bar(score.f1 if supported else math.nan, row.low, row.high, before, 96),
+            h("span", _range(row) if supported else "", class_="quiet"),
         ),
     ]
     if row.diff is not None and row.change is not None:
-        cells += _label_change(row.change) if scored else [cell("", math.nan) for _ in range(4)]
+        cells += _label_change(row.change) if supported else [cell("", math.nan) for _ in range(4)]
         cells += _tally(row.diff)
     return h("tr", cells)
 
@@ -250,7 +249,7 @@ def _legend(report: Report, two: bool) -> Node:
         else []
     )
     if any(not row.score.support for row in report.labels):
-        told.append("Labels without gold have no F1 and are in no macro average; every prediction of one is wrong.")
+        told.append("Labels without gold are in no macro average; every prediction of one is wrong.")
     return h("p", " ".join(told), class_="quiet")
 
 
