@@ -670,6 +670,12 @@ async def test_the_openai_package_does_not_retry_too(waits: list[float]) -> None
         ({"retry-after": "soon"}, None),
         ({"retry-after": ""}, None),
         ({"retry-after-ms": "soon"}, None),
+        ({"retry-after": "inf"}, None),
+        ({"retry-after": "-inf"}, None),
+        ({"retry-after": "1e400"}, None),
+        ({"retry-after": "nan"}, None),
+        ({"retry-after-ms": "inf"}, None),
+        ({"retry-after-ms": "nan", "retry-after": "2"}, None),
         ({"retry-after": "Wed, 21 Oct 999999999 07:28:00 GMT"}, None),
     ],
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 import time
 from collections.abc import Iterable, Iterator, Mapping
@@ -109,20 +110,33 @@ def _is_told(words: str, values: list[Any]) -> bool:
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:
-    """Return the seconds of a Retry-After header: milliseconds, seconds or a date; None without one that says."""
+    """Return the seconds of a Retry-After header: milliseconds, seconds or a date; None without one that says.
+
+    A number that is none, or infinite, says nothing: a run must not stop over it.
+    """
     try:
-        if (milliseconds := headers.get("retry-after-ms")) is not None:
-            return max(0.0, float(milliseconds) / 1000)
-        value = headers.get("retry-after")
-        if value is None:
-            return None
-        date = parsedate_tz(value)
-        if date is None:
-            return max(0.0, float(value))
-        now = parsedate_tz(headers.get("date", ""))  # by the server's clock: ours may be wrong, or jump
-        return max(0.0, mktime_tz(date) - (time.time() if now is None else mktime_tz(now)))
+        seconds = _seconds_said(headers)
     except (ValueError, OverflowError):
         return None
+    return None if seconds is None or not math.isfinite(seconds) else max(0.0, seconds)
+
+
+def _seconds_said(headers: Mapping[str, str]) -> float | None:
+    """Return the seconds as they stand there.
+
+    Raises:
+        ValueError, OverflowError: They are no number.
+    """
+    if (milliseconds := headers.get("retry-after-ms")) is not None:
+        return float(milliseconds) / 1000
+    value = headers.get("retry-after")
+    if value is None:
+        return None
+    date = parsedate_tz(value)
+    if date is None:
+        return float(value)
+    now = parsedate_tz(headers.get("date", ""))  # by the server's clock: ours may be wrong, or jump
+    return mktime_tz(date) - (time.time() if now is None else mktime_tz(now))
 
 
 _SPAN = re.compile(r"([0-9.]+)(ms|s|m|h|d)")
@@ -147,6 +161,7 @@ def _wait_for(headers: Mapping[str, str], what: str) -> float:
         return float(reset) if float(reset) < _SECONDS["d"] else 0.0
     spans = _SPAN.findall(reset)
     try:
-        return sum(float(number) * _SECONDS[unit] for number, unit in spans)
+        seconds = sum(float(number) * _SECONDS[unit] for number, unit in spans)
     except ValueError:
         return 0.0
+    return seconds if math.isfinite(seconds) else 0.0
