@@ -196,6 +196,7 @@ def opened(path: Path, *, write: bool = False) -> Iterator[CacheFile]:
     """
     if not path.exists():
         raise CacheMissingError(f"{path}: there is no cache yet. The first run makes it.")
+    refuse_special(path)
     if not _has_head(path):
         raise CacheDamagedError(path, "file is not a database")
     try:
@@ -213,6 +214,20 @@ def opened(path: Path, *, write: bool = False) -> Iterator[CacheFile]:
         yield CacheFile(path, connection)
     finally:
         connection.close()
+
+
+def refuse_special(path: Path) -> None:
+    """Refuse what is there and no file: to open a named pipe would wait for ever.
+
+    Raises:
+        DataError: It is a folder, a pipe, a device.
+    """
+    if path.exists() and not path.is_file():
+        raise DataError(f"{path}: must be a file, got a {_kind(path)}. Move it away; the next run makes a new cache.")
+
+
+def _kind(path: Path) -> str:
+    return "folder" if path.is_dir() else "pipe" if path.is_fifo() else "socket" if path.is_socket() else "device"
 
 
 def _has_head(path: Path) -> bool:

@@ -240,8 +240,27 @@ def test_a_damaged_file_is_told(path: Path, runs: Path) -> None:
 def test_a_folder_in_the_files_place_is_told(path: Path, runs: Path) -> None:
     """What is no file is told."""
     path.mkdir(parents=True)
-    with pytest.raises(DataError, match=r"cannot be used .*Check that it is a file"):
+    with pytest.raises(DataError) as error:
         statistics(path, runs, {})
+    assert str(error.value) == f"{path}: must be a file, got a folder. Move it away; the next run makes a new cache."
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no named pipes")
+def test_a_pipe_in_the_files_place_is_told(path: Path, runs: Path) -> None:
+    """A named pipe, whose reader would wait for ever, is told and never opened."""
+    path.parent.mkdir()
+    os.mkfifo(path)
+    for use in (
+        lambda: statistics(path, runs, {}),
+        lambda: verify(path, runs),
+        lambda: repair(path, runs),
+        lambda: prune(path, runs, now=0, unused=True),
+    ):
+        with pytest.raises(DataError) as error:
+            use()
+        assert str(error.value) == f"{path}: must be a file, got a pipe. Move it away; the next run makes a new cache."
+    assert cleared(path, runs) == 0
+    assert not path.exists()
 
 
 # --- Letting go -------------------------------------------------------------------------------------------------------
