@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import get_args
 
-from harness.errors import DataError, Problems, did_you_mean, listing
+from harness.errors import DataError, Problems, did_you_mean, did_you_mean_file, listing
 from harness.labelspace import NONE_WORD, Field, FieldType, Label, LabelSpace, TextMatch, is_visible, normalize
 from harness.project import Project
 from harness.samples import RESERVED, SampleSet, read_samples
@@ -298,8 +298,8 @@ def _locked(top: Section, splits: Mapping[str, Path], problems: Problems) -> tup
 
 def _file_problem(file: Path, text: str, project: Project) -> str | None:
     """Return what is wrong with a sample file before it is opened."""
-    if not project.inside(file):
-        return f"must lie in the project {project.root}, got {text!r}."
+    if barred := project.bars(file):
+        return f"{barred}, got {text!r}."
     try:
         if file.is_dir():
             return f"must name a file, got the folder {text}."
@@ -307,4 +307,4 @@ def _file_problem(file: Path, text: str, project: Project) -> str | None:
             return None
     except OSError as error:
         return f"names a file that cannot be read: {error.strerror}."
-    return f"names a file that is not there: {text}.{did_you_mean(file.name, names_beside(file))}"
+    return f"names a file that is not there: {text}.{did_you_mean_file(file.name, names_beside(file))}"

@@ -10,7 +10,7 @@ import difflib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import ClassVar
 
 MOST_TOLD = 50
@@ -104,6 +104,18 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     choices = {candidate.casefold(): candidate for candidate in known}
     near = difflib.get_close_matches(word.casefold(), choices, n=1, cutoff=0.6)
     return f" Did you mean '{choices[near[0]]}'?" if near else ""
+
+
+def did_you_mean_file(name: str, known: Iterable[str]) -> str:
+    """Return what `did_you_mean` does, for a file's name: by what stands before the ending, which most files share.
+
+    Of files that are equally near the one with the same ending is meant.
+    """
+    wanted = PurePath(name)
+    by_ending = sorted(known, key=lambda each: PurePath(each).suffix.casefold() == wanted.suffix.casefold())
+    stems = {PurePath(each).stem.casefold(): each for each in by_ending}
+    near = difflib.get_close_matches(wanted.stem.casefold(), stems, n=1, cutoff=0.5)
+    return f" Did you mean '{stems[near[0]]}'?" if near else ""
 
 
 def listing(words: Iterable[str], most: int = 12) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, get_args
@@ -76,6 +77,7 @@ def load_task(
         DataError: The prompt, the dataset or the samples have problems; those of one file come together.
         UsageError: A base URL is given, and no pass asks a server.
     """
+    _refuse_bare_name(path, project)
     problems = Problems(path)
     file = _PromptFile(path, project, problems, model)
     prompt = file.prompt(variables or {})
@@ -98,6 +100,17 @@ def load_task(
     answered = _placed(prompt, chosen, project).with_model(model, base_url)
     check_base_url(base_url, answered.models)
     return Task(answered, loaded, samples)
+
+
+def _refuse_bare_name(path: Path, project: Project) -> None:
+    """Refuse a version where a file is asked for, with the file that it means: most commands take versions."""
+    if path.name != str(path):
+        return
+    with suppress(OSError):  # a name that no file can have is told when it is read
+        names = () if path.exists() else (path.name, f"{path.name}.yaml", f"{path.name}.yml")
+        for meant in (project.root / "prompts" / name for name in names):
+            if meant.is_file():
+                raise DataError(f"{path}: no such file. Did you mean '{project.show(meant)}'?")
 
 
 def _placed(prompt: Prompt, dataset: Path, project: Project) -> Prompt:

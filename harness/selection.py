@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from harness.errors import DataError, did_you_mean, listing, shortened
+from harness.errors import DataError, did_you_mean, did_you_mean_file, listing, shortened
 from harness.records import FieldValue, Sample, first_right
 from harness.template import sample_filter
-from harness.yamlfile import read_text
+from harness.yamlfile import names_beside, read_text
+
+_FILE_LIKE = re.compile(r"[/\\]|\.[A-Za-z]\w{1,6}$")
+"""What the name of a file has and most ids have not: a folder, or an ending."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +119,11 @@ def _id_of_line(line: str) -> str:
 def _with_ids(samples: list[Sample], ids: Sequence[str]) -> list[Sample]:
     known = {sample.id for sample in samples}
     missing = [identity for identity in ids if identity not in known]
+    if len(ids) == 1 and missing and _FILE_LIKE.search(ids[0]):
+        near = did_you_mean_file(Path(ids[0]).name, names_beside(Path(ids[0]))) or did_you_mean(ids[0], known)
+        raise DataError(
+            f"--samples: must be ids of the split or a file of ids, got {shortened(ids[0])}: there is no such file.{near}"
+        )
     if missing:
         raise DataError(
             f"--samples: {listing(map(shortened, missing), 5)} {'is' if len(missing) == 1 else 'are'} not in the split."

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 
 import yaml
 
-from harness.errors import DataError, Problems, did_you_mean, listing, shortened
+from harness.errors import DataError, Problems, did_you_mean, did_you_mean_file, listing, shortened
 
 Choice = TypeVar("Choice", bound=str)
 """A text, or one of the words of a Literal."""
@@ -171,7 +171,7 @@ def read_text(path: Path) -> str:
     try:
         return path.read_bytes().decode("utf-8-sig")  # not read_text: a line break inside a CSV cell stays what it is
     except FileNotFoundError:
-        raise DataError(f"{path}: no such file.{did_you_mean(path.name, names_beside(path))}") from None
+        raise DataError(f"{path}: no such file.{did_you_mean_file(path.name, names_beside(path))}") from None
     except IsADirectoryError:
         raise DataError(f"{path}: must be a file, got a folder. Name a file in it.") from None
     except UnicodeDecodeError as error:

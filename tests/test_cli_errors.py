@@ -72,6 +72,18 @@ def test_a_bad_prompt(project: Path, cli: Cli, text: str, message: str) -> None:
     ("arguments", "message"),
     [
         (("run", "prompts/v9.yaml"), "prompts/v9.yaml: no such file. Did you mean 'v3.yaml'?"),
+        (("run", "prompts/nope.yaml"), "prompts/nope.yaml: no such file."),
+        (("run", "v1"), "v1: no such file. Did you mean 'prompts/v1.yaml'?"),
+        (("run", "v1.yaml"), "v1.yaml: no such file. Did you mean 'prompts/v1.yaml'?"),
+        (
+            ("run", PROMPT, "--samples", "ids.txt", *NOWHERE),
+            "--samples: must be ids of the split or a file of ids, got ids.txt: there is no such file.",
+        ),
+        (
+            ("run", PROMPT, "--samples", "datasets/reviews.dv.jsonl", *NOWHERE),
+            "--samples: must be ids of the split or a file of ids, got datasets/reviews.dv.jsonl: there is no such file. "
+            "Did you mean 'reviews.dev.jsonl'?",
+        ),
         (("run", "prompts"), "prompts: must be a file, got a folder. Name a file in it."),
         (("run", PROMPT, "--samples", "r1", *NOWHERE), "--samples: r1 is not in the split. Did you mean 'r10'?"),
         (

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from strategies_labels import unhurried
 
 from harness import errors
-from harness.errors import DataError, HarnessError, Problems, did_you_mean, listing, shortened
+from harness.errors import DataError, HarnessError, Problems, did_you_mean, did_you_mean_file, listing, shortened
 
 
 def test_a_usage_error_has_an_exit_code_of_its_own() -> None:
@@ -75,6 +75,20 @@ def test_reading_another_file_well_changes_nothing() -> None:
 def test_the_nearest_known_word_is_suggested(word: str, hint: str) -> None:
     """A near word is suggested as it is written there, whatever the case; a far one is not."""
     assert did_you_mean(word, ["quality", "Shipping"]) == hint
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        ("nope.yaml", ""),
+        ("cods.yaml", " Did you mean 'codes.yaml'?"),
+        ("V1.yml", " Did you mean 'v1.yaml'?"),
+        ("code.csv", " Did you mean 'codes.csv'?"),
+    ],
+)
+def test_files_are_near_by_what_is_before_the_ending(name: str, hint: str) -> None:
+    """An ending that two names share makes them no nearer; of two files that are as near, that with the same ending is."""
+    assert did_you_mean_file(name, ["codes.csv", "codes.yaml", "v1.yaml", "codes.md"]) == hint
 
 
 def test_a_listing_is_cut_and_counts_the_rest() -> None:
