@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.clients.hiding import PLACE, Hiding, decoded, hidden
+from harness.clients.hiding import PLACE, Hiding, decoded, hidden, unsaid
 
 KEY = "sk-abab-planted-abab-7f3a"
 
@@ -31,6 +31,13 @@ def test_a_short_key_is_a_word() -> None:
     clean = Hiding("none")
     assert clean.of(b"none") + clean.rest() == b"none"
     assert Hiding(None).of(b"x") == b"x"
+
+
+def test_an_error_keeps_its_words() -> None:
+    """A key that stands for none is a part of other words, and stays; one of eight characters is hidden."""
+    words = "model `nope` does not exist: wrong key secret-7"
+    assert unsaid(words, "x") == unsaid(words, "exist") == unsaid(words, None) == words
+    assert unsaid(words, "secret-7") == f"model `nope` does not exist: wrong key {PLACE}"
 
 
 def test_a_key_behind_escapes_is_found() -> None:

@@ -16,8 +16,8 @@ from datetime import UTC, datetime
 from typing import IO, Any, TypeVar
 from urllib.parse import urlsplit
 
-from harness.clients.faults import read_fault, retry_after
-from harness.clients.hiding import Hiding
+from harness.clients.faults import read_fault, redirected, retry_after
+from harness.clients.hiding import Hiding, unsaid
 from harness.errors import ModelError
 from harness.project import Settings
 from harness.records import CallError, Completion
@@ -50,7 +50,7 @@ class GoneError(ModelError):
 
 
 class NotReachedError(ModelError):
-    """The server did not answer, however often it was asked."""
+    """The server did not answer, however often it was asked: what was asked for may have been done all the same."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,18 +161,28 @@ class BatchApi:
             file: Id of the file.
             api_path: Behind the base URL, as ``/chat/completions``.
             metadata: What tells the batch among all others.
+
+        Raises:
+            NotReachedError: Whether there is a batch is not known.
+            ModelError: The server refuses: there is none.
         """
-        sent = False
+        sent = looking = False
 
         async def send(client: Any) -> RemoteBatch:
-            nonlocal sent
+            nonlocal sent, looking
+            looking = sent
             if sent and (there := await self._look(client, metadata)):  # an earlier try may have come through
                 return there
-            sent = True
+            sent, looking = True, False
             asked = {"input_file_id": file, "endpoint": f"/v1{api_path}", "completion_window": "24h"}
             return _batch(_plain(await client.batches.create(**asked, metadata=dict(metadata))))
 
-        return await self._asked("/batches", send)
+        try:
+            return await self._asked("/batches", send)
+        except ModelError as error:
+            if looking:  # that it may not be looked for does not say that there is none
+                raise NotReachedError(str(error)) from None
+            raise
 
     async def find(self, metadata: Mapping[str, str]) -> RemoteBatch | None:
         """Return the newest batch with this metadata; None when there is none but such as failed as a whole."""
@@ -304,14 +314,20 @@ class BatchApi:
             return ModelError(f"{where}: the key is refused (401): {said} Check OPENAI_API_KEY.")
         if status == 403:
             return ModelError(f"{where}: access is refused (403): {said}")
+        if status == 404 and path in ("/files", "/batches"):
+            return ModelError(
+                f"{where}: not found (404): {said} Check the base URL, and whether the server has a batch API."
+            )
         if status == 404:
             return GoneError(f"{where}: not found (404): {said}")
+        if status < 400:
+            return ModelError(redirected(where, status))
         return ModelError(f"{where}: refused ({status}): {said}")
 
     def _hidden(self, text: str) -> str:
         """Return a text without the key in it, short enough for a line."""
         line = " ".join(text.split())
-        return (line.replace(self._key, "[key]") if self._key else line)[:500]
+        return unsaid(line, self._key)[:500]
 
 
 class QueueFullError(ModelError):

@@ -11,8 +11,17 @@ PLACE = "[key]"
 SHORTEST = 16
 """Keys below are words such as "none" or "EMPTY" that servers without keys are given: answers are full of them."""
 
+SHORTEST_IN_ERRORS = 8
+"""In errors, by which nothing is scored, a key of a small server is hidden too; below that are words such as "x", of which
+other words are full."""
+
 _ESCAPED = re.compile(r"\\(?:u00[2-7]|/)")
 """A printable ASCII character in an escape of JSON, behind which a key could hide."""
+
+
+def unsaid(words: str, key: str | None) -> str:
+    """Return a server's own words about an error with `PLACE` where the key stands in them."""
+    return words.replace(key, PLACE) if key and len(key) >= SHORTEST_IN_ERRORS else words
 
 
 def hidden(text: str, key: str | None) -> str:

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
+from harness.clients.hiding import unsaid
+
 Cause = Literal["dns", "refused", "tls", "timeout", "connection"]
 
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
@@ -96,8 +98,7 @@ def _cause(error: BaseException) -> Cause:
 def _said(error: BaseException, key: str) -> str:
     """Return the words of the innermost error, on one line and without the key."""
     words = [" ".join(str(each).split()) for each in _chain(error) if str(each).strip()]
-    said = words[-1][:300]
-    return said.replace(key, "[key]") if key else said
+    return unsaid(words[-1], key)[:300]
 
 
 def _chain(error: BaseException | None) -> Iterator[BaseException]:

@@ -18,9 +18,9 @@ from urllib.parse import urlsplit
 
 import orjson
 
-from harness.clients.faults import Fault, read_fault, rejected, retry_after, wait_said
+from harness.clients.faults import Fault, read_fault, redirected, rejected, retry_after, wait_said
 from harness.clients.headers import request_headers
-from harness.clients.hiding import decoded
+from harness.clients.hiding import decoded, unsaid
 from harness.clients.reading import answer_object
 from harness.clients.wires import WIRES
 from harness.errors import ModelError, listing
@@ -215,10 +215,7 @@ class RemoteClient:
         said = _sentence(message)
         where = f"{self.base_url}, model {self.model.name}"
         if status < 400:
-            return ModelError(
-                f"{where}: redirects elsewhere ({status}), which is not followed: the key and the texts go only where "
-                "--base-url says. Give the address that it leads to."
-            )
+            return ModelError(redirected(where, status))
         if status == 401 or fault.code == "invalid_api_key":
             return ModelError(f"{where}: the key is refused ({status}): {said} Check OPENAI_API_KEY.")
         if status == 402:
@@ -254,7 +251,7 @@ class RemoteClient:
     def _hidden(self, text: str) -> str:
         """Return a text without the key in it (servers repeat refused keys), short enough for a line of a log."""
         line = " ".join(text.split())
-        return (line.replace(self._api_key, "[key]") if self._api_key else line)[:500]
+        return unsaid(line, self._api_key)[:500]
 
     async def close(self) -> None:
         """Close the connections."""
