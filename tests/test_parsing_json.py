@@ -10,6 +10,7 @@ import pytest
 
 from harness.labelspace import Field, Label, LabelSpace
 from harness.parsing import FORMATS, Output
+from harness.parsing.json import answer_of
 from harness.records import Answer, FailureKind, FieldValue, ParseFailure
 
 JSON = FORMATS["json"]
@@ -385,3 +386,192 @@ def test_a_key_that_is_given_twice_differently_says_nothing() -> None:
     assert labels('{"labels": ["price"], "note": 1, "note": 2}') == "price"
     found = read('{"labels": ["price"], "item": "lamp", "item": "kettle"}', fields=FIELDS)
     assert found == Answer(frozenset({"price"}))
+
+
+BESIDE_NAMES = {
+    "true": ('{"labels": [{"name": "shipping", "applies": true}, {"name": "price", "applies": false}]}', "shipping"),
+    "words": ('{"labels": [{"label": "shipping", "present": "yes"}, {"label": "price", "present": "no"}]}', "shipping"),
+    "numbers": ('[{"label": "shipping", "value": 1}, {"label": "price", "value": 0}]', "shipping"),
+    "selected": ('[{"category": "shipping", "selected": true}, {"category": "price", "selected": false}]', "shipping"),
+    "sure-and-a-degree": (
+        '[{"name": "shipping", "applies": true, "confidence": 0.9}, {"name": "price", "applies": false, "confidence": 0.9}]',
+        "shipping",
+    ),
+    "negated": ('[{"name": "shipping", "notApplicable": true}, {"name": "price", "excluded": false}]', "price"),
+    "in-words": ('[{"name": "shipping", "applies": "yes"}, {"name": "price", "applies": "not mentioned"}]', "shipping"),
+    "no-name-key": ('{"labels": [{"shipping": true}, {"price": false}]}', "shipping"),
+    "mended": ("{'labels': [{'name': 'shipping', 'applies': True}, {'name': 'price', 'applies': False}]}", "shipping"),
+    "text-beside": ('[{"name": "shipping", "reason": "late, and not cheap", "confidence": "low"}]', "shipping"),
+    "places-beside": ('[{"name": "shipping", "id": 1, "start": 0, "end": 12}]', "shipping"),
+    "reason-at-the-flag": ('[{"name": "shipping", "answer": "it came two weeks late"}]', "shipping"),
+    "objects": ('{"shipping": {"applies": true, "why": "late"}, "price": {"applies": false}}', "shipping"),
+    "objects-under-key": ('{"labels": {"shipping": {"present": "Yes"}, "price": {"value": 0}}}', "shipping"),
+}
+
+
+@pytest.mark.parametrize(("text", "expected"), BESIDE_NAMES.values(), ids=BESIDE_NAMES)
+def test_what_stands_beside_a_name_says_whether_it_applies(text: str, expected: str) -> None:
+    """A label with a no beside it, or a yes at a key that denies, is denied; reasons, places and degrees say nothing."""
+    assert labels(text) == expected
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        pytest.param('[{"name": "shipping", "score": 0.95}, {"name": "price", "score": 0.02}]', id="degrees"),
+        pytest.param('[{"name": "shipping", "confidence": "95%"}]', id="percent"),
+        pytest.param('[{"name": "shipping", "applies": "maybe"}]', id="hedge"),
+        pytest.param('[{"name": "shipping", "applies": null}]', id="null"),
+        pytest.param('[{"name": "shipping", "primary": false}]', id="no-to-something"),
+        pytest.param('[{"name": "shipping", "reason": "Not mentioned."}]', id="denied-by-its-reason"),
+        pytest.param('[{"name": "shipping", "applies": true, "excluded": true}]', id="both"),
+        pytest.param('{"shipping": {"reason": "late"}}', id="object-without-a-word"),
+        pytest.param('{"price": {"shipping": true}}', id="object-about-another"),
+    ],
+)
+def test_what_is_unclear_beside_a_name_is_no_answer(text: str) -> None:
+    """A degree, a hedge, or a no to something that is not known leaves the label unclear: nothing is guessed."""
+    assert "neither true nor false" in failure(text).why
+
+
+ANOTHER_KEY = {
+    "singular": ('{"label": ["shipping", "price"]}', "shipping price"),
+    "categories": ('{"categories": ["shipping"]}', "shipping"),
+    "predicted": ('{"predictedLabels": ["shipping"], "confidence": 0.4}', "shipping"),
+    "applicable": ('{"applicable": ["shipping"], "not_applicable": ["price"]}', "shipping"),
+    "considered": ('{"considered": ["price", "quality"], "answer": "shipping"}', "shipping"),
+    "string": ('{"label": "shipping"}', "shipping"),
+    "none": ('{"category": "none"}', ""),
+    "empty": ('{"tags": []}', ""),
+    "any-list": ('{"complaints": ["shipping"]}', "shipping"),
+    "wrapped": ('{"result": {"tags": ["shipping"]}}', "shipping"),
+    "in-a-list": ('[{"labels": ["shipping"]}]', "shipping"),
+    "final": ('{"thought": "…", "final": {"labels": ["shipping"]}}', "shipping"),
+    "denied-beside": ('{"labels": ["shipping"], "not_applicable": ["price"]}', "shipping"),
+    "mended-denied-beside": ("{'labels': ['shipping'], 'not_applicable': ['price']}", "shipping"),
+}
+
+
+@pytest.mark.parametrize(("text", "expected"), ANOTHER_KEY.values(), ids=ANOTHER_KEY)
+def test_the_one_key_that_holds_labels_is_theirs(text: str, expected: str) -> None:
+    """Without the key of the labels the only other one that holds nothing but labels counts, unless it sets them aside."""
+    assert labels(text) == expected
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        pytest.param('{"primary_label": "shipping", "secondary_labels": ["price"]}', id="two"),
+        pytest.param('{"label": "shipping", "other_labels": ["price"]}', id="others"),
+        pytest.param('{"not_applicable": ["price"]}', id="denied"),
+        pytest.param('{"options": ["price"]}', id="options"),
+        pytest.param('{"maybe": ["price"]}', id="maybe"),
+        pytest.param('{"keywords": ["price"]}', id="words-of-the-text"),
+        pytest.param('{"evidence": "price"}', id="evidence"),
+        pytest.param('{"item": "price"}', id="any-string"),
+        pytest.param('{"issues": []}', id="any-empty-list"),
+        pytest.param('{"tags": ["price", "late"]}', id="not-only-labels"),
+        pytest.param('{"label": "shipping", "applies": false}', id="denied-beside"),
+        pytest.param('{"label": "shipping", "score": 0.2}', id="degree-beside"),
+    ],
+)
+def test_another_key_is_not_guessed_to_hold_the_answer(text: str) -> None:
+    """Two such keys, one that denies, offers or hedges, and one that need not mean labels at all say nothing."""
+    assert failure(text).kind is FailureKind.UNPARSEABLE
+
+
+SET_ASIDE = {
+    "not": ('{"labels": ["shipping"]}. It is not {"labels": ["price"]}.', "shipping"),
+    "excluded": ('The labels are ["shipping"]; excluded are ["price"].', "shipping"),
+    "options": ('{"labels": ["shipping"]} (options: ["shipping", "price"])', "shipping"),
+    "considered": ('I considered ["price", "quality"] and settled on ["shipping"].', "shipping"),
+    "supposed": ('{"labels": ["shipping"]}\n\nIf it were dear: {"labels": ["shipping", "price"]}', "shipping"),
+    "example": ('{"labels": ["shipping"]}\n\nExample of another review: {"labels": ["price"]}', "shipping"),
+    "rejected": ('{"labels": ["shipping"]}. {"labels": ["price"]} was rejected.', "shipping"),
+    "in-a-fence": ('Applicable:\n```json\n["shipping"]\n```\nNot applicable:\n```json\n["price"]\n```', "shipping"),
+    "but-then": ('Not {"labels": ["price"]} but {"labels": ["shipping"]}', "shipping"),
+    "asked-in-a-sentence": ('Considering the options, the answer is: {"labels": ["price"]}', "price"),
+    "if-i-must": ('If I had to choose: {"labels": ["price"]}', "price"),
+}
+
+
+@pytest.mark.parametrize(("text", "expected"), SET_ASIDE.values(), ids=SET_ASIDE)
+def test_what_the_words_beside_a_value_set_aside_is_no_answer(text: str, expected: str) -> None:
+    """A value that is denied, offered or supposed is passed over, and the last of the others counts."""
+    assert labels(text) == expected
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        pytest.param('It is not {"labels": ["price"]}.', id="denied"),
+        pytest.param('I considered ["price", "quality"] and settled on shipping.', id="considered"),
+        pytest.param('{"labels": ["shipping"]} and {"labels": ["price"]}', id="and"),
+        pytest.param('["shipping"] or ["price"]', id="or"),
+        pytest.param('{"shipping": true}\n{"price": true}', id="flags-line-by-line"),
+        pytest.param('{"labels": ["shipping"]}\n["price"]', id="key-and-array"),
+    ],
+)
+def test_two_values_that_could_each_be_meant_are_no_answer(text: str) -> None:
+    """Where all are set aside, or two differ and nothing says which one counts, nothing is guessed."""
+    assert failure(text).kind is FailureKind.UNPARSEABLE
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        pytest.param('{"labels": ["shipping"]}\n\nReferences: []', "shipping", id="empty-array"),
+        pytest.param('{"labels": ["shipping"]}\nEvidence: ["came late"]', "shipping", id="quotes"),
+        pytest.param('{"labels": ["shipping"]} Note: ["price"] was rejected.', "shipping", id="note"),
+        pytest.param('{"labels": ["shipping"]}\nScores: {"shipping": 0.9, "price": 0.2}', "shipping", id="scores"),
+        pytest.param('{"labels": ["shipping"]}\nFinal answer: ["price"]', "price", id="announced"),
+        pytest.param('{"labels": ["shipping"]}\nCorrection: []', "", id="corrected"),
+    ],
+)
+def test_the_key_of_the_labels_goes_before_a_bare_value(text: str, expected: str) -> None:
+    """A bare array or object of flags behind the answer is a note on it, unless it is announced as the answer."""
+    assert labels(text) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        pytest.param(
+            '{"labels": ["shipping"]}\n\nReview: It was torn.\nLabels: {"labels": ["price"]}', "shipping", id="review"
+        ),
+        pytest.param('User: hi\n{"labels": ["shipping"]}\nUser: next\n{"labels": ["price"]}', "shipping", id="turns"),
+        pytest.param('{"labels": []}\n\nText: dear\n{"labels": ["price"]}', "", id="none"),
+        pytest.param('shipping\n\nReview: dear\n{"labels": ["price"]}', "shipping", id="bare-word"),
+        pytest.param('Review: late\nLabels: {"labels": ["shipping"]}', "shipping", id="input-repeated"),
+        pytest.param('Example: {"labels": ["price"]}\n\nReview: x\n{"labels": ["shipping"]}', "shipping", id="example"),
+        pytest.param('Example: {"labels": ["price"]}\nAnswer: {"labels": ["shipping"]}', "shipping", id="one-turn"),
+        pytest.param('{"labels": ["shipping"],\n"text":\n"Review: no"}', "shipping", id="inside"),
+        pytest.param('{labels: ["shipping"],\ntext: "late"', "shipping", id="bare-key-of-an-open-object"),
+    ],
+)
+def test_the_next_input_ends_the_answer(text: str, expected: str) -> None:
+    """What a model that runs on answers to an input of its own ("Review:") is no answer; nor is its example."""
+    assert labels(text) == expected
+
+
+def test_an_answer_before_the_next_input_is_whole() -> None:
+    """A cut text that had gone on to another input is complete, and one whose first answer is off-list stays so."""
+    assert labels('{"labels": ["shipping"]}\n\nReview: torn\n{"labels": ["pri', cut=True) == "shipping"
+    assert failure('{"labels": ["colour"]}\n\nReview: torn\n{"labels": ["price"]}').off_list == ("colour",)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        pytest.param('{"labels": ["price"]}', "price", id="object"),
+        pytest.param('```json\n[{"name": "price", "applies": true}]\n```', "price", id="fenced"),
+        pytest.param("price", None, id="word"),
+        pytest.param('{"labels": ["price"]} it is', None, id="text-behind"),
+        pytest.param("[price]", None, id="broken"),
+        pytest.param('{"a": 1}', None, id="no-answer"),
+    ],
+)
+def test_other_formats_may_ask_for_one_value(text: str, expected: str | None) -> None:
+    """A text that is one sound value is read as here wherever it stands; any other text is left to the format."""
+    answer = answer_of(text, SPACE, "none")
+    assert (answer and " ".join(SPACE.ordered(answer.labels))) == expected
