@@ -12,7 +12,7 @@ from harness.parsing.cleaning import LINE_ENDS, answer_text, bare, clip
 from harness.parsing.codetable import CodeTable
 from harness.parsing.headings import Heading, Passage, by_colon, passages
 from harness.parsing.mentions import mentions_of
-from harness.parsing.names import Kind, denies, is_score, names_of
+from harness.parsing.names import Kind, is_score, names_of
 from harness.records import Answer, FailureKind, ParseFailure
 
 _CODE_WORDS = re.compile(r"\b(?:codes?|letters?|numbers?|digits?|options?|choices?|characters?)\b|代码|代號|コード|код")
@@ -308,7 +308,7 @@ class CodeReader:
         if unclear and not names:
             raise _unparseable(f"'{clip(text)}' behind '{item.codes[-1]}' may be a code or what is said of it")
         explained = None if names else self._names.explained(text)
-        if explained is not None and explained.kind in (Kind.LABEL, Kind.DENIED):
+        if explained is not None and explained.kind in (Kind.LABEL, Kind.DENIED, Kind.UNCLEAR):
             names = {explained.name}
         if names and names not in (meant, meant | self.codes.union(item.before)):
             stands = listing(self.codes.space.ordered(meant)) or "no label"
@@ -317,10 +317,15 @@ class CodeReader:
         if names or _described(text, meant, self.codes.space):
             self._found.described.update(known)
         if not meant or names:
+            if explained is not None and explained.kind is Kind.UNCLEAR:
+                raise _unparseable(f"'{clip(text)}' behind '{item.codes[-1]}' neither plainly gives nor denies it")
             return explained is not None and explained.kind is Kind.DENIED
         text = text.strip(_AROUND)
         said = {each.kind for each in self._mentions.read(text) if each.name in meant}
-        return denies(text) or said == {Kind.DENIED}
+        gives = self._names.verdict(text.strip(_EDGES) or text, meant)
+        if gives is None and said != {Kind.DENIED}:
+            raise _unparseable(f"'{clip(text)}' behind '{item.codes[-1]}' neither plainly gives nor denies it")
+        return not gives or said == {Kind.DENIED}
 
     def _answer(self, cut: bool, last: str) -> Answer:
         found, codes = self._found, self.codes

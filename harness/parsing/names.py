@@ -3,48 +3,52 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
 from enum import StrEnum
+from functools import cached_property
 
 from harness.kept import Kept
 from harness.labelspace import NONE_WORD, LabelSpace, normalize
 from harness.parsing.cleaning import BULLET, UNTICKED, bare, clip, peel
 from harness.parsing.recalled import Recalled
+from harness.parsing.verdicts import ANOTHER, verdict
 
 _EMPTY_LIST = re.compile(r"\[\s*\][\s\])}`.]*")
 _NO_WORD = re.compile(r"[-=_*~#<>|.,:;…\[\](){}\"'` ]*")
 
 # Closed on purpose: these say that no label applies, and nothing else. "None of the other labels" is not among them.
+_LABELS = r"(?:labels?|categories|category|options|topics|tags|classes)"
+_TO_THIS = r"(?: (?:here|to (?:the|this)(?: \w+){1,2}))?"
+_LISTED = r"(?: (?:above|given|listed|provided|possible|available|candidate)){0,2}"
+_APPLY = r"(?:apply|applies|fits?|(?:is|are) (?:applicable|relevant))"
 _NONE_SAID = re.compile(
-    r"none of (?:the|these|those|them)(?: (?:above|given|listed|provided|possible|available)){0,2}"
-    r"(?: (?:labels?|categories|options|topics|tags|classes))?(?: (?:apply|applies|fits?))?"
-    r"(?:(?<=[ys]) (?:here|to (?:the|this) \w+))?"
-    r"|none (?:apply|applies)|no labels?(?: (?:apply|applies)(?: here| to (?:the|this) \w+)?)?"
+    rf"none of (?:the|these|those|them){_LISTED}(?: {_LABELS})?(?: {_APPLY}{_TO_THIS})?"
+    rf"|none (?:apply|applies|applicable|found|identified)"
+    rf"|(?:there (?:is|are) )?no (?:applicable|relevant|matching) {_LABELS}"
+    rf"{_TO_THIS}"
+    rf"|(?:there (?:is|are) )?no {_LABELS}(?: from (?:the|this) list)?(?: (?:that |which )?{_APPLY}{_TO_THIS})?"
 )
+_BECAUSE = re.compile(r",? (?:because|since|as) ")
 
-_UNRAISED = (
-    r"(?:mentioned|applicable|present|relevant|applied|discussed|at all|addressed|raised|included|selected|chosen|the case"
-    r"|true|an? (?:issue|problem|concern|complaint|factor))"
-)
-_NO = re.compile(
-    rf"(?:no|false|0|n/?a|none|absent|does(?: not|n't) apply|not {_UNRAISED})(?:$|\s*(?:\.(?!\d)|[,;(–—])| - )"
-    r"|[❌✗✘✖🚫☐]|\[ ?\]"
-    rf"|(?:(?:it|this|that) )?(?:(?:not|(?:is|was|has been)(?: not|n't)) (?:\w+ly )?{_UNRAISED}"
-    r"|(?:does|did)(?: not|n't) apply"
-    r"|(?:there (?:is|are) )?no (?:mention|issues?|problems?|complaints?|concerns?|evidence|indication|signs?)"
-    r"|none mentioned|irrelevant|inapplicable)"
-    r"(?: (?:here|at all|mentioned|raised|reported|found|of (?:it|this)|with (?:it|this)|about (?:it|this)|to (?:it|this)"
-    r"|by the \w+|(?:in|to) (?:the|this) \w+)){0,3}(?:$|[.;](?!\d)|,(?! ?(?:but|however|except|until)\b)| [(–—]| - )",
+# Words around a name that say no more than that it applies.
+_BEFORE = re.compile(r"(?:only|just|simply|solely)[ :] *", re.IGNORECASE)
+_BEHIND = re.compile(
+    r" (?:only|alone|appl(?:y|ies)(?: (?:here|to (?:the|this) \w+))?"
+    r"|is (?:the )?(?:only |correct |right |best |most fitting )?(?:label|category|tag|topic|answer)"
+    r"(?: that (?:applies|fits))?)[.!]?\Z",
     re.IGNORECASE,
 )
 
+_COLONS = frozenset(":：")
 _CROSS = re.compile(r"(?:[❌✗✘✖🚫☐]\ufe0f?|\[ ?\])\Z")
 _TICK = re.compile(r"(?:[✓✔✅☑]\ufe0f?|\[[xX✓✔]\])\Z")
 
 # A score says how much, not whether.
 _SCORE = re.compile(r"\d*\.\d+%?|\d{1,3} ?%|\d{1,3}/\d{1,3}")
 
+_MAY_DENY = re.compile(r"\b(?:no|not|nothing|never|none|irrelevant|unrelated)\b|n['’]t\b", re.IGNORECASE)
+_LONGEST_BEHIND = 60
 _EXPLAINS = re.compile(r":|：| (?:-|–|—|->|=>|→|=) | ?[(（]|。|[.!](?= |$)")
 _OTHER_SEPARATORS = re.compile(r" (?:and|und|et|y|e|en|och|и|plus|&|\+|-) |\s?[,;|/、，،؛；]\s?|\. | (?=#)|和|及|と")
 
@@ -57,6 +61,9 @@ class Kind(StrEnum):
     DENIED = "denied"
     UNCLEAR = "unclear"
     OTHER = "other"
+
+
+_KINDS = {True: Kind.LABEL, False: Kind.DENIED, None: Kind.UNCLEAR}
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,9 +170,10 @@ class Names:
                 continue
             name = self.space.find(layer)
             if name is not None:
-                return Item(
-                    Kind.LABEL, name, may_go_on=text.endswith(layer) and self._shape.may_go_on(normalize(layer), name)
-                )
+                # Behind a colon an explanation is still to come: "shipping:".
+                opener = ":" if set(text[text.rindex(layer) + len(layer) :]) & _COLONS else ""
+                may_go_on = text.endswith(layer) and self._shape.may_go_on(normalize(layer), name)
+                return Item(Kind.LABEL, name, opener, may_go_on=may_go_on)
             if self._is_none(layer):
                 return Item(Kind.NONE)
         return None
@@ -186,10 +194,23 @@ class Names:
     def joined(self, piece: str) -> list[Item]:
         """Return the labels that a piece is made of: one, or several joined by "and" or by any usual separator.
 
-        All of its parts must be labels; else the result is empty.
+        All of its parts must be labels; else the result is empty. "Only" and "applies" may stand around them.
         """
         item = self.exact(piece)
-        return [item] if item else self._parts(piece)
+        return [item] if item else self._parts(piece) or self._applying(piece)
+
+    def _applying(self, piece: str) -> list[Item]:
+        """Return the labels of a piece that says no more of them than that they apply: "Only shipping applies."."""
+        before = _BEFORE.match(piece)
+        behind = _BEHIND.search(piece[-_LONGEST_BEHIND:])
+        if not before and not behind:
+            return []
+        core = piece[before.end() if before else 0 : len(piece) - len(behind[0]) if behind else len(piece)]
+        item = self.exact(core)
+        items = [item] if item else self._parts(core)
+        if not all(each.kind is Kind.LABEL for each in items):
+            return []
+        return [replace(each, may_go_on=False) for each in items] if behind else items
 
     def explained(self, piece: str) -> Item | None:
         """Return the label or none at the head of a piece that goes on with an explanation, or None."""
@@ -203,9 +224,51 @@ class Names:
                 explanation = core[sign.end() :].strip(" *_`\"'")
                 if opener == ":" and _SCORE.fullmatch(explanation):
                     return Item(Kind.OTHER, clip(core), opener, explanation)
-                kind = Kind.DENIED if found.kind is Kind.LABEL and denies(explanation) else found.kind
-                return Item(kind, found.name, opener, explanation)
-        return self._marked(piece.strip()) or self._marked(core)
+                return self.judged(Item(found.kind, found.name, opener, explanation))
+        return self._marked(piece.strip()) or self._marked(core) or self._reasoned(core)
+
+    def judged(self, item: Item) -> Item:
+        """Return an explained item as what its explanation makes of it."""
+        inside = [each.name for each in self.joined(item.explanation) if each.kind is Kind.LABEL]
+        if item.kind is Kind.NONE:  # "None: price" may be a heading of what is none.
+            return replace(item, kind=Kind.UNCLEAR, name=inside[0]) if inside else item
+        if inside:  # "delivery: shipping, price" may be a group of labels as well as a label.
+            return replace(item, kind=Kind.LABEL if set(inside) == {item.name} else Kind.UNCLEAR)
+        return replace(item, kind=_KINDS[self.verdict(item.explanation, {item.name}, apart=item.opener == ".")])
+
+    def verdict(self, explanation: str, own: Collection[str], *, apart: bool = False) -> bool | None:
+        """Return whether what stands behind labels gives them; None where that is not clear.
+
+        Args:
+            explanation: What stands there.
+            own: The labels' names.
+            apart: It is a sentence of its own.
+        """
+        said = verdict(explanation, apart=apart)
+        if said is None or not _MAY_DENY.search(explanation):
+            return said
+        # In a denial it matters whose name it holds: "no mention of shipping" speaks of this label or of another.
+        masked = self._spelled.sub(lambda at: "it" if self.space.find(at[1]) in own else ANOTHER, explanation)
+        named = verdict(masked, apart=apart)
+        return said if named is True else named
+
+    @cached_property
+    def _spelled(self) -> re.Pattern[str]:
+        """Finds the labels in an explanation, with their articles."""
+        spellings = sorted(
+            {each for label in self.space for each in (label.name, *label.aliases)}, key=len, reverse=True
+        )
+        names = "|".join(r"[\s_-]".join(map(re.escape, re.split(r"[\s_-]", each))) for each in spellings)
+        noun = r"(?:(?:the|this|that) )?(?:(?:label|category|topic|tag) )?"
+        return re.compile(rf"(?<!\w){noun}[\"'“‘*`]{{0,2}}({names or '(?!)'})[\"'”’*`]{{0,2}}(?!\w)", re.IGNORECASE)
+
+    def _reasoned(self, core: str) -> Item | None:
+        """Return the none word with a reason behind it: "None of these labels apply because …"."""
+        reason = _BECAUSE.search(core, 0, self._longest)
+        found = self.exact(core[: reason.start()]) if reason else None
+        if reason is None or found is None or found.kind is not Kind.NONE:
+            return None
+        return Item(Kind.NONE, "", ".", core[reason.end() :])
 
     def _marked(self, text: str) -> Item | None:
         """Return the label that a tick or a cross stands behind, or None."""
@@ -264,7 +327,7 @@ def is_score(explanation: str) -> bool:
 
 def denies(explanation: str) -> bool:
     """Return whether what stands behind a label says that it does not apply: "no", "not mentioned", "no issue here"."""
-    return _NO.match(explanation.replace("’", "'")) is not None
+    return verdict(explanation) is False
 
 
 def _opener(sign: str, explanation: str) -> str:
