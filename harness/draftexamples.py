@@ -129,7 +129,7 @@ def _pools(
     files += sorted(path.resolve() for path in dataset.path.parent.glob("*.shots.*"))
     pools, sources = list[tuple[Sample, ...]](), list[str]()
     for path in dict.fromkeys(files):
-        if path in splits or not project.inside(path) or not path.is_file():
+        if path in splits or project.bars(path) or not path.is_file():
             continue
         try:
             pools.append(read_samples(path, dataset.space).samples)

@@ -308,8 +308,8 @@ def _protected(top: Section, path: Path, project: Project) -> list[str]:
     if name is None:
         return []
     file = path.parent / name
-    if not project.inside(file):
-        top.problem("protected", f"must name a file in the project, got {name}.")
+    if barred := project.bars(file):
+        top.problem("protected", f"names a file that {barred}, got {name}.")
         return []
     try:
         lines = read_text(file).splitlines()
@@ -326,8 +326,8 @@ def _against(top: Section, path: Path, project: Project) -> str | None:
         return None
     is_file = name.endswith(".json")
     file = path.parent / name if is_file else Path(name)  # a name is looked for as a path too, from here
-    if (is_file or file.is_file()) and not project.inside(file):
-        top.problem("against", f"must name a file in the project, got {name}.")
+    if (is_file or file.is_file()) and (barred := project.bars(file)):
+        top.problem("against", f"names a file that {barred}, got {name}.")
     return str(file) if is_file else name
 
 

@@ -56,6 +56,6 @@ def _named(source: str) -> tuple[Inclusion, ...]:
 def _text(name: str, folder: Path, project: Project) -> str:
     if Path(name).is_absolute():
         raise DataError("must be a path from the prompt's folder, got an absolute one.")
-    if not project.inside(folder / name):
-        raise DataError(f"must lie in the project {project.root}.")
+    if barred := project.bars(folder / name):
+        raise DataError(f"{barred}.")
     return read_text(folder / name)

@@ -73,6 +73,17 @@ class Project:
         except (OSError, RuntimeError, ValueError):  # no access, links in a circle, a NUL byte
             return False
 
+    def bars(self, path: Path) -> str:
+        """Return why no file of the project may name a path, links resolved: what it must be. "" where it may.
+
+        Hidden files are no texts to send: `.env` has the key, and `.harness/` and `.git/` are not for people.
+        """
+        if not self.inside(path):
+            return f"must lie in the project {self.root}"
+        parts = path.resolve().relative_to(self.root.resolve()).parts
+        hidden = next((part for part in parts if part.startswith(".")), None)
+        return "" if hidden is None else f"must not be hidden, as '{hidden}' is"
+
     def show(self, path: Path) -> str:
         """Return a path as a person in the current folder would type it: from there when it is near, else whole."""
         try:

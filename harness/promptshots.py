@@ -63,13 +63,13 @@ def read_shots(section: Section, folder: Path, project: Project) -> ShotFile | N
 
 
 def inside(section: Section, key: str, folder: Path, project: Project) -> Path | None:
-    """Return a file that a prompt file names, which must lie in the project."""
+    """Return a file that a prompt file names, which must lie in the project and not be hidden."""
     text = section.text(key)
     if text is None:
         return None
     path = folder / text
-    if not project.inside(path):
-        section.problem(key, f"must lie in the project {project.root}, got '{text}'.")
+    if barred := project.bars(path):
+        section.problem(key, f"{barred}, got '{text}'.")
         return None
     return path
 

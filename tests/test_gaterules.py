@@ -271,7 +271,9 @@ def test_all_problems_of_a_file_are_told_with_their_lines(tmp_path: Path) -> Non
         "gate.yaml:5: 'recall[safty] >= 1': must name a label, got safty: recall[LABEL]. Did you mean 'safety'?",
         "gate.yaml:6: 'margin' must be between 0.001 and 1, got 0.",
         "gate.yaml:7: 'protected' must be a list of ids, or a file of them: gone.txt: no such file. Put a single id in [ ].",
-        "gate.yaml:8: 'against' must name a file in the project, got /etc/x.json.",
+        "gate.yaml:8: 'against' names a file that must lie in the project ROOT, got /etc/x.json.".replace(
+            "ROOT", str(tmp_path)
+        ),
     ]
 
 
@@ -281,9 +283,12 @@ def test_all_problems_of_a_file_are_told_with_their_lines(tmp_path: Path) -> Non
         ("rules: macro_f1 >= 0.8\n", "'rules' must be a list, got a text. Write one a line, behind '- '."),
         ("protected: {r1: yes}\n", "'protected' must be a text, got a mapping."),
         ("protected: [[r1]]\n", "'protected' must be a list of texts, got a list in it."),
-        ("protected: ../../outside.txt\n", "'protected' must name a file in the project, got ../../outside.txt."),
+        (
+            "protected: ../../outside.txt\n",
+            "'protected' names a file that must lie in the project ROOT, got ../../outside.txt.",
+        ),
     ],
 )
 def test_values_of_the_wrong_kind_are_refused(tmp_path: Path, text: str, message: str) -> None:
     """A list is wanted where several are, and no file outside of the project is read."""
-    assert problems(tmp_path, text) == [f"gate.yaml:1: {message}"]
+    assert problems(tmp_path, text) == [f"gate.yaml:1: {message}".replace("ROOT", str(tmp_path))]

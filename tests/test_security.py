@@ -330,6 +330,44 @@ def test_no_file_that_a_prompt_names_lies_outside(traps: Path, cli: Cli, place: 
     assert re.search(r"prompts/v9\.yaml:\d+: .*(?:in the project|from the prompt's folder)", told(outcome))
 
 
+HIDDEN = ["../.env", "../.harness/notes.txt", "../.git/config", "link-env", "linked-git/config", "./../prompts/../.env"]
+"""Hidden files, some behind names that are not, as the folder `prompts` or `datasets` sees them."""
+
+
+@pytest.fixture
+def hidden(project: Path) -> Path:
+    """A project with a key in `.env`, and other files that are not for people."""
+    write(project / ".env", f"OPENAI_API_KEY={KEY}\n")
+    write(project / ".harness/notes.txt", KEY)
+    write(project / ".git/config", KEY)
+    for folder in ("prompts", "datasets"):
+        (project / folder / "link-env").symlink_to("../.env")
+        (project / folder / "linked-git").symlink_to("../.git")
+    return project
+
+
+@pytest.mark.parametrize("path", HIDDEN)
+@pytest.mark.parametrize("place", PLACES, ids=PLACES)
+def test_no_file_that_a_prompt_names_is_hidden(hidden: Path, cli: Cli, place: str, path: str) -> None:
+    """A prompt cannot send `.env`, where the key is, nor what is in other hidden files and folders."""
+    write(hidden / "prompts/v9.yaml", PLACES[place][1].format(path=path))
+    outcome = cli("check", "prompts/v9.yaml", "--show", "1")
+    assert outcome.code == 1
+    assert KEY not in told(outcome)
+    assert re.search(r"prompts/v9\.yaml:\d+: .*must not be hidden, as '\.(env|harness|git)' is", told(outcome))
+
+
+@pytest.mark.parametrize("path", HIDDEN)
+def test_no_split_is_hidden(hidden: Path, cli: Cli, path: str) -> None:
+    """Neither does a dataset read samples from such a file."""
+    text = (hidden / "datasets/reviews.yaml").read_text()
+    write(hidden / "datasets/reviews.yaml", text.replace("dev: reviews.dev.jsonl", f'dev: "{path}"'))
+    outcome = cli("check", "prompts/v1.yaml", "--show", "1")
+    assert outcome.code == 1
+    assert KEY not in told(outcome)
+    assert re.search(r"datasets/reviews\.yaml:\d+: .*must not be hidden", told(outcome))
+
+
 @pytest.mark.parametrize("way", OUTSIDE.values(), ids=OUTSIDE.keys())
 def test_no_split_lies_outside(traps: Path, cli: Cli, way: str) -> None:
     """Neither does a dataset read samples from outside."""
@@ -407,7 +445,7 @@ def test_rules_name_no_file_outside(traps: Path, cli: Cli, key: str, way: str) -
     write(traps / "prompts/rules.yaml", f"rules: [macro_f1 >= 0]\n{key}: '{path}'\n")
     outcome = cli("gate", run.manifest.id, "--rules", "prompts/rules.yaml")
     assert outcome.code == 1
-    assert f"'{key}' must name a file in the project" in outcome.err
+    assert f"'{key}' names a file that must lie in the project" in outcome.err
     assert "SECRET" not in outcome.err
 
 
@@ -423,7 +461,7 @@ def test_a_baseline_that_rules_name_is_no_file_outside(
     monkeypatch.chdir(traps / "prompts")
     outcome = cli("gate", "v1", "--rules", "rules.yaml")
     assert outcome.code == 1
-    assert "no such baseline, file or run" in told(outcome) or "must name" in told(outcome)
+    assert "no such baseline, file or run" in told(outcome) or "names a file that" in told(outcome)
 
 
 def test_a_run_s_folder_cannot_be_named_by_its_manifest(project: Path, cli: Cli) -> None:
