@@ -22,7 +22,7 @@ from harness.promptfile import load_task
 from harness.promptnames import unused_variables
 from harness.records import FailureKind
 from harness.results import ComparisonResult, Run, unknown_word
-from harness.runnames import find_run
+from harness.runnames import check_tag, find_run
 from harness.selection import Selection
 
 if TYPE_CHECKING:
@@ -80,7 +80,7 @@ def run(
         repeat: How often each sample is asked; scores are means over the repeats.
         concurrency: Calls under way at once at most.
         cache: False makes every call anew.
-        tag: A word to find the run by.
+        tag: A word by which the run can be named: it means the newest complete run that has it.
         variables: Template variables.
         final: Look at a locked split; the look is logged in `runs/holdout.jsonl`.
         reason: Why, for that log.
@@ -197,6 +197,9 @@ def plan_run(
     path = Path(prompt)
     where = project or find_project(path)
     task = load_task(path, where, split=split, model=model, base_url=base_url, variables=variables)
+    if tag is not None:
+        versions = {task.prompt.version, *(each.stem for each in path.parent.glob("*.y*ml"))}
+        check_tag(tag, where.runs, versions)
     for warning in task.samples.warnings:
         warn(warning)
     plan = planning.plan_run(task, split, selection or Selection(), repeat, tag)
@@ -348,7 +351,7 @@ def label(
 
 
 def load(name: str, project: Project | None = None, warn: Callable[[str], None] = lambda _: None) -> Run:
-    """Return a run by its name: a version, `latest`, an id, the beginning of one, or a path.
+    """Return a run by its name: a version, `latest`, an id, the beginning of one, a tag, or a path.
 
     Args:
         name: What the run is called.

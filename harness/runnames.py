@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path, PurePath
 
-from harness.errors import DataError, RunNameError, did_you_mean, listing
+from harness.errors import DataError, RunNameError, UsageError, did_you_mean, listing
 from harness.store import StoredRun, load_run
+
+LATEST = "latest"
+"""Means the newest run that has scores."""
+
+_ONLY_LABELLED = "there are only runs of 'harness label', which have no scores."
 
 
 def list_runs(runs: Path) -> list[StoredRun]:
@@ -21,14 +27,14 @@ def list_runs(runs: Path) -> list[StoredRun]:
 
 
 def find_run(runs: Path, name: str, *, any_state: bool = False) -> StoredRun:
-    """Return the run that a name means: a path, `latest`, an id, a version, or the beginning of one id.
+    """Return the run that a name means: a path, `latest`, an id, a version, the beginning of one id, or a tag.
 
-    A version means its newest complete run on the dataset's default split.
+    A version means its newest complete run on the dataset's default split; a tag the newest complete run that has it.
 
     Args:
         runs: The folder of runs.
         name: What the user typed.
-        any_state: Let a version mean its newest run whatever its state and split: what is to be resumed.
+        any_state: Let a version or tag mean its newest run whatever its state and split: what is to be resumed.
 
     Raises:
         RunNameError: It means no run, or several.
@@ -43,7 +49,9 @@ def find_run(runs: Path, name: str, *, any_state: bool = False) -> StoredRun:
         if run.manifest.id == name:
             return run
     scored = [run for run in every if not run.manifest.is_labelling]
-    if name == "latest" and scored:
+    if name == LATEST:
+        if not scored:
+            raise RunNameError(f"run '{name}': {_ONLY_LABELLED} Name one by its id: {_ids(every)}.")
         return scored[0]
     versions = [run for run in scored if run.manifest.version == name]
     if versions:
@@ -51,12 +59,55 @@ def find_run(runs: Path, name: str, *, any_state: bool = False) -> StoredRun:
     begun = [run for run in every if run.manifest.id.startswith(name)]
     if len(begun) == 1:
         return begun[0]
+    tagged = [run for run in scored if run.manifest.tag == name]
+    if tagged:
+        return tagged[0] if any_state else _newest_tagged(name, tagged)
+    if begun and all(run.manifest.is_labelling and run.manifest.version == name for run in begun):
+        raise RunNameError(f"run '{name}': {_ONLY_LABELLED} Name one by its id: {_ids(begun)}.")
     if begun:
-        ids = listing((run.manifest.id for run in begun), 6)
-        raise RunNameError(f"run '{name}': must mean one run, but {len(begun)} begin so: {ids}. Type more of the id.")
-    known = list(dict.fromkeys(run.manifest.version for run in every))
-    near = did_you_mean(PurePath(name).stem if name.endswith((".yaml", ".yml")) else name, known)
-    raise RunNameError(f"run '{name}': no such run. There are {listing(known)}, or any id of 'harness runs'.{near}")
+        raise RunNameError(
+            f"run '{name}': must mean one run, but {len(begun)} begin so: {_ids(begun)}. Type more of the id."
+        )
+    known = list(dict.fromkeys(run.manifest.version for run in scored))
+    tags = list(dict.fromkeys(run.manifest.tag for run in scored if run.manifest.tag))
+    near = did_you_mean(PurePath(name).stem if name.endswith((".yaml", ".yml")) else name, [*tags, *known])
+    there_are = f"There are {listing(known)}" if known else f"There are {_ids(every)}"
+    raise RunNameError(f"run '{name}': no such run. {there_are}, or any id of 'harness runs'.{near}")
+
+
+def check_tag(tag: str, runs: Path, versions: Iterable[str]) -> None:
+    """Refuse a tag by which its run could not be found.
+
+    Args:
+        tag: What is to be put beside a run.
+        runs: The folder of runs: their versions and ids are names already.
+        versions: Further versions.
+
+    Raises:
+        UsageError: It is no single word, or means another run already.
+    """
+    if not tag or tag.split() != [tag]:
+        raise UsageError(f"--tag: must be one word, got '{tag}'. Write it without spaces.")
+    stored = [run.manifest for run in list_runs(runs)]
+    if tag in {LATEST, *versions, *(each.version for each in stored), *(each.id for each in stored)}:
+        raise UsageError(
+            f"--tag: must not be a version, an id or '{LATEST}', got '{tag}', which means other runs. Change it."
+        )
+
+
+def _ids(runs: Iterable[StoredRun]) -> str:
+    return listing((run.manifest.id for run in runs), 6)
+
+
+def _newest_tagged(name: str, runs: list[StoredRun]) -> StoredRun:
+    complete = [run for run in runs if run.manifest.state == "complete"]
+    if complete:
+        return complete[0]
+    newest = runs[0].manifest
+    raise RunNameError(
+        f"run '{name}': no complete run has this tag. Its newest is {newest.id} ({newest.state}). Name it by its id, or "
+        f"type: harness run --resume {newest.id}"
+    )
 
 
 def _newest_complete(name: str, runs: list[StoredRun]) -> StoredRun:

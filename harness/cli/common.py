@@ -33,7 +33,9 @@ def complete_run(ctx: click.Context, param: click.Parameter, incomplete: str) ->
         runs = list_runs(find_project().runs)
     except HarnessError:  # a shell that completes has no place for a message
         return []
-    names = dict.fromkeys(["latest", *(run.manifest.version for run in runs), *(run.manifest.id for run in runs)])
+    tags = (run.manifest.tag for run in runs if run.manifest.tag)
+    versions, ids = (run.manifest.version for run in runs), (run.manifest.id for run in runs)
+    names = dict.fromkeys(["latest", *versions, *tags, *ids])
     return [CompletionItem(name) for name in names if name.startswith(incomplete)]
 
 

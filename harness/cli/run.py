@@ -61,7 +61,7 @@ RETRY_KINDS = ("call_error", "refusal", "truncated", "unparseable")
 @click.option("--baseline", metavar="RUN", shell_complete=complete_run, help="Compare with this run.")
 @click.option("--final", is_flag=True, help="Look at a locked split; the look is logged in runs/holdout.jsonl.")
 @click.option("--reason", metavar="TEXT", help="With --final: why, for that log.")
-@click.option("--tag", metavar="WORD", help="A word to find the run by.")
+@click.option("--tag", metavar="WORD", help="A word by which the run can be named later.")
 @click.option(
     "--engine",
     type=click.Choice(["direct", "batch"]),
