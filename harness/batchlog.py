@@ -266,12 +266,20 @@ def batch_log(run: Path) -> Iterator[BatchLog]:
 
 
 def left_running(run: Path) -> str:
-    """Return, as a sentence for people, that batches of a run go on at the provider; empty where none do."""
+    """Return, as a sentence for people, that batches of a run go on at the provider; empty where none do.
+
+    A file that was never noted as uploaded is no batch: it becomes one after that note. One that was may have become one, if
+    the run ended before that was noted.
+    """
     try:
-        n = len(read_batches(run).open)
+        parts = read_batches(run).open
     except DataError:
-        n = 0
-    if not n:
-        return ""
-    what = "1 batch of it goes" if n == 1 else f"{n} batches of it go"
-    return f"{what} on at the provider (harness batch status {run.name})."
+        parts = ()
+    running = sum(part.batch is not None for part in parts)
+    unsure = sum(part.batch is None and part.file is not None for part in parts)
+    told = []
+    if running:
+        told.append("1 batch of it goes on" if running == 1 else f"{running} batches of it go on")
+    if unsure:
+        told.append("1 batch of it may be" if unsure == 1 else f"{unsure} batches of it may be")
+    return f"{' and '.join(told)} at the provider (harness batch status {run.name})." if told else ""

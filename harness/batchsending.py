@@ -205,7 +205,14 @@ class Sending:
         name = f"harness-{sha[:32]}.jsonl"
         passes, keys = tuple(draft.passes), tuple(draft.keys)
         part = self.log.plan(Part(0, name, sha, draft.n_bytes, *target, passes=passes, keys=keys))
-        part = self.log.uploaded(part, await self.api_of(target.base_url).upload(name, draft.file))
+        try:
+            file = await self.api_of(target.base_url).upload(name, draft.file)
+        except NotReachedError:  # it may be there: `recover` looks
+            raise
+        except ModelError:
+            self.log.ended(part, Ended("dropped"))
+            raise
+        part = self.log.uploaded(part, file)
         draft.file.close()  # its room on the disk is free from here on
         await self._create(part)
 
@@ -217,6 +224,11 @@ class Sending:
         except QueueFullError as error:
             self._queue_is_full(part, str(error))
             return
+        except NotReachedError:  # it may be a batch: `recover` looks
+            raise
+        except ModelError:
+            self.log.ended(part, Ended("dropped"))
+            raise
         self.log.submitted(part, made.id, made.created)
 
     def _queue_is_full(self, part: Part, said: str) -> None:
@@ -335,11 +347,16 @@ class Sending:
         return reading.end(cast(How, batch.status))
 
     def _still_open(self) -> StillOpenError:
-        parts = self.log.known.open
-        n = sum(len(part.keys) for part in parts)
-        what = "1 batch" if len(parts) == 1 else f"{len(parts)} batches"
+        told = []
+        for parts, one, more, where in (
+            (self._running(), "1 batch", "batches", " at the provider"),
+            (self._idle(), "1 uploaded file", "uploaded files", " not submitted yet"),
+        ):
+            n = sum(len(part.keys) for part in parts)
+            if parts:
+                told.append(f"{one if len(parts) == 1 else f'{len(parts)} {more}'} with {calls(n)}{where}")
         see = f"See: harness batch status {self.run}"
-        return StillOpenError(f"{self._where()}: {what} with {calls(n)} at the provider. {see}. {self._later()}")
+        return StillOpenError(f"{self._where()}: {', '.join(told)}. {see}. {self._later()}")
 
     def _lost(self, error: GoneError) -> ModelError:
         """Return the message about what the provider has no more; that its calls are paid again is for a person to say."""

@@ -167,11 +167,19 @@ def test_a_disk_that_takes_a_part_of_a_line(tmp_path: Path, monkeypatch: pytest.
 
 
 def test_what_is_left_running(tmp_path: Path) -> None:
-    """A run that stops says how many of its batches go on."""
+    """A run that stops says how many of its batches go on, and of how many that is not known; a plan is no batch."""
+    told = f"at the provider (harness batch status {tmp_path.name})."
     assert left_running(tmp_path) == ""
     with batch_log(tmp_path) as log:
-        log.plan(PART)
-        name = tmp_path.name
-        assert left_running(tmp_path) == f"1 batch of it goes on at the provider (harness batch status {name})."
-        log.plan(PART)
-        assert left_running(tmp_path) == f"2 batches of it go on at the provider (harness batch status {name})."
+        first, second, third = (log.plan(PART) for _ in range(3))
+        assert left_running(tmp_path) == ""
+        first = log.uploaded(first, "file-1")
+        assert left_running(tmp_path) == f"1 batch of it may be {told}"
+        log.submitted(first, "batch-1")
+        assert left_running(tmp_path) == f"1 batch of it goes on {told}"
+        log.submitted(log.uploaded(second, "file-2"), "batch-2")
+        assert left_running(tmp_path) == f"2 batches of it go on {told}"
+        third = log.uploaded(third, "file-3")
+        assert left_running(tmp_path) == f"2 batches of it go on and 1 batch of it may be {told}"
+        log.ended(third, Ended("dropped"))
+        assert left_running(tmp_path) == f"2 batches of it go on {told}"

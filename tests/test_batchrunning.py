@@ -15,6 +15,7 @@ from scripted_batches import Batches, Fate, refused, torn
 from scripted_server import CHAT_PATH, Reply, Script, ScriptedServer, always, broken_json, drop, error, refuse, say
 
 from harness.batchlog import FILE, BatchLog, StillOpenError, read_batches
+from harness.batchrunning import open_runs
 from harness.batchsending import CancelledBatchError, Waiting
 from harness.budget import Budget, BudgetReached
 from harness.clients.batches import BatchApi
@@ -436,7 +437,7 @@ def test_a_provider_that_does_not_answer_for_long(folder: Folder, server: Script
 
 
 @pytest.mark.parametrize("status", [401, 403, 404])
-@pytest.mark.parametrize("route", ["POST /v1/files", "GET /v1/batches/ID"])
+@pytest.mark.parametrize("route", ["POST /v1/files", "POST /v1/batches", "GET /v1/batches/ID"])
 def test_a_provider_that_refuses_stops_the_run(
     folder: Folder, server: ScriptedServer, batches: Batches, status: int, route: str
 ) -> None:
@@ -445,6 +446,46 @@ def test_a_provider_that_refuses_stops_the_run(
     with pytest.raises(ModelError, match=rf"\({status}\): No\.") as caught:
         start(folder, server)
     assert "Go on with: harness run --resume" in str(caught.value)
+    same(resume(folder), folder, server)
+    assert set(batches.answered.values()) == {1}
+
+
+@pytest.mark.parametrize("status", [307, 400, 403, 404])
+@pytest.mark.parametrize("route", ["POST /v1/files", "POST /v1/batches"])
+def test_what_was_refused_is_not_at_the_provider(
+    folder: Folder, server: ScriptedServer, batches: Batches, status: int, route: str
+) -> None:
+    """After a refused upload or submission no batch is said to go on, and none is open."""
+    batches.failing(route, error(status, "No."))
+    with pytest.raises(ModelError) as caught:
+        start(folder, server)
+    run = only_run(folder)
+    last = f"run {run.manifest.id}: 1 completion is kept. Go on with: harness run --resume {run.manifest.id}"
+    assert str(caught.value).splitlines()[-1] == last
+    assert [part.state for part in read_batches(run.path).parts] == ["dropped"]
+    assert open_runs([run]) == []
+
+
+def test_what_may_have_come_through_is_told_and_found(folder: Folder, server: ScriptedServer, batches: Batches) -> None:
+    """Where the answer to a submission is lost for good, the batch may be there: it is told, and later found."""
+    batches.failing("POST /v1/batches", error(500), done=True)
+    with pytest.raises(ModelError, match=r"1 batch of it may be at the provider \(harness batch status "):
+        start(folder, server)
+    same(resume(folder), folder, server)
+    assert len(batches.batches) == 1
+
+
+def test_a_file_that_is_no_batch_yet_is_told_apart(folder: Folder, server: ScriptedServer, batches: Batches) -> None:
+    """Who only fetches is told what is uploaded and was never submitted: it is not at work at the provider."""
+    batches.failing("POST /v1/batches", *[error(500)] * 20)
+    with pytest.raises(ModelError, match="gives no answer"):
+        start(folder, server)
+    batches.before.clear()
+    run = only_run(folder).manifest.id
+    with pytest.raises(StillOpenError) as caught:
+        resume(folder, ways(wait=False, submit=False))
+    told = f"run {run}: 1 uploaded file with 5 calls not submitted yet. See: harness batch status {run}. "
+    assert str(caught.value).splitlines()[0].startswith(told)
     same(resume(folder), folder, server)
     assert set(batches.answered.values()) == {1}
 

@@ -153,6 +153,24 @@ async def test_refusals_are_not_tried_again(api: BatchApi, batches: Batches, sta
     assert str(caught.value) == f"{api.base_url}/batches/b: {told}"
 
 
+async def test_a_redirect_is_told_as_for_a_call(api: BatchApi, batches: Batches) -> None:
+    """A redirect is not followed, and the message says why, in the words of an ordinary call."""
+    batches.failing("POST /v1/files", Reply(status=307, raw_body=b"", headers={"location": "http://other/v1/files"}))
+    with pytest.raises(ModelError) as caught:
+        await api.upload("a.jsonl", content())
+    assert str(caught.value) == (
+        f"{api.base_url}/files: redirects elsewhere (307), which is not followed: the key and the texts go only where "
+        "--base-url says. Give the address that it leads to."
+    )
+
+
+async def test_a_server_without_batches(api: BatchApi, batches: Batches) -> None:
+    """A server that does not know the routes of batches at all is told as that."""
+    batches.failing("POST /v1/files", error(404, "No route"))
+    with pytest.raises(ModelError, match=r"\(404\): No route\. Check the base URL, and whether .* has a batch API\.$"):
+        await api.upload("a.jsonl", content())
+
+
 async def test_no_server() -> None:
     """Where nobody listens, nothing is reached."""
     async with batch_apis(ONCE) as api_of:
@@ -180,6 +198,23 @@ async def test_a_submission_that_came_through_is_found(batches: Batches, monkeyp
             batches.failing("POST /v1/batches", error(502), error(502), done=True)
             assert (await api.submit(file, "/chat/completions", WHO)).id == "batch_1"
     assert len(batches.batches) == 1
+
+
+async def test_a_submission_that_may_not_be_looked_for(batches: Batches, monkeypatch: pytest.MonkeyPatch) -> None:
+    """When the answer to a submission is lost and looking for it is refused, that is no word that there is none."""
+    monkeypatch.setattr("harness.retry.random.uniform", lambda _low, _high: 0.0)
+    with ScriptedServer(say("price"), batches=batches) as server:
+        async with batch_apis(Settings(max_attempts=3)) as api_of:
+            api = api_of(server.base_url)
+            file = await api.upload("a.jsonl", content())
+            batches.failing("POST /v1/batches", error(502), done=True)
+            batches.failing("GET /v1/batches", error(403, "No"))
+            with pytest.raises(NotReachedError, match=r"access is refused \(403\): No\."):
+                await api.submit(file, "/chat/completions", WHO)
+            batches.failing("POST /v1/batches", error(403, "No"))
+            with pytest.raises(ModelError) as caught:
+                await api.submit(file, "/chat/completions", WHO)
+    assert type(caught.value) is ModelError
 
 
 def test_our_statuses_are_those_of_the_openai_package() -> None:

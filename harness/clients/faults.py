@@ -109,6 +109,14 @@ def _is_told(words: str, values: list[Any]) -> bool:
     return got is None or not numbers or float(got[1]) in numbers
 
 
+def redirected(where: str, status: int) -> str:
+    """Return the message about a server that answers with another address."""
+    return (
+        f"{where}: redirects elsewhere ({status}), which is not followed: the key and the texts go only where "
+        "--base-url says. Give the address that it leads to."
+    )
+
+
 def retry_after(headers: Mapping[str, str]) -> float | None:
     """Return the seconds of a Retry-After header: milliseconds, seconds or a date; None without one that says.
 
