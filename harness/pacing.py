@@ -34,6 +34,10 @@ PROBE_S = 2.0
 
 LONGEST_PROBE_S = 60.0
 
+REFUSED_S = 0.5
+"""Seconds that all calls wait where a server does nothing but refuse and does not say until when; each later wait is twice
+as long, up to `LONGEST_PROBE_S`."""
+
 NO_TIME_S = 1e-6
 """Seconds that are none: what differences of floats leave over."""
 
@@ -196,13 +200,15 @@ class Pace:
                     f"({self._patience_s:g} s). Go on later, or raise max_retry_s in harness.toml."
                 )
             room = self.window.room
-            if self.window.refused(ticket.stage, ticket.number, retry_after or 0.0):
-                self._hold_back(now, retry_after or 0.0)
+            if self.window.refused(ticket.stage, ticket.number, retry_after or 0.0) and retry_after:
+                self._hold_back(now, retry_after)
             else:  # it takes its place as long as an answer would: refusals come at once, and would be a flood
                 free_in = self.window.latency - (now - ticket.sent_at)
             if self.window.room != room:
                 self._log("calls at once", {"server": self._where, "limit": self.window.room})
             self._count_failure(now, "429", may_open=False)
+            if not retry_after:
+                self._wait_longer(now)
         finally:
             if free_in > 0:
                 asyncio.get_running_loop().call_later(free_in, self._gone)
@@ -268,14 +274,27 @@ class Pace:
             down.probe_at = now + min(LONGEST_PROBE_S, PROBE_S * 2**down.probes)
             down.probes += 1
 
-    def _hold_back(self, now: float, seconds: float) -> None:
+    def _wait_longer(self, now: float) -> None:
+        """Let all calls wait where a server has only refused for two round trips, each time twice as long."""
+        down = self._down
+        if down.failures < max(DOWN_AFTER, 2 * self.window.room) or now < self._open_at:
+            return
+        seconds = min(LONGEST_PROBE_S, REFUSED_S * 2**down.waits)
+        down.waits += 1
+        self._hold_back(
+            now, seconds, "refuses every call (429) and does not say until when. It is asked again in {} s."
+        )
+
+    def _hold_back(
+        self, now: float, seconds: float, why: str = "asks to wait {} s, as its rate limit is reached. All calls wait."
+    ) -> None:
         if seconds <= 0 or now + seconds <= self._open_at:
             return
         self._open_at = now + seconds
         self._log("all calls wait", {"server": self._where, "seconds": round(seconds, 3)})
         if seconds >= TOLD_FROM_S and not self._told_wait:
             self._told_wait = True
-            self._tell(f"{self._where}: asks to wait {seconds:.0f} s, as its rate limit is reached. All calls wait.")
+            self._tell(f"{self._where}: {why.format(f'{seconds:.0f}')}")
 
     def _cost(self, ticket: Ticket, tokens: int) -> None:
         if self._tokens is not None:
@@ -362,6 +381,7 @@ class _Down:
         is_open: Whether the circuit is open.
         probes: How often it was probed.
         probe_at: When the next probe goes.
+        waits: How often all calls waited because it only refused.
     """
 
     failures: int = 0
@@ -369,3 +389,4 @@ class _Down:
     is_open: bool = False
     probes: int = 0
     probe_at: float = 0.0
+    waits: int = 0

@@ -188,12 +188,14 @@ def test_a_429_holds_back_all_until_the_server_wants_a_call() -> None:
 
 
 def test_a_429_without_retry_after_holds_back_nobody() -> None:
-    """Without a word about time there are only fewer calls at once."""
+    """Without a word about time, and with some calls answered, there are only fewer calls at once."""
 
     async def test() -> None:
         pace, _ = a_pace(8)
-        for ticket in await tickets(pace, 8):
+        *refused, answered = await tickets(pace, 8)
+        for ticket in refused:
             pace.throttled(ticket)
+        pace.answered(answered)
         await tickets(pace, 4)
         assert now() == 0.0
 
@@ -378,6 +380,36 @@ def test_a_server_that_only_refuses_stops_the_run_in_the_end_and_is_not_called_d
         with pytest.raises(ModelError, match=r"^S: has given no answer for 63 s \(last: 429\)"):
             await refuse()
         assert (pace.is_down, told.said) == (False, [])
+
+    in_time(test())
+
+
+@pytest.mark.parametrize("answers", [0, 40])
+def test_a_server_that_only_refuses_is_asked_more_and_more_rarely(answers: int) -> None:
+    """Without a Retry-After too, refusals that come at once are no flood: all calls wait, each time twice as long."""
+
+    async def test() -> None:
+        pace, told = a_pace(64, patience_s=1e6)
+        for _ in range(answers):
+            ticket = await pace.enter()
+            await asyncio.sleep(0.3)
+            pace.answered(ticket)
+        began, refused = now(), list[float]()
+
+        async def refuse() -> None:
+            while now() < began + 200.0:
+                ticket = await pace.enter()
+                await asyncio.sleep(0.003)
+                refused.append(now() - began)
+                pace.throttled(ticket)
+
+        await asyncio.gather(*(refuse() for _ in range(64)))
+        assert len([each for each in refused if each < 1.0]) <= 2 * FIRST + 20
+        assert len([each for each in refused if 10.0 < each < 200.0]) <= 12
+        assert not pace.is_down
+        assert told.said == ["S: refuses every call (429) and does not say until when. It is asked again in 16 s."]
+        pace.answered(await pace.enter())
+        assert pace.under_way == 0
 
     in_time(test())
 
