@@ -124,13 +124,18 @@ def _models(wanted: Wanted, found: projectchecks.Found) -> tuple[list[Target], l
 
 
 def _embedded(wanted: Wanted, local: Sequence[Model], found: projectchecks.Found) -> Iterator[Check]:
-    """Yield whether the embedded models work that were named; where nothing was named, the one that is installed."""
+    """Yield whether the embedded models work that were named; where nothing was named, the shipped one.
+
+    That one may be missing, but not where prompts of the project name an embedded model.
+    """
     models: list[Model] = list(local)
     if not wanted.says_model:
-        if not installation.has_embedded():
-            yield installation.no_embedded_check()
+        missing = installation.missing_embedded()
+        named = projectchecks.local_models(found.project) if missing else []
+        if missing and not named:
+            yield installation.no_embedded_check(missing)
             return
-        models = [Model(DEFAULT_LOCAL)]
+        models = [Model(name) for name in named or [DEFAULT_LOCAL]]
     settings = found.project.settings
     for model in models:
         look = _looking(model, settings)

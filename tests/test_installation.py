@@ -128,10 +128,13 @@ def test_the_terminal(encoding: str | None, width: int | None, status: str, foun
 def test_no_embedded_model_is_no_problem(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where it is not installed nothing is wrong; whether it is goes by the engine and by the weights."""
     monkeypatch.setattr(embedded, "SHIPPED", {"smollm2-135m": ("no_such_module", "no-such-package")})
-    assert not installation.has_embedded()
+    if importlib.util.find_spec("xllamacpp") is not None:
+        assert installation.missing_embedded() == "pip install --no-deps no-such-package"
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
-    assert not installation.has_embedded()
-    assert installation.no_embedded_check().status == "ok"
+    missing = "pip install 'harness[local]'"
+    assert installation.missing_embedded() == missing
+    check = installation.no_embedded_check(missing)
+    assert (check.status, check.found.endswith(missing)) == ("ok", True)
 
 
 def test_an_embedded_model_that_cannot_be_used_is_told(tmp_path: Path) -> None:
@@ -162,7 +165,7 @@ def test_an_embedded_model_that_does_not_answer_is_told(monkeypatch: pytest.Monk
 @pytest.mark.model
 def test_the_embedded_model_answers() -> None:
     """The shipped model loads, answers one token, and says how long that took."""
-    assert installation.has_embedded()
+    assert installation.missing_embedded() is None
     found = installation.embedded_check(Model(installation.DEFAULT_LOCAL), Settings())
     assert found.status == "ok"
     assert found.found.startswith("loads and answers: 1 token after ")
