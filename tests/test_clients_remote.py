@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import json
 import random
 import socket
@@ -400,6 +401,34 @@ async def test_a_passing_status_can_be_asked_again(status: int) -> None:
     assert failed.error == {"kind": f"http_{status}", "message": "not now", "status": status}
     assert failed.again
     assert failed.retry_after is None
+
+
+@pytest.mark.parametrize("packed", [False, True], ids=["plain", "gzip"])
+async def test_an_answer_beyond_any_size_is_not_kept(monkeypatch: pytest.MonkeyPatch, packed: bool) -> None:
+    """An answer of more bytes than the bound fails its call alone, for good; one of exactly so many is read."""
+    body = json.dumps({"choices": [{"message": {"content": "x" * 300_000}, "finish_reason": "stop"}]}).encode()
+    sent = Reply(
+        raw_body=gzip.compress(body) if packed else body, headers={"content-encoding": "gzip"} if packed else {}
+    )
+    monkeypatch.setattr("harness.clients.remote.MOST_ANSWER_BYTES", len(body))
+    assert len((await ask(sent)).raw or "") == 300_000
+    monkeypatch.setattr("harness.clients.remote.MOST_ANSWER_BYTES", len(body) - 1)
+    failed = await failure(sent)
+    message = f"the answer must have at most {len(body) - 1:,} bytes, got more"
+    assert failed.error == {"kind": "bad_response", "message": message, "status": None}
+    assert not failed.again
+
+
+async def test_an_error_beyond_any_size_is_its_status(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of an HTTP error with a body beyond the bound its status alone counts; the next call goes through."""
+    monkeypatch.setattr("harness.clients.remote.MOST_ANSWER_BYTES", 10_000)
+    with ScriptedServer(failing_first(1, Reply(status=503, raw_body=b"x" * 500_000), then="none")) as server:
+        async with client_of(server.base_url) as client:
+            with pytest.raises(AttemptFailed) as caught:
+                await client.send(client.body(call()))
+            assert caught.value.error == {"kind": "http_503", "message": "HTTP 503", "status": 503}
+            assert caught.value.again
+            assert (await client.send(client.body(call()))).raw == "none"
 
 
 @pytest.mark.parametrize("status", [400, 413, 422])

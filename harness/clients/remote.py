@@ -33,6 +33,9 @@ OPENAI_URL = "https://api.openai.com/v1"
 UNREACHED_LIMIT = 3
 """Connections that could not be made, before any answer ever came, after which a server counts as not there."""
 
+MOST_ANSWER_BYTES = 32_000_000
+"""Bytes of an answer that are read at most: more than any model writes in one, with all its log-probabilities."""
+
 _OPENAI_HOST = "api.openai.com"
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 _STOP_CODES = frozenset({"insufficient_quota", "model_not_found", "invalid_api_key", "billing_hard_limit_reached"})
@@ -164,10 +167,13 @@ class RemoteClient:
             sending = session.post(self._url(path), data=content, allow_redirects=False)
             async with asyncio.timeout(self._timeout_s), sending as response:
                 self._answered = True
-                answer = await response.read()
+                answer = await _read(response)
             self.wait_s = wait_said(response.headers)
             if response.status >= 300:
-                raise self._status_failure(response.status, response.headers, read_fault(answer), body)
+                raise self._status_failure(response.status, response.headers, read_fault(answer or b""), body)
+            if answer is None:
+                told = f"the answer must have at most {MOST_ANSWER_BYTES:,} bytes, got more"
+                raise _failed("bad_response", told, again=False)  # it was paid, and the next one may be as long
             return read(decoded(answer, self._api_key))
         except TimeoutError:
             raise _failed("timeout", f"no answer within {self._timeout_s:g} s") from None
@@ -283,8 +289,25 @@ def _packed(body: Mapping[str, Any]) -> bytes:
         return _WIRE.encode(body).encode("ascii")
 
 
-def _failed(kind: str, message: str) -> AttemptFailed:
-    return AttemptFailed(CallError(kind=kind, message=message, status=None), again=True)
+async def _read(response: Any) -> bytes | None:
+    """Return the body of a response, unpacked; None where it has more than `MOST_ANSWER_BYTES`, whose rest is not read.
+
+    It is read in the pieces in which it came, as aiohttp's own `read` does, which has no bound: neither the announced length
+    nor the bytes on the wire say how much a packed body is.
+    """
+    pieces: list[bytes] = []
+    size = 0
+    while piece := await response.content.readany():
+        size += len(piece)
+        if size > MOST_ANSWER_BYTES:
+            response.close()
+            return None
+        pieces.append(piece)
+    return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+
+def _failed(kind: str, message: str, *, again: bool = True) -> AttemptFailed:
+    return AttemptFailed(CallError(kind=kind, message=message, status=None), again=again)
 
 
 def _sentence(message: str) -> str:
