@@ -257,6 +257,29 @@ def test_a_cut_text_without_all_numbers_is_truncated(text: str, names: str) -> N
         assert (found.kind, found.why) == (FailureKind.TRUNCATED, f"the text was cut before a number for {names}")
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        pytest.param('{"shipping": 0.9, "price": 0}\n\nReview: x\n{"shipping": 0.1, "price": 1}', id="json"),
+        pytest.param("shipping: 0.9\nprice: 0\n\nReview: x\nshipping: 0.1\nprice: 1", id="lines"),
+        pytest.param('shipping: 0.9\nprice: 0\n\nReview: x\n{"shipping": 0.1, "price": 1}', id="lines-then-json"),
+        pytest.param('Review: x\n{"shipping": 0.9, "price": 0}\nReview: y\n{"price": 1}', id="input-repeated"),
+        pytest.param('{"shipping": 0.9, "price": 0} and not {"shipping": 0.1, "price": 1}', id="set-aside"),
+    ],
+)
+def test_the_next_input_ends_the_answer(text: str) -> None:
+    """The numbers of a model that runs on to an input of its own ("Review:") are those of its first answer."""
+    assert numbers(text, missing="zero") == [0.9, 0.0, 0.0]
+
+
+def test_a_label_is_no_heading_of_an_input() -> None:
+    """A label that is called like an input has its number like any other."""
+    space = LabelSpace((Label("review"), Label("message")))
+    given = {"review": 0.9, "message": 0.1}
+    assert answer("review: 0.9\nmessage: 0.1", space=space).probabilities == given
+    assert answer('{"review": 0.9}\nmessage: {"message": 0.1}', space=space).probabilities == given
+
+
 def test_thresholds_decide() -> None:
     """A label is present from its threshold on."""
     text = LINES["plain"]

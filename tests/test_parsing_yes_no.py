@@ -74,7 +74,13 @@ YES = [
     *('{"yes": true, "no": false}', '```json\n{"applies": 1}\n```'),
     *('{"shipping": {"applies": true, "reason": "late"}}', '{"answer": ["Yes"]}', '{"answer": "Yes, because"}'),
     *('{"reason": "no parcel", "is_present": true}', 'I see. {"applies": true}', '{"yes/no": "yes"}'),
-    *('{"answer": "yes", "n": 0}',),
+    *('{"answer": "yes", "n": 0}', '{"applies_to_review": 1}', '{"shipping_complaint": true}'),
+    # once more, lettered, with how sure it is
+    *("yes yes yes", "A: Yes", "A) yes", "Q: Shipping?\nA: Yes, it came late", "Yes (0.9)", "Yes, 100%"),
+    *("Yes: 2 weeks late", "Prediction = yes", "yes: true", "(x) Yes"),
+    # what follows takes nothing back
+    *("Yes. However, there is no mention of refunds.", "Yes\n\nReview: x\nActually, no.", "Yes. Actually, yes."),
+    *('{"answer": "yes"}\n\nReview: x\n{"answer": "no"}', '{"answer": "yes"} not {"answer": "no"}'),
 ]  # fmt: skip
 
 NO = [
@@ -90,6 +96,11 @@ NO = [
     *("nicht erwähnt", "Of course not!", '{"applies": false}', '{"answer": "No, because"}', '{"no": true}'),
     *("[ ] Yes\n[x] No", '{"shipping": 0, "other": true}', "Reasoning: yes it is late.\n\nAnswer: no"),
     *("Yes or no? No.", "Applies: no", "The parcel was fine.\nNo, it was not late."),
+    *("no no no", "No no, it is fine", "Q: Is it about shipping?\nA: No", "Result = no", "( ) yes\n(x) no"),
+    *("No complaints! The parcel was fine.", "No. It is fine, number 1."),
+    # a yes at a key that denies
+    *('{"not_applicable": true}', '{"notMentioned": "yes"}', '{"does_not_apply": true}', '{"no_shipping_complaint": true}'),
+    *('{"shipping_absent": true}', '{"answer_is_no": true}', '{"is_about_shipping": false}'),
 ]  # fmt: skip
 
 NEITHER = [
@@ -107,6 +118,11 @@ NEITHER = [
     *("The label applies if the customer complains", "Yes if it is late"),
     *("The label applies to reviews that mention boxes", "No, unless it was late", '{"price": true}'),
     *('{"confidence": 1}', '{"shipping": 0.7}', '{"answer": null}', "[1, 0]", '{"a": {"b": true}}'),
+    # a choice with what each side has, a number, a form that is not filled in
+    *("yes: 0.2, no: 0.8", "yes 0.1 no 0.9", "Yes: 10%\nNo: 90%", "Yes - 10%, No - 90%", '{"yes": 0.2, "no": 0.8}'),
+    *("No. 1 complaint: late delivery", "No.1", "yes: false", "Yes: no", "( ) yes (x) no", "yes not"),
+    # keys that deny a denial, or that ask for something else
+    *('{"not_applicable": false}', '{"shipping_ok": true}', '{"label_id": 1}', '{"free_shipping": true}'),
     *('{"answer": {"answer": {"answer": {"answer": true}}}}', "[ ] Yes", "☐ No", "oui et non", "1, 0, 0"),
 ]  # fmt: skip
 
@@ -121,6 +137,16 @@ BOTH = [
     "Yes, the box was torn. No.",
 ]
 BOTH += [
+    # taken back
+    "Yes.\n\nActually, on reflection: No.",
+    "Yes\nCorrection: No",
+    "No... wait, yes.",
+    "No\n\nEdit: Yes",
+    "No\n\nWait, actually the label applies.",
+    '{"answer": "yes"}\nActually, no.',
+    # a beginning that runs on, and a sentence that answers
+    "No complaints! Yes, shipping is mentioned.",
+    '{"applies": true, "not_applicable": true}',
     '{"applies": true, "present": false}',
     '{"yes": true, "no": true}',
     "Answer: Yes and no.",

@@ -5,6 +5,7 @@ How much a word proves depends on how it is used otherwise:
 - "yes" and "no" may begin a sentence, "no" only one that goes on as answers do ("no mention of …", not "no box was torn").
 - Words of other languages, "true" and "false" end there, or have a comma or a reason behind them.
 - What is a word of another language too ("da", "si"), a digit or a letter stands alone, or explains itself ("1, because").
+- With a number of its own ("yes: 0.2"), with the other side behind a colon ("yes: false") or with "not" a word says nothing.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ KNOWN_WORDS = {**LONE_WORDS, **_by_word(_CLOSED), **_OPEN, **_TICKS}
 # Possessive throughout: a run of these signs is taken once and never given back, so that no text takes long.
 _INVISIBLE = r"\u200b-\u200f\u2060\ufe0e\ufe0f\ufeff"
 _EDGE = rf"[\s\"'“”„‘’«»「」*_`~()\[\]{{}}<>#|{_INVISIBLE}]"
-_LEAD = re.compile(rf"(?:\[[xX✓✔]\]|{_EDGE}|[:=.,;…!—–•]|[-+]\s)*+(?:\(?\d{{1,3}}[.)]\s++(?=\S))?+{_EDGE}*+")
+_LEAD = re.compile(rf"(?:[\[(][xX✓✔][\])]|{_EDGE}|[:=.,;…!—–•]|[-+]\s)*+(?:\(?\d{{1,3}}[.)]\s++(?=\S))?+{_EDGE}*+")
 _STOPS = re.compile(rf"(?:{_EDGE}|[.!。！…,;，；])*+")
 _CLOSE = rf"[\"'”’»」*_`~)\]}}>{_INVISIBLE}]*+"
 _REASON = r"\s++(?:because|since|as|but|due to|weil|denn|da|aber|car|parce|mais|porque|pues|perché|потому)\b"
@@ -48,6 +49,14 @@ _EXPLAINED = re.compile(rf"{_CLOSE}(?:(?:\s*+[,:(—–]|\s++-\s)\s*+[^\W\d]|{_R
 _CONDITION = re.compile(
     rf"{_CLOSE},?+\s*+(?:only )?(?:if|when|unless|where|otherwise|wenn|falls|cuando)\b", re.IGNORECASE
 )
+# A choice with its probability, and "No. 1".
+_WEIGHED = re.compile(
+    rf"{_CLOSE}\s*+(?:[:=：|→]|[-=]>|[-–—]\s)?+\s*+[\"'*_`]*+(?:\d{{1,3}}(?:[.,]\d{{1,9}})?\s?%|[01]?[.,]\d{{1,9}}|[01])(?![\w%])"
+    r"(?=[\"'*_`]*+\s*+(?:$|[\n,;|)\]}]|\.(?!\d)|\w+))"
+)
+_NUMBERED = re.compile(r"\.\s?\d")
+_GIVEN = re.compile(rf"{_CLOSE}\s*+(?:[:=：→]|[-=]>)\s*+{_EDGE}*+")
+_TURNED = re.compile(rf"{_CLOSE}\s++not\b", re.IGNORECASE)
 _SENTENCE = re.compile(r"\s+\w")
 _NO_SENTENCE = re.compile(
     r"\s+(?:(?:explicit|direct|specific|clear|such|real) )?"
@@ -58,6 +67,7 @@ _JOINT = re.compile(
     rf"(?:{_EDGE}|[,;/.&+!:：，。—–-])*+(?:(?:and|or|but|und|oder|et|ou|y|o|e|и|или|和|或)\b(?:{_EDGE}|/)*+)?+",
     re.IGNORECASE,
 )
+_BLANK = re.compile(r"[^\S\n]+")
 _EITHER = r"\s{0,3}(?:/|\||\b(?:or|oder|ou|o|или)\b|或|または)\s{0,3}"
 _QUOTES = r"[\"'“”‘’*`]{0,3}"
 
@@ -95,8 +105,19 @@ _LEAD_INS = re.compile(
     r"(?: that)?|(?:the|my) answer is|(?:that|it)(?: is|['’]s) an?)[\s,:!.—–\"'“*]++){0,3}",
     re.IGNORECASE,
 )
-_SENTENCES = re.compile(r"(?<=[.!?])(?<!\b\w\.)(?<!\d\.)\s+|(?<=[。！？])")
+_LETTERED = re.compile(r"\(?[A-Ea-e][.):]\s++(?=\S)")
+_SENTENCES = re.compile(r"(?<=[.!?])(?<!\b\w\.)(?<!\d\.)(?!(?<=\b[Nn][Oo]\.)\s\d)\s+|(?<=[。！？])")
 _MOST_SENTENCES = 200
+
+_RETRACTS = re.compile(
+    r"\b(?:actually|wait|correct(?:ion|ed)|edit|update|(?:scratch|strike) that|on (?:second thought|reflection)"
+    r"|on (?:further|closer) (?:reflection|look|reading)|i (?:was wrong|take (?:it|that) back|meant?|stand corrected)"
+    r"|my mistake|oops|sorry|reconsider\w*|revis(?:ed|ion|ing)|rather)\b",
+    re.IGNORECASE,
+)
+_MOST_RETRACTED = 50
+_RETRACTED_WITHIN = 80
+_SENTENCE_ENDS = re.compile(r"[.!?\n。！？]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,12 +128,14 @@ class Said:
         start: Where its word stands in the text; None for a wording such as "it does not apply".
         first: True when it is in the first sentence.
         alone: True when its sentence says nothing else.
+        runs_on: True when its sentence goes on without a stop, as that of "No complaints!" does.
     """
 
     yes: bool
     start: int | None
     first: bool = True
     alone: bool = False
+    runs_on: bool = False
 
 
 class Affirmations:
@@ -152,7 +175,8 @@ class Affirmations:
     def begins(self, text: str, position: int = 0) -> tuple[Said, ...]:
         """Return what a text says at ``position``: nothing, one thing, or both ("yes and no")."""
         begin = _end(_LEAD, text, position)
-        for start in dict.fromkeys((begin, _end(_LEAD, text, _end(_LEAD_INS, text, begin)))):
+        led_in, lettered = (_end(_LEAD, text, _end(each, text, begin)) for each in (_LEAD_INS, _LETTERED))
+        for start in dict.fromkeys((begin, led_in, lettered)):
             said = self._in_a_word(text, start, is_bare=start == begin) or self._in_a_wording(text, start)
             if said:
                 return said
@@ -171,12 +195,31 @@ class Affirmations:
             sentence = text[start:end]
             for said in self.of_label(sentence) or self.begins(sentence):
                 place = None if said.start is None else start + said.start
-                if start == 0 or said.start is None or not self._runs_on(sentence, said.start):
-                    yield Said(said.yes, place, start == 0, said.alone)
+                runs_on = said.start is not None and self._runs_on(sentence, said.start)
+                if start == 0 or not runs_on:
+                    yield Said(said.yes, place, start == 0, said.alone, runs_on)
             start = end if gap is None else gap.end()
 
+    def retractions(self, text: str, position: int, *, yes: bool) -> Iterator[int]:
+        """Yield where a text behind ``position`` takes a yes, or a no, back: "Actually, no", "Correction: yes"."""
+        for marker in islice(_RETRACTS.finditer(text, position), _MOST_RETRACTED):
+            ends = _SENTENCE_ENDS.search(text, marker.end())
+            end = min(len(text) if ends is None else ends.end(), marker.end() + _RETRACTED_WITHIN)
+            others = (
+                found
+                for found in self._word.finditer(text, marker.end(), end)
+                if not text[found.start() - 1].isalnum() and not self._runs_on(text, found.start())
+            )
+            said = [
+                *self.begins(text, marker.end()),
+                *(each for word in others for each in self.begins(text, word.start())),
+            ]
+            if any(each.yes is not yes for each in said):
+                yield marker.start()
+
     def _runs_on(self, sentence: str, start: int) -> bool:
-        end = _end(self._word, sentence, start)
+        found = self._word.match(sentence, start)
+        end = start if found is None else self._repeated(sentence, found)
         return bool(_SENTENCE.match(sentence, end)) and not _EXPLAINED.match(sentence, end)
 
     def _side(self, word: str) -> bool | None:
@@ -186,17 +229,23 @@ class Affirmations:
         found = self._word.match(text, start)
         if found is None or not self._counts(text, found, is_bare=is_bare):
             return ()
-        yes = bool(self._side(found[0]))
-        said = Said(yes, start, alone=_end(_STOPS, text, found.end()) == len(text))
-        other = self._word.match(text, _end(_JOINT, text, found.end()))
+        yes, end = bool(self._side(found[0])), self._repeated(text, found)
+        said = Said(yes, start, alone=_end(_STOPS, text, end) == len(text))
+        other = self._word.match(text, _end(_JOINT, text, end))
         if other and self._side(other[0]) is (not yes) and self._counts(text, other, is_bare=False):
             return (said, Said(not yes, other.start()))
         return (said,)
 
     def _counts(self, text: str, found: re.Match[str], *, is_bare: bool) -> bool:
         """Return whether a word is an answer, by what stands behind it."""
-        form, end = normalize(found[0]), found.end()
-        if form not in self._sides or _CONDITION.match(text, end):
+        form, end = normalize(found[0]), self._repeated(text, found)
+        if form not in self._sides or _CONDITION.match(text, end) or _TURNED.match(text, end):
+            return False
+        if form not in LONE_WORDS and (_WEIGHED.match(text, end) or (form == "no" and _NUMBERED.match(text, end))):
+            return False
+        given = _GIVEN.match(text, end)
+        value = self._word.match(text, given.end()) if given else None
+        if value and self._side(value[0]) is (not self._sides[form]) and not self._runs_on(text, value.start()):
             return False
         if form in _TICKS or _end(_STOPS, text, end) == len(text):
             return True
@@ -204,6 +253,15 @@ class Affirmations:
             return bool(_EXPLAINED.match(text, end))
         sentence = _SENTENCE if _OPEN.get(form) else _NO_SENTENCE
         return bool(_GOES_ON.match(text, end)) or (form in _OPEN and is_bare and bool(sentence.match(text, end)))
+
+    def _repeated(self, text: str, found: re.Match[str]) -> int:
+        """Return where a word ends that is said once or several times: "no no no"."""
+        end = found.end()
+        again = self._word.match(text, _end(_BLANK, text, end)) if _BLANK.match(text, end) else None
+        while again and again[0].casefold() == found[0].casefold():
+            end = again.end()
+            again = self._word.match(text, _end(_BLANK, text, end)) if _BLANK.match(text, end) else None
+        return end
 
     def _in_a_wording(self, text: str, start: int) -> tuple[Said, ...]:
         for wording, yes in self._wordings:

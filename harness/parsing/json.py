@@ -47,8 +47,7 @@ def parse(text: str, space: LabelSpace, output: Output, cut: bool) -> Answer:
     """
     body = answer_text(text, cut)
     reader = JsonReader(space, setting(output, OPTIONS, "labels_key"), setting(output, OPTIONS, "none"), output.fields)
-    turns = turns_of(body)
-    for turn in turns:
+    for turn in turns_of(body, space):
         answer = _answer_in(turn, reader, cut and turn.is_last)
         if answer:
             return answer

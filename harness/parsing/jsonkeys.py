@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from enum import StrEnum
 from functools import cache
 
@@ -12,8 +13,8 @@ from harness.parsing.headings import Heading, heading_of
 
 _HUMPS = re.compile(r"(?<=[a-z])(?=[A-Z])")
 _NEGATES = re.compile(
-    r"\b(?:not|no|non|never|none|without|absent|missing|lacks?|lacking|irrelevant|inapplicable|unrelated|unmentioned|false"
-    r"|exclud(?:e|es|ed|ing)|reject(?:ed)?|denied|discarded|removed|dropped|ignored|negated?|ruled out|free"
+    r"\b(?:not|no|non|never|none|without|absent|lacks?|lacking|irrelevant|inapplicable|unrelated|unmentioned|false"
+    r"|exclud(?:e|es|ed|ing)|reject(?:ed)?|denied|discarded|negated?|ruled out"
     r"|\w+n['’]t|(?:is|are|was|were|does|do|did|has)nt)\b"
 )
 _VERDICT = re.compile(
@@ -27,10 +28,28 @@ _SCORE = re.compile(
 )
 _BESIDE = re.compile(
     r"\b(?:consider(?:ed|ing)?|candidates?|options?|choices?|possible|potential|available|allowed|examples?|keywords?|quotes?"
+    r"|missing|removed|dropped|ignored"
     r"|phrases?|words?|terms?|entit(?:y|ies)|spans?|evidence|inputs?|text|schema|enum|required|praised?|praises|positives?)\b"
 )
 _HEDGES = re.compile(
     r"\b(?:others?|secondary|maybe|perhaps|uncertain|unclear|unsure|unlikely|borderline|weak|alternatives?|similar|related)\b"
+)
+
+
+def _words(*lines: str) -> frozenset[str]:
+    return frozenset(word for line in lines for word in line.split())
+
+
+_QUESTION = _words(
+    "answer answers applies apply applied applicable result verdict decision prediction response output present presence",
+    "mentioned mention mentions relevant label value match matches classification assigned yes",
+)
+_BESIDE_A_QUESTION = _words(
+    "is are was does do did has have be it the a an of in to for with on at by or about here final my your own model true",
+    "bool boolean predicted given text review reviewer customer user message this that category tag topic theme class",
+    "question contains contain containing includes included complains complain complaining complaint complaints issue",
+    "issues problem problems concern concerns discussed discusses raised raises related relates relating refers reference",
+    "flag detected found binary there any explicitly delayed delay late bad poor",
 )
 
 
@@ -58,6 +77,25 @@ def asks(words: str) -> Asks:
     if _VERDICT.fullmatch(plain) or (not plain and words):
         return Asks.WHETHER
     return Asks.HOW_MUCH if _SCORE.fullmatch(plain) else Asks.NEITHER
+
+
+def asks_plainly(words: str, names: Iterable[str]) -> bool | None:
+    """Return whether a yes at a key says that the label applies, False for "not mentioned"; None where it says neither.
+
+    All words of the key must be such as ask: "shipping ok" and "label id" do not.
+
+    Args:
+        words: Those of the key.
+        names: How the label is spelled, normalised.
+    """
+    rest = f" {words} "
+    for name in sorted(names, key=len, reverse=True):
+        rest = rest.replace(f" {name} ", " ")
+    is_named = rest != f" {words} "
+    plain = set(_NEGATES.sub(" ", rest).split())
+    if not plain <= _QUESTION | _BESIDE_A_QUESTION or not (is_named or plain & _QUESTION):
+        return None
+    return not negates(rest)
 
 
 def sets_aside(words: str) -> bool:

@@ -12,10 +12,13 @@ from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import pairwise
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from harness.parsing.cleaning import bare
 from harness.parsing.headings import Heading, heading_of
+
+if TYPE_CHECKING:
+    from harness.labelspace import LabelSpace
 
 # Mending takes time that grows with the square of the length, and with the depth: an answer is shorter than this.
 _MOST_TO_MEND = 4_000
@@ -167,14 +170,15 @@ def broken_off(text: str, brackets: Brackets) -> bool:
     return any(_BEGINS_JSON.match(text, position) for position in brackets.unclosed)
 
 
-def turns_of(text: str) -> list[Turn]:
+def turns_of(text: str, space: LabelSpace) -> list[Turn]:
     """Return the parts of ``text`` that are about one input each, the one that is to be answered first.
 
-    A heading that announces an input ("Review:") begins one, outside of brackets. The first part with an answer in it is
-    the answer: what follows, the model has made up. An example is nobody's answer while another part has one.
+    A heading that announces an input ("Review:") and is no label begins one, outside of brackets. The first part with an
+    answer in it is the answer: what follows, the model has made up. An example is nobody's answer while another part has
+    one.
     """
     brackets = find_brackets(text)
-    starts = [0, *_input_headings(text, brackets)]
+    starts = [0, *_input_headings(text, brackets, space)]
     if len(starts) == 1:
         return [Turn(text, brackets)]
     parts = [(start, text[start:end]) for start, end in pairwise([*starts, len(text)]) if text[start:end].strip()]
@@ -182,8 +186,8 @@ def turns_of(text: str) -> list[Turn]:
     return sorted(turns, key=lambda turn: _EXAMPLE.match(turn.text) is not None)
 
 
-def _input_headings(text: str, brackets: Brackets) -> list[int]:
-    """Return where lines begin whose heading announces an input."""
+def _input_headings(text: str, brackets: Brackets, space: LabelSpace) -> list[int]:
+    """Return where lines begin, behind the first one, whose heading announces an input."""
     found = []
     outside = [0, *(position for span in brackets.spans for position in span), len(text)]
     for start, end in zip(outside[::2], outside[1::2], strict=True):
@@ -191,7 +195,8 @@ def _input_headings(text: str, brackets: Brackets) -> list[int]:
             # In an object that is never closed a key without quotes is no heading, unless a blank line stands before it.
             is_inside = bool(brackets.unclosed) and brackets.unclosed[0] < head.start()
             is_apart = not is_inside or text[: head.start()].endswith(("\n\n", "\r\n\r\n"))
-            if head.start() > 0 and is_apart and heading_of(bare(head[1])) is Heading.INPUT:
+            words = bare(head[1])
+            if head.start() > 0 and is_apart and heading_of(words) is Heading.INPUT and not space.find(words):
                 found.append(head.start())
                 if len(found) == _MOST_TURNS:
                     return found

@@ -1,7 +1,8 @@
 """The format `scores`: a number for each label, by name; the label is present from its threshold on (0.5 by default).
 
 Numbers stand in lines ("shipping: 0.9", bullets and table rows too) or in JSON. "90%" and "8/10" say themselves what they
-are a part of, all others are on the output's scale. What gives a label two different numbers is no answer.
+are a part of, all others are on the output's scale. What gives a label two different numbers is no answer; what follows a
+heading such as "Review:" answers something else.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from harness.parsing.cleaning import answer_text, clip
 from harness.parsing.deciding import rounded
 from harness.parsing.formats import Format, Output, setting
 from harness.parsing.grammars import literal
-from harness.parsing.jsonscan import Value, find_brackets, values_of
+from harness.parsing.jsonscan import Turn, Value, turns_of, values_of
 from harness.parsing.numbers import NUMBER, Number, NumberReader, Numbers, number_of
 from harness.records import Answer, FailureKind, FieldValue, ParseFailure
 
@@ -69,8 +70,10 @@ def parse(text: str, space: LabelSpace, output: Output, cut: bool) -> Answer:
     """
     body = answer_text(text, cut)
     reader = NumberReader(space)
-    in_json = _read_json(body, reader, cut)
-    numbers, repaired = in_json or (reader.read(body, cut), False)
+    turns = turns_of(body, space)
+    in_turns = (_read_turn(turn, reader, cut and turn.is_last) for turn in turns)
+    told = next((each for each in in_turns if each[0].given or len(turns) == 1), None)
+    numbers, repaired = told or (reader.read(body, cut), False)
     off_list = tuple(dict.fromkeys(numbers.off_list))
     found = _probabilities(numbers, space, output, off_list)
     lacking = [name for name in space.names if name not in found]
@@ -115,15 +118,19 @@ def _probabilities(numbers: Numbers, space: LabelSpace, output: Output, off_list
     return found
 
 
-def _read_json(body: str, reader: NumberReader, cut: bool) -> tuple[Numbers, bool] | None:
-    """Return what the JSON of a text gives numbers, and whether it was mended; None when none does.
+def _read_turn(turn: Turn, reader: NumberReader, cut: bool) -> tuple[Numbers, bool]:
+    """Return what a part of a text gives numbers, in JSON or else in its lines, and whether it was mended."""
+    return _read_json(turn, reader, cut) or (reader.read(turn.text, cut), False)
+
+
+def _read_json(turn: Turn, reader: NumberReader, cut: bool) -> tuple[Numbers, bool] | None:
+    """Return what the JSON of a part of a text gives numbers, and whether it was mended; None when none does.
 
     The last value that gives one counts; where several lines each hold one (``{"shipping": 0.9}``), all of them.
     """
     found = Numbers()
     repaired = False
-    brackets = find_brackets(body)
-    for value in values_of(body, brackets, cut):
+    for value in values_of(turn.text, turn.brackets, cut):
         if value.repaired and not _MENDED.match(value.source):
             continue  # Prose in square brackets is mended too.
         inside = Numbers()

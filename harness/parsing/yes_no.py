@@ -1,8 +1,8 @@
 """The format `yes_no`: whether one label applies, in a word or the usual wordings; and how probable that is, from tokens.
 
 Reasons may stand before the answer or behind it. What announces an answer ("Answer:", "The answer is") starts the reading
-again, as in the format `list`; an object of JSON counts before what stands around it. A text that says both, or only asks
-("yes or no"), says nothing.
+again, as in the format `list`; an object of JSON counts before what stands around it, and what follows a heading such as
+"Review:" answers something else. A text that says both, takes back what it said, or only asks ("yes or no"), says nothing.
 """
 
 from __future__ import annotations
@@ -20,7 +20,8 @@ from harness.parsing.cleaning import answer_text
 from harness.parsing.formats import Format, Output, setting
 from harness.parsing.grammars import one_of
 from harness.parsing.headings import Heading, passages
-from harness.parsing.jsonscan import find_brackets, values_of
+from harness.parsing.jsonkeys import asks_plainly, words_of
+from harness.parsing.jsonscan import turns_of, values_of
 from harness.parsing.tokens import Token
 from harness.records import Answer, FailureKind, FieldValue, ParseFailure
 
@@ -34,31 +35,38 @@ about …", "which labels apply") leaves them at most 0.04, and which of the two
 
 _MORE = re.compile(r"\b(?:present|mentioned|relevant|verdict|judge?ment|assigned|respond|reply)\b")
 _QUESTION = frozenset({"q", "question", "frage"})
-_UNTICKED = re.compile(r"\s*(?:[-*+•]\s+)?(?:\[\s?\]|[☐○])\s*(?=\w)")
+_UNTICKED = re.compile(r"\s*(?:[-*+•]\s+)?(?:\[\s?\]|\(\s?\)|[☐○])\s*(?=\w)")
 _ANNOUNCED = re.compile(
     r"\b(?:answer|verdict|decision|conclusion)(?: (?:here|to (?:the|this|your) question))?"
-    r"(?:(?: (?:is|would be|must be|should be))?\s{0,3}[:=：]| (?:is|would be|must be|should be)\b)",
+    r"(?:(?: (?:is|would be|must be|should be))?\s{0,3}[:=：]| (?:is|would be|must be|should be)\b)"
+    r"|\b(?:result|output|prediction|response|classification)\s{0,3}=",
     re.IGNORECASE,
-)
-_ANSWER_KEY = re.compile(
-    r"\b(?:answer|appl(?:y|ies|icable|ied)|result|verdict|decision|prediction|response|output|present|mentioned|relevant"
-    r"|label|value|match(?:es)?|classification|assigned|yes no)\b"
 )
 _DEEPEST = 3
 _STRIPPED = " \t\r\n\"'`*_([{<>▁Ġ\u200b\ufeff“‘«"
 _ENDED = "\"'`*_)]}>.,;:!"
 _SIGNS = ({"1", "0"}, {"y", "n"})
 _FEWEST_LISTED = 2
+_BOTH = frozenset({True, False})
 
 
 @dataclass(frozen=True, slots=True)
 class _Reading:
-    """What a text says: one side or both, where the word of it stands, and whether something could still take it back."""
+    """What a text says.
+
+    Attributes:
+        sides: One, both or none.
+        start: Where the word of it stands.
+        is_settled: False when something could still take it back.
+        repaired: JSON that says it had to be mended.
+        behind: Where what follows it begins, at the latest where it stands itself.
+    """
 
     sides: frozenset[bool]
     start: int | None = None
     is_settled: bool = True
     repaired: bool = False
+    behind: int = 0
 
 
 def parse(text: str, space: LabelSpace, output: Output, cut: bool) -> Answer:
@@ -98,7 +106,16 @@ def _read(body: str, space: LabelSpace, output: Output, cut: bool) -> _Reading:
     own = {normalize(setting(output, OPTIONS, word)): word == "yes" for word in ("yes", "no")}
     if (whole := normalize(body)) in own:
         return _Reading(frozenset({own[whole]}), len(body) - len(body.lstrip()))
-    return _read_json(body, space, words, cut) or _Lines(words, words.without_question(body)).reading()
+    reading = _read_json(body, space, words, cut) or _Lines(words, words.without_question(body)).reading()
+    return replace(reading, sides=_BOTH) if _is_retracted(reading, body, space, words) else reading
+
+
+def _is_retracted(reading: _Reading, body: str, space: LabelSpace, words: Affirmations) -> bool:
+    """Return whether a text says the other side later, and says that it corrects itself."""
+    if len(reading.sides) != 1:
+        return False
+    first = next(words.retractions(body, reading.behind, yes=True in reading.sides), None)
+    return first is not None and all(not reading.behind < turn.start <= first for turn in turns_of(body, space))
 
 
 class _Lines:
@@ -149,27 +166,38 @@ class _Lines:
         return self._read[text]
 
     def _weighed(self, found: Sequence[tuple[str, Said]], *, is_awaited: bool) -> _Reading:
-        """Return what counts: what begins an answer or stands alone; only without it, what begins any other sentence."""
+        """Return what counts: what begins an answer or stands alone; only without it, what begins any other sentence.
+
+        A beginning that runs on ("No complaints! Yes, …") counts no more than the sentences behind it.
+        """
         sure = [each for each in found if each[1].first or each[1].alone] or found
+        if all(said.runs_on for _, said in sure):
+            sure = [*sure, *(each for each in found if each not in sure and each[1].start is not None)]
         sides = frozenset(said.yes for _, said in sure)
         if len(sides) != 1:
             return _Reading(sides)
         line, said = sure[-1] if not sure[0][1].first else sure[0]
         at = self._body.find(line)
         place = None if said.start is None or at < 0 else at + said.start
-        return _Reading(sides, place, any(each.first for _, each in sure) and not is_awaited)
+        is_settled = any(each.first for _, each in sure) and not is_awaited
+        return _Reading(sides, place, is_settled, behind=max(0, at) if place is None else place)
 
 
 def _read_json(body: str, space: LabelSpace, words: Affirmations, cut: bool) -> _Reading | None:
-    """Return what the last JSON object with an answer says, or an array that is all of the text; None without one."""
-    brackets = find_brackets(body)
-    for value in values_of(body, brackets, cut):
-        is_sound = value.source == body.strip() and not value.repaired  # "[yes]" is a yes in brackets
-        if not isinstance(value.value, Mapping) and not (is_sound and _is_single(value.value)):
-            continue
-        sides = frozenset(_sides(value.value, space, words, 0))
-        if sides:
-            return _Reading(sides, _place(body, value.source, words, sides), repaired=value.repaired)
+    """Return what the last JSON object with an answer says, or an array that is all of the text; None without one.
+
+    Where the text goes on with another input, it is the last one of the first part that has one.
+    """
+    for turn in turns_of(body, space):
+        for value in values_of(turn.text, turn.brackets, cut and turn.is_last):
+            is_sound = value.source == body.strip() and not value.repaired  # "[yes]" is a yes in brackets
+            if not isinstance(value.value, Mapping) and not (is_sound and _is_single(value.value)):
+                continue
+            sides = frozenset(_sides(value.value, space, words, 0))
+            if sides:
+                begin = turn.start + value.start
+                place = _place(begin, value.source, words, sides)
+                return _Reading(sides, place, repaired=value.repaired, behind=begin + len(value.source))
     return None
 
 
@@ -177,9 +205,8 @@ def _is_single(value: Any) -> bool:
     return isinstance(value, list) and len(value) == 1
 
 
-def _place(body: str, source: str, words: Affirmations, sides: frozenset[bool]) -> int | None:
-    """Return where the value stands that says it, None when that is not to be told."""
-    begin = body.rfind(source)
+def _place(begin: int, source: str, words: Affirmations, sides: frozenset[bool]) -> int | None:
+    """Return where the word of a JSON value stands that says it, None when that is not to be told."""
     for found in re.finditer(r"[:\[]\s{0,9}[\"']?", source):
         said = words.begins(source, found.end())
         if said and said[0].start is not None and {said[0].yes} == sides:
@@ -191,10 +218,9 @@ def _sides(value: Any, space: LabelSpace, words: Affirmations, depth: int) -> It
     """Yield the sides that a JSON value says: of an object that of the label's own key, else of what names an answer."""
     if isinstance(value, Mapping) and depth < _DEEPEST:
         named = [each for key, each in value.items() if space.find(key)]
-        answers = [each for key, each in value.items() if _names_answer(key, space)]
         sides = [side for each in named for side in _sides(each, space, words, depth + 1)]
         sides += [side == bool(flag) for side, flag in _flags(value)]
-        yield from sides or [side for each in answers for side in _sides(each, space, words, depth + 1)]
+        yield from sides or _asked_sides(value, space, words, depth + 1)
     elif _is_single(value) and depth < _DEEPEST:
         yield from _sides(value[0], space, words, depth + 1)
     elif isinstance(value, str):
@@ -211,9 +237,15 @@ def _flags(value: Mapping[str, Any]) -> Iterator[tuple[bool, bool]]:
             yield side, bool(flag)
 
 
-def _names_answer(key: str, space: LabelSpace) -> bool:
-    form = normalize(key)
-    return bool(_ANSWER_KEY.search(form)) or any(f" {spelling} " in f" {form} " for spelling in space.spellings)
+def _asked_sides(value: Mapping[str, Any], space: LabelSpace, words: Affirmations, depth: int) -> Iterator[bool]:
+    """Yield the sides at keys that ask about the label. A yes at one that denies ("not_mentioned") is a no.
+
+    A no there is nothing: nobody knows what a model means by denying a denial.
+    """
+    for key, each in value.items():
+        asked = asks_plainly(words_of(key), space.spellings)
+        if asked is not None:
+            yield from (side is asked for side in _sides(each, space, words, depth) if side or asked)
 
 
 def weigh(
