@@ -145,7 +145,12 @@ def _csv_rows(text: str, delimiter: str, space: LabelSpace | None, problems: Pro
             return
     else:
         header = [cell.strip() for cell in cells]
-        for name in sorted({each for each in header if header.count(each) > 1}):
+        twice = sorted({each for each in header if header.count(each) > 1})
+        if twice and sum(cell not in ("0", "1") for cell in header) <= 1:
+            got = f"got '{shortened(delimiter.join(cells))}'"
+            problems.add(f"must be a header that names the columns, {got}. Put one above: text,LABEL,LABEL,…", line)
+            return
+        for name in twice:
             problems.add(f"column '{name}' stands here twice. Rename one.", line)
     for line, cells in records:
         if len(cells) == len(header):

@@ -293,7 +293,11 @@ def test_a_base_url_that_is_none(project: Path, cli: Cli, url: str) -> None:
         (("run",), "name a prompt file, or --resume or --retry-failures a run: one of them. See: harness run --help"),
         (
             ("run", "--resume", "v1", PROMPT),
-            "name a prompt file, or --resume or --retry-failures a run: one of them. See: harness run --help",
+            f"--resume v1: must stand without a prompt, got {PROMPT}. Leave out {PROMPT}, or v1. See: harness run --help",
+        ),
+        (
+            ("run", PROMPT, "--retry-failures", "v1"),
+            f"--retry-failures v1: must stand without a prompt, got {PROMPT}. Leave out {PROMPT}. See: harness run --help",
         ),
         (
             ("run", "--resume", "v1", "--retry-failures", "v1"),

@@ -247,7 +247,7 @@ def test_results_go_to_files(project: Path, cli: Cli, server: ScriptedServer) ->
         assert [row["id"] for row in csv.DictReader(file)] == list(TEXTS)
     told = cli("run", "--resume", "v3", "-o", "again.json", "--json")
     assert told.json == json.loads(Path("again.json").read_text())
-    assert told.err == "written to again.json\n"
+    assert told.err.splitlines()[1:] == ["written to again.json"]
 
 
 def test_a_result_that_cannot_be_written_is_shown_all_the_same(
@@ -267,6 +267,26 @@ def test_a_result_that_cannot_be_written_is_shown_all_the_same(
     assert told.err == "error: out.json: cannot be written (No space left on device). Make room or check permissions.\n"
     assert "macro average" in told.out
     assert cli("runs", "--json").json[0]["state"] == "complete"
+
+
+def test_files_of_several_prompts_hold_them_all(
+    project: Path, cli: Cli, server: ScriptedServer, tmp_path: Path
+) -> None:
+    """JSON and Markdown have the scores of every run; of a CSV it is said whose predictions it has."""
+    given = (*prompts("v1", "v2"), "--base-url", server.base_url)
+    found = cli("run", *given, "--json").json
+    assert [each["run"]["version"] for each in found["others"]] == ["v1"]
+    assert found["others"][0]["scores"]["n_samples"] == 10
+    cli("run", *given, "-o", str(tmp_path / "r.md"))
+    text = (tmp_path / "r.md").read_text()
+    assert (text.count("## v1 on"), text.count("## v2 on")) == (1, 1)
+    told = cli("run", *given, "-o", str(tmp_path / "r.csv"))
+    head, command = told.err.splitlines()
+    assert re.fullmatch(r"it holds the predictions of the last run, v2-[-\d]+\. Of the others:", head)
+    again = cli(*shlex.split(command)[1:])
+    assert again.code == 0
+    assert re.fullmatch(r"nothing was missing: run v1-[-\d]+ was complete\.\n", again.err)
+    assert (project / "v1.csv").is_file()
 
 
 def test_samples_are_chosen(project: Path, cli: Cli, server: ScriptedServer) -> None:

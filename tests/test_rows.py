@@ -295,6 +295,17 @@ def test_broken_quotes_are_told_and_never_change_the_text(tmp_path: Path) -> Non
     assert [row["text"] for _, row in read_rows(file, SPACE, Problems(file))] == ['5" pipe', "d"]
 
 
+@pytest.mark.parametrize("line", ["it came late,0,1,0", "0,1,1,it came late", "0,1,0,0"])
+def test_a_header_of_zeros_and_ones_is_none(tmp_path: Path, line: str) -> None:
+    """Where the labels are not known, a first line of values instead of names is told once, with what must stand above."""
+    problems = Problems(file := write(tmp_path, "a.csv", f"{line}\n{line}\n"))
+    assert read_rows(file, None, problems) == []
+    (problem,) = problems.found
+    assert problem.message == (
+        f"must be a header that names the columns, got '{line}'. Put one above: text,LABEL,LABEL,…"
+    )
+
+
 def test_doubled_columns_are_told(tmp_path: Path) -> None:
     """Each column name that stands twice in the header is told once."""
     file = write(tmp_path, "a.csv", "\ntext,a,b,text,b,b\n1,2,3,4,5,6\n")

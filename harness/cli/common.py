@@ -193,8 +193,16 @@ def variables_of(pairs: tuple[str, ...]) -> dict[str, str]:
     return found
 
 
-def sending_options(command: Command) -> Command:
-    """Add the options that bound what is sent, and that note it."""
+def sending_options(goes_on: str) -> Callable[[Command], Command]:
+    """Return the options that bound what is sent, and that note it; ``goes_on`` says how a stopped one is gone on with."""
+
+    def decorate(command: Command) -> Command:
+        return _sending(command, goes_on)
+
+    return decorate
+
+
+def _sending(command: Command, goes_on: str) -> Command:
     for option in (
         click.option(
             "--log-file", type=click.Path(path_type=Path), metavar="FILE", help="Note what happens, as JSON lines."
@@ -203,7 +211,7 @@ def sending_options(command: Command) -> Command:
             "--max-cost", type=click.FloatRange(min=0, min_open=True), metavar="USD", help="Stop before it costs more."
         ),
         click.option(
-            "--max-calls", type=click.IntRange(min=1), metavar="N", help="Stop after N calls; --resume goes on."
+            "--max-calls", type=click.IntRange(min=1), metavar="N", help=f"Stop after N calls; {goes_on} goes on."
         ),
         click.option("--tpm", type=click.IntRange(min=1), metavar="N", help="Tokens a minute at most, of each model."),
         click.option(

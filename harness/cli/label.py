@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 @click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Label N rows only, the same ones every time.")
 @click.option("--force", is_flag=True, help="Replace OUT where it exists.")
 @model_options
-@sending_options
+@sending_options("the same command")
 @json_option
 def command(
     prompt: Path,

@@ -52,7 +52,7 @@ RETRY_KINDS = ("call_error", "refusal", "truncated", "unparseable")
 @click.command("run")
 @click.argument("prompts", nargs=-1, metavar="[PROMPT…]", type=click.Path(path_type=Path))
 @model_options
-@sending_options
+@sending_options("--resume")
 @click.option("--split", metavar="NAME", help="Which samples; default: the dataset's default split.")
 @click.option("--limit", type=click.IntRange(min=1), metavar="N", help="At most N samples, the same for every version.")
 @click.option("--filter", "filter_", metavar="EXPR", help="A Jinja expression over a sample: \"'price' in gold\".")
@@ -116,8 +116,9 @@ def command(
     """Run prompts on labelled samples and score them.
 
     Shows the scores of every label, what changed since the baseline (the version's previous run, else its parent),
-    what regressed and what was fixed. Several prompts are run one after the other and compared. Identical calls
-    come from the cache. A locked split, such as test, needs --final.
+    what regressed and what was fixed. Several prompts are run one after the other; the last one is shown in full, and
+    --json and -o hold the scores of the others too (.csv: the predictions of the last one alone). Identical calls come
+    from the cache. A locked split, such as test, needs --final.
 
     \b
     Examples:
@@ -135,6 +136,13 @@ def command(
 
     if resume:
         prompts, resume = _resumed(prompts, resume)
+    if prompts and (resume or retry_failures):
+        option, named = ("--resume", resume) if resume else ("--retry-failures", retry_failures)
+        files = " ".join(map(str, prompts))
+        either = f", or {named}" if resume else ""
+        raise click.UsageError(
+            f"{option} {named}: must stand without a prompt, got {files}. Leave out {files}{either}."
+        )
     if bool(prompts) + bool(resume) + bool(retry_failures) != 1:
         raise click.UsageError("name a prompt file, or --resume or --retry-failures a run: one of them.")
     if kinds and not retry_failures:
@@ -223,6 +231,7 @@ def _continue(name: str, retry: tuple[str, ...], baseline: str | None, no_wait: 
     from harness.batchrunning import goes_on_by_batches
     from harness.batchsending import Ways
     from harness.project import find_project
+    from harness.report.text import visible
     from harness.runnames import find_run
 
     runs = find_project().runs
@@ -232,7 +241,10 @@ def _continue(name: str, retry: tuple[str, ...], baseline: str | None, no_wait: 
     if set(retry) <= {"call_error"} and goes_on_by_batches(run):
         how["batches"] = Ways(wait=not no_wait)
     with loading_the_end(run.manifest.prompt), telling(name, None, how) as told:
-        return api.resume(name, retry=retry, warn=say, **told)
+        made = api.resume(name, retry=retry, warn=say, **told)
+    if run.manifest.state == "complete" and set(retry) <= {"call_error"}:
+        click.echo(f"nothing was missing: run {visible(made.id)} was complete.", err=True)
+    return made
 
 
 def _resolved(baseline: str | None, plans: list[tuple[Plan, Project]]) -> str | None:

@@ -10,6 +10,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import click
+
 from harness.cli.common import note_written, progress_bar, say, show, show_json
 from harness.errors import EXIT_INCOMPLETE, EXIT_OK
 from harness.records import FailureKind
@@ -112,8 +114,8 @@ def finish(
     Args:
         runs: Finished ones.
         baseline: What the last one is measured against; None for what `find_baseline` finds.
-        output: A file to write them to.
-        as_json: Print them as JSON.
+        output: A file to write them to, with the scores of the other runs where it has room for more than one.
+        as_json: Print them as JSON, with the same.
         within: What of a larger result they are printed in, as JSON.
     """
     from harness.holdout import looks_of
@@ -139,6 +141,7 @@ def finish(
             "holdout": looks.to_json() if looks else None,
             "passes": passes.to_json() if passes else None,
             "reach": last.reach.to_json() if last.reach else None,
+            **({"others": [_told_of(each) for each in runs[:-1]]} if len(runs) > 1 else {}),
             **({"call_errors": [each.to_json() for each in last.call_errors]} if last.call_errors else {}),
         }
     if as_json:
@@ -146,9 +149,26 @@ def finish(
     else:
         _tell(runs, compared, looks, passes)
     if output is not None:
-        _write(output, value, last, compared, looks, passes)
+        _write(output, value, runs, compared, looks, passes)
         note_written(output, as_json)
+        if output.suffix.lower() == ".csv" and len(runs) > 1:
+            _name_others(runs)
     return EXIT_OK if stored.manifest.state == "complete" else EXIT_INCOMPLETE
+
+
+def _name_others(runs: list[Run]) -> None:
+    """Say of which run a file of predictions is, and what writes those of the others: no call is made for it."""
+    from harness.report.text import visible
+
+    click.echo(f"it holds the predictions of the last run, {visible(runs[-1].id)}. Of the others:", err=True)
+    for each in runs[:-1]:
+        words = ["harness", "run", "--resume", each.id, "-o", f"{each.version}.csv"]
+        click.echo(f"  {visible(shlex.join(words))}", err=True)
+
+
+def _told_of(run: Run) -> dict[str, Any]:
+    """Return what JSON has of a run that is not the last one."""
+    return {"run": run.stored.manifest.to_json(), "scores": run.result.to_json()}
 
 
 def _measured(run: Run) -> MeasuredPasses | None:
@@ -163,7 +183,7 @@ def _measured(run: Run) -> MeasuredPasses | None:
 def _write(
     output: Path,
     value: dict[str, Any],
-    run: Run,
+    runs: list[Run],
     compared: ComparedRuns | None,
     looks: Looks | None,
     passes: MeasuredPasses | None,
@@ -174,12 +194,14 @@ def _write(
     from harness.report.reach import reach_markdown
 
     diff = compared.comparison.diffs[0] if compared else None
+    run = runs[-1]
     files.write_result(
         output,
         value,
         files.prediction_rows(run.stored),
         lambda: (
-            files.run_markdown(run.stored, run.result, diff)
+            "".join(f"{files.run_markdown(each.stored, each.result, None)}\n" for each in runs[:-1])
+            + files.run_markdown(run.stored, run.result, diff)
             + reach_markdown(run.reach)
             + passes_markdown(passes)
             + looks_markdown(looks)
