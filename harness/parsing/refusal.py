@@ -7,14 +7,25 @@ import re
 _REACH = 400
 
 _VERBS = (
-    r"(?:assist|help|provide|comply|fulfil+|answer|classify|label|categorize|analy[sz]e|continue|process|engage"
-    r"|do (?:that|this)|generate|create|complete|discuss|respond|participate|support|offer|give|share|write|say)\b"
+    r"(?:assist|help|provide|comply|fulfil+|answer|classify|label|categori[sz]e|analy[sz]e|continue|process|engage"
+    r"|do (?:that|this|so)|generate|create|complete|discuss|respond|participate|support|offer|give|share|write|say)\b"
 )
+_DOING = (
+    r"(?:assisting|helping|providing|answering|classifying|label+ing|categori[sz]ing|analy[sz]ing|engaging|doing"
+    r"|responding)\b"
+)
+_ASIDE = r"(?:(?:in good conscience|unfortunately|respectfully|politely|therefore|simply|really|however),? )?"
+_MUST = r"(?:(?:must|have to|need to|will|would|'ll|'d|shall|am going to) )?"
 
 _REFUSAL = re.compile(
     r"\bi(?:'m| am) (?:very |really |so )?sorry,? (?:but )?(?:i(?!'m sorry)|as an)\b"
-    rf"|\b(?:i|we) (?:really )?(?:can't|can ?not|won't|will not|must decline to|(?:am|'m) (?:not able|unable) to) {_VERBS}"
-    rf"|\bi(?:'m| am) (?:not able|unable|not equipped) to {_VERBS}"
+    rf"|\b(?:i|we) {_ASIDE}(?:can'?t|can ?not|won't|will not|must not),? {_ASIDE}(?:be able to )?{_VERBS}"
+    rf"|\b(?:i|we)(?: am|'m|'re| are) {_ASIDE}(?:not able|unable|not equipped|not allowed|not willing|unwilling) to {_VERBS}"
+    rf"|\A\W*(?:unable|not able) to {_VERBS}"
+    rf"|\b(?:i|we) ?{_MUST}{_ASIDE}(?:decline|refuse)"
+    rf"(?: (?:to {_VERBS}|(?:this|that|your|the) (?:request|task|question))|\W*\Z)"
+    rf"|\bi(?: do not| don't|'m not| am not)(?: feel)? comfortable (?:with )?(?:{_DOING}|this\b|that\b)"
+    rf"|\bit (?:would be|is|would not be|isn't|wouldn't be) (?:in)?appropriate for me to {_VERBS}"
     r"|\bas an? (?:ai|artificial intelligence|(?:large )?language model)\b"
     r"|\bas an? (?:[\w-]+ ){0,3}?(?:[\w-]+-)?(?:ai|chatbot|assistant|language model),? i (?:do not|don't) have"
     r"|\b(?:es )?tut mir leid, (?:aber )?(?:ich|das)|\bals ki\b|\bals sprachmodell\b|\bich kann (?:dabei|dir|ihnen) nicht"
@@ -30,7 +41,14 @@ _REFUSAL = re.compile(
 )
 
 
+# What a text tells that somebody else said is no refusal: "The agent said I can't help you."
+_REPORTED = re.compile(
+    r"\b(?:said|says|told (?:\w+ )?\w+|tells (?:\w+ )?\w+|wrote|writes|repl(?:ied|ies)|answer(?:ed|s)|respond(?:ed|s)"
+    r"|claim(?:ed|s)|insist(?:ed|s))(?: that)?\W*\Z"
+)
+
+
 def looks_like_refusal(text: str) -> bool:
-    """Return whether a text begins as refusals do, in one of the larger languages."""
+    """Return whether a text begins as refusals do, in one of the larger languages, and not with a report of one."""
     begin = " ".join(text[:_REACH].replace("’", "'").casefold().split())
-    return bool(_REFUSAL.search(begin))
+    return any(not _REPORTED.search(begin[: found.start()]) for found in _REFUSAL.finditer(begin))
