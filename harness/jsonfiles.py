@@ -13,7 +13,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import orjson
 
@@ -36,6 +36,17 @@ def write_lines(path: Path, lines: Iterable[bytes]) -> None:
     """Replace a file as a whole, one part after the other: what is written need not fit into memory at once."""
     with _draft(path) as draft, draft.open("wb") as file:
         file.writelines(lines)
+
+
+def write_whole(file: IO[bytes], content: bytes) -> None:
+    """Write all of it to a file without a buffer, which may take a part at a time.
+
+    Raises:
+        OSError: The disk refuses; a part may have been written.
+    """
+    left = memoryview(content)
+    while left:
+        left = left[file.write(left) :]
 
 
 @contextmanager

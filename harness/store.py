@@ -23,7 +23,17 @@ from harness.bulk import many_values
 from harness.callerrors import Failing, Reason, commonest, reason_of
 from harness.completionlog import CompletionLog, Slot, read_completions
 from harness.errors import DataError, RunBusyError
-from harness.jsonfiles import json_line, packed_line, packed_rows, reading, unwritable, write_json, write_lines, writing
+from harness.jsonfiles import (
+    json_line,
+    packed_line,
+    packed_rows,
+    reading,
+    unwritable,
+    write_json,
+    write_lines,
+    write_whole,
+    writing,
+)
 from harness.labelspace import LabelSpace
 from harness.pricing import Kind
 from harness.prompt import Prompt
@@ -155,7 +165,9 @@ class StoredRun:
     def samples(self) -> tuple[Sample, ...]:
         """The samples as they were, in order."""
         with many_values():
-            return tuple(_stored_samples(self.path))
+            samples = tuple(_stored_samples(self.path))
+        _check_whole(self.path, self.manifest, len(samples))
+        return samples
 
     @cached_property
     def log(self) -> CompletionLog:
@@ -218,8 +230,19 @@ class StoredRun:
         return reading(self.path / name, f"Type: harness score {self.manifest.id}")
 
 
+RESTORE = "Restore it from a copy, or start a new run."
+
+
 def _stored_samples(path: Path, count: int | None = None) -> StoredSamples:
-    return StoredSamples(path / "samples.jsonl", "Restore it from a copy, or start a new run.", count)
+    return StoredSamples(path / "samples.jsonl", RESTORE, count)
+
+
+def _check_whole(path: Path, manifest: Manifest, count: int) -> None:
+    """Refuse samples that are not as many as the run began with: what is scored without the others is another score."""
+    if manifest.n_samples and count != manifest.n_samples:
+        raise DataError(
+            f"{path / 'samples.jsonl'}: must have the {manifest.n_samples} samples of the run, has {count}. {RESTORE}"
+        )
 
 
 def _sample_line(sample: Sample) -> bytes:
@@ -307,16 +330,12 @@ class RunWriter:
             return
         lines = waiting[0][0] if len(waiting) == 1 else b"".join(line for line, *_ in waiting)
         try:
-            if self._file.write(lines) != len(lines):
-                with suppress(OSError):  # else the next line would begin in the middle of this one
-                    self._file.truncate(self._whole_bytes)
-                raise OSError("the disk took only a part of what was written")
+            write_whole(self._file, lines)
         except OSError as error:
-            raise unwritable(
-                self.path / "completions.jsonl",
-                error,
-                f"Make room, then type: harness run --resume {self.manifest.id}",
-            ) from None
+            with suppress(OSError):  # else the next line would begin in the middle of this one
+                self._file.truncate(self._whole_bytes)
+            again = f"harness run --resume {self.manifest.id}" if self.n_answered else "the same command again"
+            raise unwritable(self.path / "completions.jsonl", error, f"Make room, then type: {again}") from None
         self._whole_bytes += len(lines)
         for _, call, completion in waiting:
             self._count(call, completion)
@@ -352,7 +371,8 @@ class RunWriter:
         draft = path.with_name(f".{path.name}.draft")
         try:
             with writing(path, f"Make room, then type: harness run --resume {self.manifest.id}"):
-                file = draft.open("wb")
+                # Without a buffer: what is left in one would be written, and refused, once more when the file is closed.
+                file = draft.open("wb", buffering=0)
             with file:
                 made = PredictionDraft(path, file, self.manifest)
                 yield made
@@ -417,10 +437,12 @@ class PredictionDraft:
         new, self._new = self._new, []
         for position, prediction, gold in new:
             self._early[position] = _prediction_line(prediction, self._manifest.space, gold)
+        lines = list[bytes]()
+        while (line := self._early.pop(self._next, None)) is not None:
+            lines.append(line)
+            self._next += 1
         try:
-            while (line := self._early.pop(self._next, None)) is not None:
-                self._file.write(line)
-                self._next += 1
+            write_whole(self._file, b"".join(lines))
         except OSError as error:
             next_step = f"Make room, then type: harness run --resume {self._manifest.id}"
             raise unwritable(self._path, error, next_step) from None
@@ -483,7 +505,9 @@ def open_run(run: StoredRun) -> Iterator[RunWriter]:
     """
     with _held(run.path):
         fresh = load_run(run.path)
-        writer = RunWriter(run.path, fresh.manifest, _stored_samples(run.path), fresh.log)
+        samples = _stored_samples(run.path)
+        _check_whole(run.path, fresh.manifest, len(samples))
+        writer = RunWriter(run.path, fresh.manifest, samples, fresh.log)
         try:
             yield writer
         finally:

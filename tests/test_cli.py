@@ -291,7 +291,7 @@ def test_a_reader_that_leaves_changes_no_exit_code(project: Path, rule: str, cod
         (
             OSError(28, "No space left on device"),
             1,
-            "error: standard output: cannot be written (No space left on device).",
+            "error: a file: cannot be used (No space left on device). Check that there is room,",
         ),
         (PermissionError(13, "Permission denied", "runs/x"), 1, "error: runs/x: cannot be used (Permission denied)."),
     ],

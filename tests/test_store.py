@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import resource
 import subprocess
 import sys
@@ -222,7 +223,7 @@ def test_any_text_comes_back(raw: str, column: str) -> None:
     """Any raw text and input, lone surrogates and line separators among them, is the same after the round trip."""
     samples = (Sample("s1", {"text": column}),)
     with tempfile.TemporaryDirectory() as folder:
-        with create_run(Path(folder), MANIFEST, samples) as writer:
+        with create_run(Path(folder), replace(MANIFEST, n_samples=1), samples) as writer:
             writer.append(call(), "k", Completion("ok", raw=raw))
         run = load_run(writer.path)
         assert run.samples == samples
@@ -539,20 +540,52 @@ def full_disk(path: Path) -> None:
     path.symlink_to("/dev/full")
 
 
-def test_a_full_disk_stops_the_run_and_says_how_to_go_on(runs: Path) -> None:
+@pytest.mark.parametrize("n_answered", [0, 1])
+def test_a_full_disk_stops_the_run_and_says_how_to_go_on(runs: Path, n_answered: int) -> None:
     """A completion that cannot be written is told with the command that goes on, and does not count as kept."""
     run = stored(runs)
+    log = run.log if n_answered else CompletionLog({})
     with open_run(run) as writer:
         full_disk(writer.path / "completions.jsonl")
-        full = RunWriter(writer.path, writer.manifest, SAMPLES, CompletionLog({}))
+        full = RunWriter(writer.path, writer.manifest, SAMPLES, log)
         with pytest.raises(DataError) as caught:
             full.append(call("s2"), "k2", ANSWER)
         full.close()
+    again = (
+        f"harness run --resume {run.manifest.id}" if n_answered else "the same command again"
+    )  # nothing is kept of it
     assert str(caught.value) == (
-        f"{run.path / 'completions.jsonl'}: cannot be written (No space left on device). "
+        f"{run.path / 'completions.jsonl'}: cannot be written (No space left on device). Make room, then type: {again}"
+    )
+    assert full.n_answered == n_answered
+
+
+def test_predictions_wait_in_no_buffer_for_a_disk_that_is_full(runs: Path) -> None:
+    """A prediction that cannot be written is told at once: a file that fails as it is closed would hide what came before."""
+    run = stored(runs)
+    with open_run(run) as writer:
+        full_disk(run.path / ".predictions.jsonl.draft")
+        with writer.predicting() as draft:
+            draft.add(0, SAMPLES[0], Prediction("s1", frozenset()))
+            with pytest.raises(DataError) as caught:
+                draft.flush()
+    assert str(caught.value) == (
+        f"{run.path / 'predictions.jsonl'}: cannot be written (No space left on device). "
         f"Make room, then type: harness run --resume {run.manifest.id}"
     )
-    assert full.n_answered == 0
+
+
+@pytest.mark.parametrize("n_left", [0, 2])
+def test_samples_that_are_missing_are_told(runs: Path, n_left: int) -> None:
+    """A run whose samples were cut, at the end of a line too, is neither scored without them nor gone on with."""
+    run = stored(runs)
+    path = run.path / "samples.jsonl"
+    path.write_bytes(b"".join(path.read_bytes().splitlines(keepends=True)[:n_left]))
+    told = f"{path}: must have the 3 samples of the run, has {n_left}. Restore it from a copy, or start a new run."
+    with pytest.raises(DataError, match=re.escape(told)):
+        load_run(run.path).samples  # noqa: B018
+    with pytest.raises(DataError, match=re.escape(told)), open_run(load_run(run.path)):
+        pytest.fail("it is held")
 
 
 @contextmanager
@@ -574,7 +607,7 @@ def test_half_a_line_is_taken_back(runs: Path) -> None:
         whole = path.read_bytes()
         with (
             largest_file(len(whole) + 10),
-            pytest.raises(DataError, match="the disk took only a part of what was written"),
+            pytest.raises(DataError, match="File too large"),
         ):
             writer.append(call("s2"), "k2", ANSWER)
         assert path.read_bytes() == whole

@@ -91,10 +91,13 @@ def main() -> None:
     except OSError as error:
         _drop_output()
         why = error.strerror or type(error).__name__
-        if error.filename is None:
+        if isinstance(error, _OutputError):
             code = _tell(f"standard output: cannot be written ({why}). Make room, or write elsewhere.")
         else:
-            code = _tell(f"{error.filename}: cannot be used ({why}). Check that it is there and may be used.")
+            where = error.filename or "a file"
+            code = _tell(
+                f"{where}: cannot be used ({why}). Check that there is room, and that it is there and may be used."
+            )
     sys.exit(code)
 
 
@@ -144,8 +147,12 @@ def _tell(message: str, code: int = EXIT_ERROR) -> int:
     return code
 
 
+class _OutputError(OSError):
+    """A standard stream cannot be written."""
+
+
 class _Leaving(io.FileIO):
-    """A stream whose reader may leave (`| head`): what is written after that goes nowhere.
+    """A standard stream, whose reader may leave (`| head`): what is written after that goes nowhere.
 
     So a command ends as it would have: a run is finished, and a gate that fails says so with its exit code.
     """
@@ -155,6 +162,8 @@ class _Leaving(io.FileIO):
             return super().write(data)
         except BrokenPipeError:
             return len(data)
+        except OSError as error:
+            raise _OutputError(error.errno, error.strerror) from None
 
 
 def _lenient(stream: TextIO) -> TextIO:
