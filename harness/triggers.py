@@ -25,6 +25,10 @@ CAUTION = 1.0
 SHARPER = 2.0
 """Standard errors by which a conjunction must hold more errors than either of its parts."""
 
+STEP = 0.5
+"""Errors by which a conjunction must hold more for certain: half a step of a count, the correction for continuity. Without
+it the last two right cases of twenty, left out by one of ten conditions, would be no chance."""
+
 CHEAP = (0.05, 0.1, 0.2)
 """Shares of the cases within which some conjunctions are kept, so that a small price buys something too."""
 
@@ -200,10 +204,11 @@ def _conjunctions(bases: _Pool, partners: _Pool, known: _Given, limits: Limits) 
     ours, theirs = (pool.masks[:, known.rows].astype(np.float32) for pool in (bases, partners))
     weighed = ours * known.errors.astype(np.float32)  # whole numbers, exact in single precision
     both = Caught(*(np.asarray(each @ theirs.T, np.float64) for each in (ours, weighed)))
-    from_base = _sharpness(both, _Moments.of(ours, known.errors), axis=1)
-    from_partner = _sharpness(both, _Moments.of(theirs, known.errors), axis=0)
-    sharper = known.supported(both) & (np.minimum(from_base, from_partner) > SHARPER)
-    cautions = _cautions(bases, partners, from_base, both.sent <= limits.price * known.n, known, limits)
+    of_base, of_partner = (_Moments.of(each, known.errors) for each in (ours, theirs))
+    from_either = np.minimum(_sharpness(both, of_base, axis=1), _sharpness(both, of_partner, axis=0))
+    sharper = known.supported(both) & (from_either > SHARPER)
+    certain = _sharpness(both, of_base, axis=1, less=STEP)
+    cautions = _cautions(bases, partners, certain, both.sent <= limits.price * known.n, known, limits)
     merits = np.where(sharper, both.merit(known.errors, cautions), -np.inf)
     tiers = dict.fromkeys((*(price for price in CHEAP if price < limits.price), limits.price, 1.0))
     triggers: dict[str, tuple[Trigger, BoolVector]] = {}
@@ -228,26 +233,30 @@ def _cautions(
 ) -> FloatMatrix:
     """Return the caution of each conjunction: that of the best of all like it, or of its base where that is enough.
 
-    It is enough where the partner sharpens the base by more than the best of all partners like it would by chance; and
-    where the base is good but too dear, so that it must be narrowed to be of use at all.
+    It is enough only where the base is the better of the two, because any condition seems to be sharpened by the one that
+    finds the errors: that of the rule itself must not count for less with some length of the text beside it. Then it is
+    where the partner sharpens the base by more than the best of all partners like it would by chance; and where the base is
+    good but too dear, so that it must be narrowed to be of use at all.
 
     Args:
         bases: What the partners are joined to.
         partners: Conditions.
-        sharpness: What they add to the bases, in standard errors, shape (n_bases, n_partners).
+        sharpness: What they certainly add to the bases, in standard errors, shape (n_bases, n_partners).
         affordable: Which conjunctions keep to the price.
         known: The given cases.
         limits: With the price.
     """
-    own = np.array([each.caution for each in bases.triggers])
-    whole = known.caught(bases.masks[:, known.rows])
-    dear = (whole.merit(known.errors, own) > 0) & (whole.sent > limits.price * known.n)
+    own, theirs = (np.array([each.caution for each in pool.triggers]) for pool in (bases, partners))
+    whole, part = (known.caught(pool.masks[:, known.rows]) for pool in (bases, partners))
+    merit = whole.merit(known.errors, own)
+    better = merit[:, None] >= part.merit(known.errors, theirs)
+    dear = (merit > 0) & (whole.sent > limits.price * known.n)
     n_base, n_partner = ([each.n_alike for each in pool.triggers] for pool in (bases, partners))
     clearly = {n: best_of(n, SURELY) for n in set(n_partner)}
     all_alike = {(a, b): max(CAUTION, best_of(a * b)) for a in set(n_base) for b in set(n_partner)}
     evident = sharpness > np.array([clearly[n] for n in n_partner])
     many = np.array([[all_alike[a, b] for b in n_partner] for a in n_base])
-    return np.where(evident | (dear[:, None] & affordable), own[:, None], many)
+    return np.where(better & (evident | (dear[:, None] & affordable)), own[:, None], many)
 
 
 class _Moments(NamedTuple):
@@ -267,17 +276,18 @@ class _Moments(NamedTuple):
         return cls(sent, mean, np.maximum(squares, 0) / np.maximum(sent - 1, 1))
 
 
-def _sharpness(both: Caught, whole: _Moments, axis: int) -> FloatMatrix:
+def _sharpness(both: Caught, whole: _Moments, axis: int, less: float = 0) -> FloatMatrix:
     """Return how many more errors conjunctions hold than as many random cases of one of their parts, in standard errors.
 
     Args:
         both: What they send and catch.
         whole: The same of the part.
         axis: Along which the part is the same.
+        less: Errors that are taken off before.
     """
     sent, mean, variance = (np.expand_dims(each, axis) for each in whole)
     spread = np.sqrt(both.sent * np.maximum(1 - both.sent / np.maximum(sent, 1), 0) * variance)
-    more = both.errors - both.sent * mean
+    more = both.errors - both.sent * mean - less
     # Where all cases of the part are alike, none is more than another.
     return np.asarray(np.divide(more, spread, out=np.zeros_like(more), where=spread > 1e-6), np.float64)
 

@@ -10,10 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from strategies_labels import unhurried
-from trigger_cases import LABELS, SPACE, made_cases, shipping_that_is_not_late
+from trigger_cases import LABELS, SPACE, cases_of_a_word, made_cases, shipping_that_is_not_late
 
 from harness.cases import Case, Cases, gather
-from harness.literals import KINDS, Limits, signals_of
+from harness.literals import KINDS, Limits, literals, signals_of
+from harness.metrics import BoolVector
 from harness.template import expression
 from harness.triggers import CAUTION, Candidates, Caught, Trigger, best_of, candidates
 
@@ -161,6 +162,38 @@ def test_a_condition_that_adds_nothing_certain_ranks_behind() -> None:
             assert each.caution in {all_alike, *(single[kind] for kind in each.kinds if kind in single)}
             doubtful += each.caution == all_alike
     assert doubtful
+
+
+@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("price", [0.2, 1.0])
+def test_a_conjunction_is_charged_no_less_than_the_better_of_its_parts(seed: int, price: float) -> None:
+    """What finds the errors by itself keeps its caution, however few conditions there are like the one it is joined to."""
+    cases = gather(SPACE, cases_of_a_word(300, seed))
+    signals, rows = signals_of(cases), np.arange(300)
+    looked: dict[str, tuple[BoolVector, int]] = {}
+    for each in literals(signals, rows, Limits()):
+        looked |= {each.source: (each.mask, each.looked), each.opposite: (~each.mask, 2 * each.looked)}
+    joined = [each for each in found_in(cases, Limits(price=price)).triggers if len(each.conditions) == 2]
+    assert joined
+
+    def merit(source: str, times: int = 1) -> float:
+        mask, n_alike = looked[source]
+        sent, caught = np.array([mask.sum()], np.float64), np.array([cases.errors[mask].sum()])
+        return float(Caught(sent, caught).merit(cases.errors, max(CAUTION, best_of(times * n_alike)))[0])
+
+    told = 0
+    for trigger in joined:
+        for mine, other in (trigger.conditions, trigger.conditions[::-1]):
+            if merit(mine, times=2) > merit(other):  # the better one, also where it is looked at with its opposite
+                assert trigger.caution >= max(CAUTION, best_of(looked[mine][1])), trigger.source
+                told += 1
+    assert told > len(joined) / 2
+
+
+def test_the_word_that_all_errors_follow_comes_first() -> None:
+    """No length of the text, number of labels or other word that narrows a rule by chance ranks above the rule itself."""
+    first = [found_in(gather(SPACE, cases_of_a_word(200, seed))).triggers[0].source for seed in range(40)]
+    assert first.count("'crate' in text | words") >= 38, [each for each in first if each != "'crate' in text | words"]
 
 
 def test_what_is_good_but_too_dear_is_narrowed() -> None:

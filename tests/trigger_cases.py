@@ -97,6 +97,33 @@ def made_cases(
     return cases
 
 
+def cases_of_a_word(n: int, seed: int, rate: float = 0.85, noise: float = 0.08, share: float = 0.13) -> list[Case]:
+    """Return cases that are wrong about packaging with one probability where the word crate stands, elsewhere with another.
+
+    Texts are of 5 to 40 words, and where there is a crate it takes the place of one: neither a text's length nor what else
+    stands in it tells anything.
+
+    Args:
+        n: Number of samples.
+        seed: Of everything.
+        rate: Share of the answers to texts with the word that are wrong.
+        noise: The same of the other texts, about any label.
+        share: Of the texts that have the word.
+    """
+    rng = np.random.default_rng(seed)
+    cases = []
+    for number in range(n):
+        said = rng.choice(WORDS[:60], int(rng.integers(5, 41))).tolist()
+        if crate := bool(rng.random() < share):
+            said[int(rng.integers(len(said)))] = "crate"
+        gold = frozenset(name for name in LABELS if rng.random() < 0.25)
+        wrong = rng.random() < (rate if crate else noise)
+        predicted = gold ^ {"packaging" if crate else str(rng.choice(LABELS))} if wrong else gold
+        sample = Sample(f"s{number}", {"text": " ".join(said)}, gold)
+        cases.append(case_of(sample, Prediction(sample.id, predicted)))
+    return cases
+
+
 def failed_case(case: Case, kind: FailureKind = FailureKind.UNPARSEABLE, space: LabelSpace = SPACE) -> Case:
     """Return the case with an answer that nothing can be read in."""
     sample = Sample(case.sample, case.inputs, case.gold)
