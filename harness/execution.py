@@ -36,6 +36,7 @@ from harness.records import FailureKind, ParseFailure, Prediction, Sample
 from harness.retry import RetryPolicy
 from harness.runner import Job, Made, Progress, run_job
 from harness.store import Manifest, RunWriter, State, StoredRun, create_run, is_held, load_run, new_id, open_run
+from harness.unweighed import Unweighed
 
 OnProgress = Callable[[Progress], None]
 Warn = Callable[[str], None]
@@ -274,6 +275,10 @@ class _Execution:
     halt: Halt = field(default_factory=Halt)
     at_hand: AtHand = field(default_factory=AtHand)
     began: float = field(default_factory=time.monotonic)
+    unweighed: Unweighed = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.unweighed = Unweighed(self.writer.manifest.prompt, self.writer.manifest.space)
 
     def run(self) -> StoredRun:
         """Return the run, finished.
@@ -303,11 +308,12 @@ class _Execution:
 
     def _noting(self, made: Made) -> Made:
         """Return what is told every prediction, and keeps at hand what it will be scored with."""
-        note = self.at_hand.note
+        note, weighed = self.at_hand.note, self.unweighed.note
 
         def told(position: int, sample: Sample, prediction: Prediction) -> None:
             made(position, sample, prediction)
             note(position, sample, prediction)
+            weighed(prediction)
 
         return told
 
@@ -370,6 +376,8 @@ class _Execution:
         predictions = self.at_hand.predictions() or load_run(writer.path).predictions
         labelled = any(sample.labels is not None for sample in samples)
         writer.keep_scores(score(manifest.space, samples, predictions).to_json() if labelled else {})
+        for warning in self.unweighed.warnings():
+            self.effort.warn(warning)
         if manifest.constrained:
             latest = read_completions(writer.path / "completions.jsonl").latest
             for warning in ignored(manifest.prompt, manifest.space, writer.samples, manifest.constrained, latest):
