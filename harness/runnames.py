@@ -26,6 +26,21 @@ def list_runs(runs: Path) -> list[StoredRun]:
     return sorted(found, key=lambda run: (run.manifest.started, run.manifest.id), reverse=True)
 
 
+def unreadable_runs(runs: Path) -> str:
+    """Say which runs cannot be read, so that nobody takes them for lost; nothing when all of them can."""
+    found = []
+    for folder in sorted(runs.iterdir()) if runs.is_dir() else ():
+        try:
+            if (folder / "run.json").is_file():
+                load_run(folder)
+        except DataError:
+            found.append(folder.name)
+    if not found:
+        return ""
+    them, it = ("1 run", "it was") if len(found) == 1 else (f"{len(found)} runs", "they were")
+    return f"{them} cannot be read: {listing(found, 5)}. What {it} answered is kept. See: harness doctor"
+
+
 def find_run(runs: Path, name: str, *, any_state: bool = False) -> StoredRun:
     """Return the run that a name means: a path, `latest`, an id, a version, the beginning of one id, or a tag.
 
@@ -43,8 +58,11 @@ def find_run(runs: Path, name: str, *, any_state: bool = False) -> StoredRun:
     if (path / "run.json").is_file():
         return load_run(path)
     every = list_runs(runs)
+    if (runs / name / "run.json").is_file() and all(run.path.name != name for run in every):
+        return load_run(runs / name)  # which says what is wrong with it
     if not every:
-        raise RunNameError(f"{runs}: there are no runs yet. Type: harness run prompts/YOURS.yaml")
+        there_are = unreadable_runs(runs) or "there are no runs yet. Type: harness run prompts/YOURS.yaml"
+        raise RunNameError(f"{runs}: {there_are}")
     for run in every:
         if run.manifest.id == name:
             return run
@@ -72,7 +90,10 @@ def find_run(runs: Path, name: str, *, any_state: bool = False) -> StoredRun:
     tags = list(dict.fromkeys(run.manifest.tag for run in scored if run.manifest.tag))
     near = did_you_mean(PurePath(name).stem if name.endswith((".yaml", ".yml")) else name, [*tags, *known])
     there_are = f"There are {listing(known)}" if known else f"There are {_ids(every)}"
-    raise RunNameError(f"run '{name}': no such run. {there_are}, or any id of 'harness runs'.{near}")
+    lost = unreadable_runs(runs)
+    raise RunNameError(
+        f"run '{name}': no such run. {there_are}, or any id of 'harness runs'.{near}{lost and f' {lost}'}"
+    )
 
 
 def check_tag(tag: str, runs: Path, versions: Iterable[str]) -> None:

@@ -8,7 +8,7 @@ import cli_project
 import pytest
 from cli_project import Cli, stored_run
 
-from harness.errors import RunNameError, UsageError
+from harness.errors import DataError, RunNameError, UsageError
 from harness.runnames import check_tag, find_run
 
 project, cli = cli_project.project, cli_project.cli
@@ -66,3 +66,22 @@ def test_labelled_files_alone_are_named_by_their_ids(project: Path, cli: Cli) ->
         cli("show", "v7").err
         == f"error: run 'v7': no such run. There are {', '.join(ids)}, or any id of 'harness runs'.\n"
     )
+
+
+def test_a_run_that_cannot_be_read_is_not_taken_for_lost(project: Path, cli: Cli) -> None:
+    """Its answers were paid: by its id it is told what is wrong with it, and else that it is there."""
+    run = stored_run(project, "v1")
+    (run.path / "run.json").write_bytes((run.path / "run.json").read_bytes()[:100])
+    there = f"1 run cannot be read: {run.path.name}. What it was answered is kept. See: harness doctor"
+    with pytest.raises(DataError, match=r"run\.json: cannot be read"):
+        find_run(project / "runs", run.path.name)
+    with pytest.raises(RunNameError) as caught:
+        find_run(project / "runs", "v1")
+    assert str(caught.value) == f"{project / 'runs'}: {there}"
+    assert cli("runs").err == f"warning: {there}\n"
+    assert cli("runs").out == ""
+    stored_run(project, "v2")
+    with pytest.raises(RunNameError) as caught:
+        find_run(project / "runs", "v1")
+    assert str(caught.value).endswith(there)
+    assert "v2-2026" in cli("runs").out
