@@ -347,14 +347,14 @@ def _safe_in(output: Path, table: Table) -> Table:
 
 @contextmanager
 def _hint_at_text(table: Table, text: str | None) -> Iterator[None]:
-    """Say which option is missing where a template asks for the text and the file calls it otherwise."""
+    """Say which option is missing, and nothing else, where a template asks for the text and the file calls it otherwise."""
     try:
         yield
     except DataError as error:
         if text is None and "text" not in table.columns and "'text' is not defined" in str(error):
-            raise DataError(
-                f"{error}\n{table.path}: has no column 'text'. Give --text COLUMN: {listing(table.columns, 30)}."
-            ) from None
+            others = [line for line in str(error).splitlines() if "'text' is not defined" not in line]
+            hint = f"{table.path}: has no column 'text'. Give --text COLUMN: {listing(table.columns, 30)}."
+            raise DataError("\n".join([*others, hint])) from None
         raise
 
 

@@ -215,8 +215,13 @@ class Pace:
             else:
                 self._gone()
 
-    def troubled(self, ticket: Ticket, why: str) -> None:
+    def troubled(self, ticket: Ticket, why: str, said: str = "") -> None:
         """Take note of an error of the server, a time-out or a broken connection: nothing grows for a round trip.
+
+        Args:
+            ticket: The call's.
+            why: The kind of error.
+            said: The server's own words, for people: they may quote a text, so they are in no log.
 
         Raises:
             ModelError: The server has given no answer for longer than we are ready to wait.
@@ -225,7 +230,7 @@ class Pace:
         self._cost(ticket, 0)
         self.window.pause(now)
         try:
-            self._count_failure(now, why)
+            self._count_failure(now, why, said)
         finally:
             self._gone()
 
@@ -249,12 +254,13 @@ class Pace:
             self._log("circuit closed", {"server": self._where})
         self._down = _Down()
 
-    def _count_failure(self, now: float, why: str, *, may_open: bool = True) -> None:
+    def _count_failure(self, now: float, why: str, said: str = "", *, may_open: bool = True) -> None:
         """Note that an attempt failed; open the circuit when nothing else comes any more.
 
         A server that refuses is there: it says itself when to ask again.
         """
         down = self._down
+        told = f'{why}: "{said}"' if said else why
         down.failures += 1
         down.since = now if down.since is None else down.since
         if down.failures < max(DOWN_AFTER, 2 * self.window.room) or now < down.probe_at:
@@ -262,13 +268,13 @@ class Pace:
         if not down.is_open and may_open:
             down.is_open = True
             self._tell(
-                f"{self._where}: the last {down.failures} attempts failed (last: {why}). "
+                f"{self._where}: the last {down.failures} attempts failed (last: {told}). "
                 "Single calls probe it until one is answered."
             )
             self._log("circuit opened", {"server": self._where, "failures": down.failures, "last": why})
         elif now - down.since > self._patience_s:
             raise ModelError(
-                f"{self._where}: has given no answer for {now - down.since:.0f} s (last: {why}). Go on when it is up again."
+                f"{self._where}: has given no answer for {now - down.since:.0f} s (last: {told}). Go on when it is up again."
             )
         if down.is_open:
             down.probe_at = now + min(LONGEST_PROBE_S, PROBE_S * 2**down.probes)

@@ -9,11 +9,12 @@ from typing import Any
 from harness.budget import Budget
 from harness.clients import Client
 from harness.constraining import REFUSALS
+from harness.errors import shortened
 from harness.halting import Halt
 from harness.ordering import request_text
 from harness.pacing import FIRST, Log, Pace, Rates, Tell, Ticket
 from harness.pricing import estimated_tokens
-from harness.records import Call, Completion
+from harness.records import Call, CallError, Completion
 from harness.retry import AttemptFailed, RetryPolicy, with_retries
 
 _CHANCES = 2
@@ -151,7 +152,7 @@ class Sender:
                 pace.throttled(ticket, client.wait_s or None if failure.retry_after is None else failure.retry_after)
             elif failure.again:
                 failure.counts = not pace.is_down
-                pace.troubled(ticket, failure.error["kind"])
+                pace.troubled(ticket, failure.error["kind"], _said(failure.error))
             else:
                 pace.left(ticket, answered=True)
             raise
@@ -192,3 +193,8 @@ def _refused_once(send: Callable[[], Awaitable[Completion]]) -> Callable[[], Awa
             raise
 
     return attempt
+
+
+def _said(error: CallError) -> str:
+    """Return how a server's own words begin; nothing where it said none."""
+    return "" if error["status"] is None else shortened(" ".join(error["message"].split()))

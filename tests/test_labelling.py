@@ -359,7 +359,7 @@ def test_a_template_that_the_file_does_not_fit_is_told_before_any_call(project: 
     source = write_csv(project / "new.csv", [("body", "n"), ("too late", "1")])
     with pytest.raises(DataError) as caught:
         label(source, "out.csv", server)
-    assert str(caught.value).splitlines()[-1] == f"{source}: has no column 'text'. Give --text COLUMN: body, n."
+    assert str(caught.value) == f"{source}: has no column 'text'. Give --text COLUMN: body, n."
     with pytest.raises(DataError) as caught:
         label(source, "out.csv", server, variables={"n": "x"}, text="body")
     assert "Give --text" not in str(caught.value)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import random
+import re
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import pytest
@@ -226,6 +228,22 @@ def test_what_came_in_another_way_is_not_sent() -> None:
         done = await asyncio.gather(first, second, third)
         assert [each.raw for each in done] == ["shipping", "theirs", "shipping"]
         assert (server.sent, round(seconds(), 3)) == (2, 4.0)
+
+    simulated(test())
+
+
+def test_a_server_that_fails_is_quoted() -> None:
+    """What it said last stands in the warning, short; without an answer it is the kind of failure alone."""
+
+    async def test() -> None:
+        for status, words in ((503, 'http_503: "the model is loading"'), (None, "connection")):
+            kind = "connection" if status is None else f"http_{status}"
+            said = CallError(kind=kind, message="the model is\nloading", status=status)
+            bench = Bench(Server(partial(AttemptFailed, said, again=True)), concurrency=1)
+            with pytest.raises(ModelError, match=re.escape(f"(last: {words})")):
+                await bench.send_all(100, width=2)
+            assert f"(last: {words})" in bench.said[0]
+            assert {event["last"] for event in bench.events("circuit opened")} == {kind}
 
     simulated(test())
 

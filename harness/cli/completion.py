@@ -5,14 +5,14 @@ from __future__ import annotations
 import click
 from click.shell_completion import BashComplete, FishComplete, ShellComplete, ZshComplete
 
-from harness.errors import EXIT_OK
+from harness.errors import EXIT_OK, listing
 
 SHELLS: dict[str, type[ShellComplete]] = {"bash": BashComplete, "zsh": ZshComplete, "fish": FishComplete}
 
 
 @click.command("completion", short_help="Print the completion script of a shell.")
-@click.argument("shell", type=click.Choice(list(SHELLS)))
-def command(shell: str) -> int:
+@click.argument("shell", required=False, metavar="bash|zsh|fish", type=click.Choice(list(SHELLS)))
+def command(shell: str | None) -> int:
     """Print the script that completes commands and run names in a shell.
 
     \b
@@ -21,5 +21,7 @@ def command(shell: str) -> int:
     """
     from harness.cli import group
 
+    if shell is None:  # click would name the choices on a line each, with tabs
+        raise click.UsageError(f"name a shell: {listing(SHELLS)}.")
     click.echo(SHELLS[shell](group, {}, "harness", "_HARNESS_COMPLETE").source())
     return EXIT_OK

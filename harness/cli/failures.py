@@ -32,7 +32,7 @@ from harness.errors import EXIT_OK
     show_default=True,
     help="What comes first.",
 )
-@limit_option(10, "failures")
+@limit_option(10, "failures; --json and -o have all")
 @output_option("failures as .json, .jsonl, .csv or .md")
 @json_option
 def command(
@@ -49,7 +49,7 @@ def command(
 
     fp is a label too many, fn a label missed, wrong an answer that is not exactly right; the other kinds are reasons
     why there is no answer. --regressed-from asks for samples that were exactly right in the other run, together
-    with --label for those in which this label was right. Files hold all failures, whatever --limit says.
+    with --label for those in which this label was right. Files and --json hold all failures, whatever --limit says.
 
     \b
     Examples:
