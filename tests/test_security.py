@@ -335,7 +335,7 @@ HIDDEN = ["../.env", "../.harness/notes.txt", "../.git/config", "link-env", "lin
 
 
 @pytest.fixture
-def hidden(project: Path) -> Path:
+def secretive(project: Path) -> Path:
     """A project with a key in `.env`, and other files that are not for people."""
     write(project / ".env", f"OPENAI_API_KEY={KEY}\n")
     write(project / ".harness/notes.txt", KEY)
@@ -348,9 +348,9 @@ def hidden(project: Path) -> Path:
 
 @pytest.mark.parametrize("path", HIDDEN)
 @pytest.mark.parametrize("place", PLACES, ids=PLACES)
-def test_no_file_that_a_prompt_names_is_hidden(hidden: Path, cli: Cli, place: str, path: str) -> None:
+def test_no_file_that_a_prompt_names_is_hidden(secretive: Path, cli: Cli, place: str, path: str) -> None:
     """A prompt cannot send `.env`, where the key is, nor what is in other hidden files and folders."""
-    write(hidden / "prompts/v9.yaml", PLACES[place][1].format(path=path))
+    write(secretive / "prompts/v9.yaml", PLACES[place][1].format(path=path))
     outcome = cli("check", "prompts/v9.yaml", "--show", "1")
     assert outcome.code == 1
     assert KEY not in told(outcome)
@@ -358,10 +358,10 @@ def test_no_file_that_a_prompt_names_is_hidden(hidden: Path, cli: Cli, place: st
 
 
 @pytest.mark.parametrize("path", HIDDEN)
-def test_no_split_is_hidden(hidden: Path, cli: Cli, path: str) -> None:
+def test_no_split_is_hidden(secretive: Path, cli: Cli, path: str) -> None:
     """Neither does a dataset read samples from such a file."""
-    text = (hidden / "datasets/reviews.yaml").read_text()
-    write(hidden / "datasets/reviews.yaml", text.replace("dev: reviews.dev.jsonl", f'dev: "{path}"'))
+    text = (secretive / "datasets/reviews.yaml").read_text()
+    write(secretive / "datasets/reviews.yaml", text.replace("dev: reviews.dev.jsonl", f'dev: "{path}"'))
     outcome = cli("check", "prompts/v1.yaml", "--show", "1")
     assert outcome.code == 1
     assert KEY not in told(outcome)
