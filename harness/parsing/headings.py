@@ -18,6 +18,16 @@ _BY_VERB = re.compile(rf"(.{{1,{_REACH}}}?) (?:is|are|would be) ")
 _NONE = re.compile(r"\bnone\b", re.IGNORECASE)
 _BRACKETED = re.compile(r"\([^()]{0,80}(?:\)|$)")
 _MARKED_UP = re.compile(r"#{1,6} |\*\*|__")
+_SO = re.compile(r"(?:^|[,;.!] |[–—-] )(?:and )?(?:so|therefore|thus|hence)[ ,:]\s*", re.IGNORECASE)
+_REVISES = re.compile(
+    r"[*_#>\s-]*(?:(?:hmm+|oh|ok(?:ay)?|no|but|well)\b[\s,.!…—-]*){0,2}"
+    r"(?:(?:actually|corrections?|wait|on second thoughts?|scratch that|edit|let me (?:re\w+|correct|fix))\b"
+    r"[\s,:.!…*_—-]*)+",
+    re.IGNORECASE,
+)
+_CHANGES = re.compile(
+    r"[*_\s-]*(?:please )?(?:i(?:['’]d| would)? )?(?:remove|drop|delete|add|include|exclude)\b", re.IGNORECASE
+)
 _FENCE = re.compile(r"(?:```|~~~)\w*")
 
 
@@ -45,20 +55,26 @@ _LABELS = re.compile(
 )
 _EXPLANATION = re.compile(
     r"\b(?:explanations?|explain|reason(?:s|ing)?|rationale|justification|why|because|notes?|analysis|evidence|confidence|summary"
+    r"|thinking|thoughts?"
     r"|begründung|erklärung|explication|explicación|spiegazione|explicação)\b"
     r"|理由|说明|解释|分析|説明|пояснение|объяснение"
 )
 # Of headings about labels, those that announce the others, or the list to choose from.
 _OTHERS = re.compile(
     r"\b(?:not|no|non|exclud(?:ed?|ing)|without|except|irrelevant|unused|inapplicable|unrelated|absent|missing"
-    r"|unlikely|rejected|ruled|neither|available|possible)\b|n['’]t\b"
+    r"|unlikely|rejected|ruled|neither|available|possible|considered|candidates?|potential|preliminary|initial|tentative|draft"
+    r"|discarded|dismissed|dropped|removed|given (?:labels?|categories|tags|topics|classes|codes|options))\b|n['’]t\b"
 )
-_OTHERS_ALONE = re.compile(r"(?:excluded|irrelevant|unrelated|rejected|ruled out|not (?:chosen|selected|mentioned))")
+_OTHERS_ALONE = re.compile(
+    r"(?:excluded|excluding|irrelevant|unrelated|inapplicable|rejected|discarded|dismissed|dropped|considered|ruled out"
+    r"|candidates|not(?: (?:chosen|selected|mentioned))?|(?:the |possible )?(?:options|choices))"
+)
 # Headings that name no labels, but say of what follows that the text does not speak of it. "Not happy with:" is none.
 _UNSAID = re.compile(
     r"\b(?:not|never|(?:do|does|did|is|are|was|were)n['’]?t) (?:\w+ ){0,2}?(?:mention|discuss|address|complain about"
     r"|talk about|refer to|relate to|appl(?:y|ies)"
     r"|(?:mentioned|discussed|addressed|applicable|relevant|present|raised|chosen|selected)\b)"
+    r"|\b(?:is|are|was|were|do|does|did)(?: not|n['’]?t)(?:(?: really| at all)? about\b|$)"
     r"|\b(?:no|without)(?: \w+)? (?:mention|complaints?|issues?|problems?|concerns?|evidence|signs?|indication)\b"
 )
 _INPUT = re.compile(
@@ -101,11 +117,29 @@ def heading_of(head: str, more: re.Pattern[str] | None = None) -> Heading | None
     return Heading.INPUT if _INPUT.fullmatch(words.strip(" *_#")) else None
 
 
-def marked_heading(line: str) -> Heading | None:
+def marked_heading(line: str, more: re.Pattern[str] | None = None) -> Heading | None:
     """Return what a line without a colon announces: one that markup makes a heading, as "## Answer", or a single word."""
-    words = len(line.split())
-    heading = heading_of(line) if words == 1 or (_MARKED_UP.match(line) and words <= _MOST_MARKED_WORDS) else None
+    heading = heading_of(bare(line) if more else line, more) if len(line.split()) == 1 or is_marked(line) else None
     return None if heading is Heading.INPUT else heading
+
+
+def is_marked(line: str) -> bool:
+    """Return whether markup makes a line a heading."""
+    return _MARKED_UP.match(line) is not None and len(line.split()) <= _MOST_MARKED_WORDS
+
+
+def behind_revision(line: str) -> str | None:
+    """Return what follows the words of a line that go back on what was said ("Actually, …"); None when it has none."""
+    found = _REVISES.match(line)
+    rest = line[found.end() :] if found else None
+    # A change of what was said is no answer by itself: "remove price" does not say price.
+    return "" if _CHANGES.match(line if rest is None else rest) else rest
+
+
+def behind_so(line: str) -> str | None:
+    """Return the conclusion that ends a line: "It is all praise, so the answer is none"; None when it has none."""
+    joints = list(_SO.finditer(line))
+    return line[joints[-1].end() :] if joints else None
 
 
 @dataclass(frozen=True, slots=True)

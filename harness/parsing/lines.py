@@ -10,6 +10,7 @@ from harness.parsing.cleaning import BULLET
 from harness.parsing.headings import ANNOUNCING, heading_of
 from harness.parsing.names import Item, Kind, Names
 from harness.parsing.recalled import Recalled
+from harness.parsing.verdicts import is_flag
 
 if TYPE_CHECKING:
     from harness.parsing.mentions import Mentions
@@ -25,6 +26,7 @@ _SENTENCE = re.compile(
 _PLAIN_NO = re.compile(r"(?:no|false|0|n/?a|none|absent)\W*", re.IGNORECASE)
 _BUT = re.compile(r"\s*(?:but|however|except|until)\b", re.IGNORECASE)
 _JOINTS = re.compile(r"[;|；，、,]| (?:and|und|et|y|&|\+) ")
+_CELL_ENDS = re.compile(r"[|;\t]")
 _CLOSED_END = re.compile(r"[\])}`]\W*$")
 
 
@@ -72,7 +74,7 @@ class LineReader:
     def _read(self, line: str) -> Line:
         whole = self._names.exact(line)
         if whole:
-            return Line((whole,), may_go_on=whole.may_go_on or line.endswith(self._separator))
+            return Line((whole,), may_go_on=whole.may_go_on or bool(whole.opener) or line.endswith(self._separator))
         bulleted = bool(BULLET.match(line))
         items, may_go_on = self._items(line, bulleted)
         searched = self._searched(line, items, bulleted)
@@ -124,25 +126,53 @@ class LineReader:
         """Return the items of a line, and whether more was to come when it was cut at its end."""
         pieces = self._pieces(line)
         found: list[Item] = []
+        behind: list[str] = []  # With these pieces the explanation of the last item goes on.
         explaining = ""
         position = 0
         while position < len(pieces):
             if explaining == "(":
                 explaining = "" if ")" in pieces[position] else "("
+                behind.append(pieces[position])
                 position += 1
                 continue
             items, used = self._longest(pieces, position)
             position += used
             # After "label: why" only another "label: why" is an item; a bare word there is part of the sentence.
             if not items or (explaining and (not items[-1].opener or items[-1].kind is Kind.OTHER)):
+                behind += pieces[position - used : position] if explaining else []
                 continue
-            if items[-1].kind is Kind.DENIED and _takes_back(items[-1].explanation, pieces[position : position + 1]):
-                items[-1] = replace(items[-1], kind=Kind.UNCLEAR)
+            self._explain(found, behind)
+            behind = []
             found += items
             explaining = items[-1].opener.removesuffix("()")
             if explaining and (bulleted or explaining == "."):
+                behind = pieces[position:]
                 break
-        return found, self._incomplete(found, pieces[-1])
+        self._explain(found, behind)
+        return self._flagged(found), self._incomplete(found, pieces[-1])
+
+    def _explain(self, found: list[Item], behind: list[str]) -> None:
+        """Judge the last item again, by an explanation that goes on behind the separator."""
+        last = found[-1] if found and behind else None
+        if last is None or last.kind is Kind.OTHER:
+            return
+        if last.kind is Kind.DENIED:
+            found[-1] = replace(last, kind=Kind.UNCLEAR) if _takes_back(last.explanation, behind[:1]) else last
+            return
+        whole = self._separator.join([last.explanation, *behind]).lstrip(f"{self._separator} ")
+        kind = Kind.NONE if last.kind is Kind.NONE else Kind.LABEL
+        found[-1] = replace(last, kind=self._names.judged(replace(last, kind=kind, explanation=whole)).kind)
+
+    def _flagged(self, found: list[Item]) -> list[Item]:
+        """Return the items of a line in which a yes or no stands like one of them: "shipping, yes" says it of its label."""
+        flags = [item for item in found if item.kind is Kind.OTHER and any(map(is_flag, _CELL_ENDS.split(item.name)))]
+        if not flags or not (len(found) > 1 or _CELL_ENDS.search(flags[0].name)):
+            return found
+        head, *cells = [cell.strip() for item in found for cell in _CELL_ENDS.split(item.name or item.kind)]
+        label = self._names.exact(head)
+        if label is not None and label.kind is Kind.LABEL and len(cells) == 1 and is_flag(cells[0]):
+            return [self._names.judged(replace(label, opener=":", explanation=cells[0]))]
+        return [Item(Kind.UNCLEAR, item.name if item.kind is not Kind.OTHER else "") for item in found]
 
     def _pieces(self, line: str) -> list[str]:
         """Return a line split at the separator, and at any other where labels with explanations stand on both sides."""
@@ -188,7 +218,17 @@ class LineReader:
         first = items[0] if items else None
         if first and first.kind is Kind.OTHER and first.opener == ":" and heading_of(first.name) in ANNOUNCING:
             return self._names.read(first.explanation)
+        if first and first.kind is Kind.OTHER and self._hides_labels(first):
+            return [replace(item, kind=Kind.UNCLEAR, opener=":") for item in self._names.joined(first.explanation)]
         return [item for item in items if item.name or item.kind is not Kind.OTHER]
+
+    def _hides_labels(self, item: Item) -> bool:
+        """Return whether labels, and nothing else, stand behind words that may be anything: "Seller: price"."""
+        if item.opener == ".":
+            unknown = not self.is_prose(item.name)
+        else:
+            unknown = item.opener == ":" and heading_of(item.name) is None
+        return unknown and any(each.kind is Kind.LABEL for each in self._names.joined(item.explanation))
 
 
 def _takes_back(denial: str, following: list[str]) -> bool:

@@ -27,12 +27,15 @@ from harness.parsing.lines import LineReader
 from harness.parsing.names import names_of
 from harness.parsing.sheet import Sheet
 from harness.parsing.tables import without_tables
-from harness.records import Answer, FieldValue, ParseFailure
+from harness.records import Answer, FailureKind, FieldValue, ParseFailure
 
 OPTIONS: Mapping[str, Any] = {"separator": ",", "none": NONE_WORD, "search": False}
 
 _NO_SEPARATOR = re.compile(r"[\w\"'`\[\](){}\\]")
 
+
+_OBJECT = re.compile(r"\[\s*\{|\{\s*([\"'])[^\"'\n{}]{1,100}\1\s*:")
+"""The beginning of an object of JSON, or of an array of some: what it says of labels, only its form tells."""
 
 _TAME = re.compile(r"\w+(?:[ -]\w+)*")
 _UNTAME = frozenset(["is", "are", "would", "and", "und", "et", "y", "e", "en", "och", "и", "plus"])
@@ -47,6 +50,7 @@ class _Lists:
         self.separator: str = setting(output, OPTIONS, "separator")
         self.none: str = setting(output, OPTIONS, "none")
         self._names = names_of(space, self.none)
+        self._json = Output("json", {"none": self.none})
         search: bool = setting(output, OPTIONS, "search")
         mentions = None
         if search:
@@ -66,11 +70,33 @@ class _Lists:
             if names <= self._tame:
                 return Answer(names)
         sheet = Sheet(self._names, self._reader)
-        lines = LINE_ENDS.split(answer_text(text, cut))
+        body = answer_text(text, cut)
+        lines = LINE_ENDS.split(body)
+        found = _OBJECT.search(body)
+        if found and self._is_json(body, found.start()):
+            from harness.parsing.json import JSON  # few lists are written so
+
+            return JSON.parse(body, self.space, self._json, cut)
         for line in without_tables(lines):
             sheet.take(line.strip())
         # A line end behind the labels says that they are complete, wherever the text was cut after it.
         return sheet.answer(cut, ended=not lines[-1].strip())
+
+    def _is_json(self, body: str, begin: int) -> bool:
+        """Return whether an object of JSON, or an array of some, that begins at a place is all of the answer.
+
+        Raises:
+            ParseFailure: Labels stand behind it too.
+        """
+        end = 1 + max(body.rfind("}"), body.rfind("]"))
+        if self._says_labels(body[:begin]):
+            return False
+        if self._says_labels(body[max(begin, end) :]):
+            raise ParseFailure(FailureKind.UNPARSEABLE, "labels stand both in JSON and behind it")
+        return True
+
+    def _says_labels(self, text: str) -> bool:
+        return any(self._reader.read(line.strip()).answers for line in LINE_ENDS.split(text))
 
     def reads_as(self, text: str, names: Collection[str]) -> bool:
         try:

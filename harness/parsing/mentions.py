@@ -55,7 +55,8 @@ _CUE = (
 )
 _HAS_CUE = re.compile(rf"(?<!\w){_CUE}(?!\w)")
 _HEDGES = re.compile(
-    r"\b(?:whether|if|unless|either|unclear|unsure|except|other than|apart from|aside from|besides|hardly|not that)\b"
+    r"\b(?:whether|if|unless|either|unclear|unsure|except|other than|apart from|aside from|besides|hardly|not that|far from"
+    r"|(?:i|we)(?: have|'ve)? (?:removed|dropped|discarded|dismissed|rejected))\b"
 )
 _LIGHT = (
     r"(?:a|an|the|any|some|of|on|in|to|with|about|for|from|by|at|as|upon|regarding|concerning|touch(?:es|ed|ing)?|mention\w*|"

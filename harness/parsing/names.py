@@ -49,7 +49,7 @@ _SCORE = re.compile(r"\d*\.\d+%?|\d{1,3} ?%|\d{1,3}/\d{1,3}")
 
 _MAY_DENY = re.compile(r"\b(?:no|not|nothing|never|none|irrelevant|unrelated)\b|n['’]t\b", re.IGNORECASE)
 _LONGEST_BEHIND = 60
-_EXPLAINS = re.compile(r":|：| (?:-|–|—|->|=>|→|=) | ?[(（]|。|[.!](?= |$)")
+_EXPLAINS = re.compile(r":|：|=(?=\w)| (?:-|–|—|->|=>|→|=) | ?[(（]|。|[.!](?= |$)")
 _OTHER_SEPARATORS = re.compile(r" (?:and|und|et|y|e|en|och|и|plus|&|\+|-) |\s?[,;|/、，،؛；]\s?|\. | (?=#)|和|及|と")
 
 
@@ -208,7 +208,7 @@ class Names:
         core = piece[before.end() if before else 0 : len(piece) - len(behind[0]) if behind else len(piece)]
         item = self.exact(core)
         items = [item] if item else self._parts(core)
-        if not all(each.kind is Kind.LABEL for each in items):
+        if any(each.kind is not Kind.LABEL or each.opener for each in items):
             return []
         return [replace(each, may_go_on=False) for each in items] if behind else items
 
