@@ -203,9 +203,9 @@ class StoredRun:
         """Predictions and gold, read together: the file is large and its rows are many times that."""
         path = self.path / "predictions.jsonl"
         if not path.is_file():
+            again = f"Type: harness run --resume {self.manifest.id}"
             raise DataError(
-                f"run {self.manifest.id}: has no predictions yet ({self.manifest.state}). "
-                f"Type: harness run --resume {self.manifest.id}"
+                f"run {self.manifest.id}: has no predictions yet ({self.manifest.state}). {self._being_written or again}"
             )
         predictions: list[Prediction] = []
         gold: dict[str, frozenset[str] | None] = {}
@@ -221,10 +221,17 @@ class StoredRun:
         """The content of `scores.json`."""
         path = self.path / "scores.json"
         if not path.is_file():
-            raise DataError(f"run {self.manifest.id}: has no scores yet. Type: harness score {self.manifest.id}")
+            again = f"Type: harness score {self.manifest.id}"
+            raise DataError(f"run {self.manifest.id}: has no scores yet. {self._being_written or again}")
         with self._reading_derived(path.name):
             scores: Mapping[str, Any] = json.loads(path.read_text(encoding="utf-8"))
             return scores
+
+    @property
+    def _being_written(self) -> str:
+        """What is to be done where another process is writing the run; "" where none is."""
+        held = self.manifest.state == "running" and is_held(self.path)
+        return "Another process is writing it: wait until it has ended." if held else ""
 
     def _reading_derived(self, name: str) -> AbstractContextManager[None]:
         return reading(self.path / name, f"Type: harness score {self.manifest.id}")

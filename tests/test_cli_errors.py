@@ -231,6 +231,21 @@ def test_a_run_that_another_process_writes(project: Path, cli: Cli) -> None:
     )
 
 
+def test_a_run_that_is_being_written_is_waited_for(project: Path, cli: Cli) -> None:
+    """What it has not derived yet is not asked for by --resume, which would be refused; once nobody writes it, it is."""
+    from harness.store import open_run
+
+    run = stored_run(project, "v1", state="running")
+    (run.path / "predictions.jsonl").unlink()
+    (run.path / "scores.json").unlink()
+    name = f"error: run {run.manifest.id}: has no"
+    wait = "Another process is writing it: wait until it has ended.\n"
+    with open_run(run):
+        assert cli("show", "latest").err == f"{name} scores yet. {wait}"
+        assert cli("show", "latest", "r01").err == f"{name} predictions yet (running). {wait}"
+    assert f"Type: harness run --resume {run.manifest.id}" in cli("show", "latest", "r01").err
+
+
 # --- models -----------------------------------------------------------------------------------------------------------
 
 
@@ -288,6 +303,7 @@ def test_a_base_url_that_is_none(project: Path, cli: Cli, url: str) -> None:
     ("arguments", "message"),
     [
         (("rnu",), "no command 'rnu'. Did you mean 'run'? See: harness --help"),
+        (("completion",), "name a shell: bash, zsh, fish. See: harness completion --help"),
         (("frobnicate",), "no command 'frobnicate'. See: harness --help"),
         (("runs", "--jsn"), "No such option '--jsn'. Did you mean '--json'? See: harness runs --help"),
         (("run",), "name a prompt file, or --resume or --retry-failures a run: one of them. See: harness run --help"),
@@ -370,7 +386,7 @@ def test_a_completions_file_that_cannot_be_written_stops_the_run(
         outcome = cli("run", "--resume", "v1", "--no-cache")
     assert outcome.code == 1
     assert "completions.jsonl: cannot be written (No space left on device)." in outcome.err
-    assert "Make room, then type: harness run --resume v1-20260103-030405" in outcome.err
+    assert "Make room, then type: the same command again" in outcome.err  # nothing was answered yet
     assert (run.path / "predictions.jsonl").read_bytes() == before
 
 
