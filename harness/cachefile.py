@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from harness.cachepages import MAGIC
+from harness.cache import besides, has_code, has_head, is_damage
 from harness.errors import DataError
 from harness.records import Completion
 
@@ -24,10 +24,7 @@ WAIT_S = 5.0
 MOST_PROBLEMS = 20
 """Problems of the file's structure that are told."""
 
-BESIDE = ("-wal", "-shm")
-"""What SQLite keeps beside the file while it is open: the newest writes, and an index of them."""
-
-_BUSY, _LOCKED, _READONLY, _CORRUPT, _FULL, _CANTOPEN, _NOTADB = 5, 6, 8, 11, 13, 14, 26
+_BUSY, _LOCKED, _READONLY, _FULL, _CANTOPEN = 5, 6, 8, 13, 14
 """https://www.sqlite.org/rescode.html"""
 
 
@@ -113,6 +110,12 @@ class CacheFile:
         for key, content, when in self._rows(f"SELECT key, completion, {at} FROM completions ORDER BY key"):  # noqa: S608
             yield Entry(text_of(key), raw_of(content), when if isinstance(when, int) else None)
 
+    def keys(self) -> set[str]:
+        """Return the keys of all entries."""
+        if not self.columns("completions"):
+            return set()
+        return {text_of(key) for (key,) in self._rows("SELECT key FROM completions")}
+
     def count(self) -> int:
         """Return the number of entries."""
         return int(self._one("SELECT count(*) FROM completions")) if self.columns("completions") else 0
@@ -197,14 +200,14 @@ def opened(path: Path, *, write: bool = False) -> Iterator[CacheFile]:
     if not path.exists():
         raise CacheMissingError(f"{path}: there is no cache yet. The first run makes it.")
     refuse_special(path)
-    if not _has_head(path):
+    if not has_head(path):
         raise CacheDamagedError(path, "file is not a database")
     try:
         connection = _connected(path, "mode=rw", write)
     except sqlite3.Error as error:
         # In a folder that may not be written SQLite cannot make what it keeps beside an open file. Where nothing is
         # waiting there, the file alone is the whole.
-        if write or not path.is_file() or not _alike(error, _READONLY, _CANTOPEN) or sizes(path)[1]:
+        if write or not path.is_file() or not has_code(error, _READONLY, _CANTOPEN) or sizes(path)[1]:
             raise told(path, error) from None
         try:
             connection = _connected(path, "mode=ro&immutable=1", write)
@@ -230,19 +233,6 @@ def _kind(path: Path) -> str:
     return "folder" if path.is_dir() else "pipe" if path.is_fifo() else "socket" if path.is_socket() else "device"
 
 
-def _has_head(path: Path) -> bool:
-    """Return whether a file begins as a database does; one that does not is not given to SQLite.
-
-    SQLite would delete the log of newest writes beside it, from which entries can be salvaged.
-    """
-    try:
-        with path.open("rb") as file:
-            head = file.read(len(MAGIC))
-    except OSError:
-        return True  # SQLite says what is wrong
-    return head in (b"", MAGIC)
-
-
 def _connected(path: Path, how: str, write: bool) -> sqlite3.Connection:
     """Return a connection that has read the file; one that may write tidies up beside it when it is closed."""
     uri = f"{path.absolute().as_uri()}?{how}"
@@ -264,7 +254,7 @@ def claim(path: Path) -> None:
         CacheBusyError: One has.
         DataError: The file may not be written.
     """
-    if not path.is_file() or not _has_head(path):  # what is no database, nobody has open
+    if not path.is_file() or not has_head(path):  # what is no database, nobody has open
         return
     try:
         connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=rw", uri=True, timeout=0, isolation_level=None)
@@ -275,7 +265,7 @@ def claim(path: Path) -> None:
         finally:
             connection.close()
     except sqlite3.Error as error:
-        if not _alike(error, _CORRUPT, _NOTADB):
+        if not is_damage(error):
             raise told(path, error) from None
 
 
@@ -292,11 +282,6 @@ def remove(path: Path) -> None:
             raise DataError(f"{each}: cannot be deleted ({error.strerror}). Check the folder's permissions.") from None
 
 
-def besides(path: Path) -> list[Path]:
-    """Return where SQLite keeps the newest writes of a file while it is open."""
-    return [path.with_name(path.name + suffix) for suffix in BESIDE]
-
-
 def sizes(path: Path) -> tuple[int, int]:
     """Return the bytes of the file and of its log of newest writes; 0 for what is not there."""
     return _size(path), _size(besides(path)[0])
@@ -311,20 +296,15 @@ def _size(path: Path) -> int:
 
 def told(path: Path, error: sqlite3.Error) -> DataError:
     """Return what SQLite says as an error with the next step."""
-    if _alike(error, _BUSY, _LOCKED):
+    if has_code(error, _BUSY, _LOCKED):
         return CacheBusyError(f"{path}: another process is using the cache. Wait until it has ended.")
-    if _alike(error, _CORRUPT, _NOTADB):
+    if is_damage(error):
         return CacheDamagedError(path, str(error))
-    if _alike(error, _FULL):
+    if has_code(error, _FULL):
         return DataError(f"{path}: the disk is full. Make room, and type it again.")
-    if _alike(error, _READONLY) or (path.exists() and not os.access(path, os.W_OK)):
+    if has_code(error, _READONLY) or (path.exists() and not os.access(path, os.W_OK)):
         return DataError(f"{path}: may not be written. Check the permissions of the file and of its folder.")
     return DataError(f"{path}: cannot be used ({error}). Check that it is a file, and the permissions of its folder.")
-
-
-def _alike(error: sqlite3.Error, *codes: int) -> bool:
-    code = getattr(error, "sqlite_errorcode", None)
-    return isinstance(code, int) and code & 0xFF in codes
 
 
 def text_of(value: object) -> str:

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import mmap
-from collections.abc import Iterator, Set
-from contextlib import suppress
+import time
+from collections.abc import Callable, Iterator, Set
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from harness.cache import Cache
+from harness.cache import EMPTIED, MADE, SETTLED, Cache, besides
 from harness.cachecare import completion_rows, refuse_held, run_folders
 from harness.cachefile import (
+    WAIT_S,
+    CacheBusyError,
     CacheDamagedError,
     CacheMissingError,
     Entry,
-    besides,
     claim,
     decoded,
     opened,
@@ -27,9 +30,16 @@ from harness.cachepages import Value, rows
 from harness.errors import DataError
 from harness.jsonfiles import reading, writing
 from harness.records import Completion
+from harness.store import is_held
 
 FORMS = frozenset({"json_schema", "json_object", "grammar", "off"})
 """What the cache remembers of servers."""
+
+PATIENCE_S = 600.0
+"""Seconds to wait for another process that puts the same cache in order."""
+
+_AT_ONCE = 1_000
+"""Entries of a damaged file that are in memory at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,10 +163,11 @@ def _salvage(path: Path, now: datetime) -> tuple[int, Path]:
     remove(new)
     try:
         _empty(new)
-        entries, forms = _readable(path)
         with opened(new, write=True) as file:
-            file.put(entries.values())
-            file.put_forms(forms.items())
+            for entries, forms in _readable(path):
+                file.put(entries)
+                file.put_forms(forms)
+            salvaged = file.count()
             file.compact()
         old = _moved_away(path, now)
         with writing(path, "Check the folder's permissions."):
@@ -164,39 +175,54 @@ def _salvage(path: Path, now: datetime) -> tuple[int, Path]:
     finally:
         with suppress(DataError):
             remove(new)
-    return len(entries), old
+    return salvaged, old
 
 
 def _empty(path: Path) -> None:
-    """Make a cache file without entries.
+    """Make a cache file without entries, which what the runs have belongs into.
 
     Raises:
         DataError: The disk refuses.
     """
     problems: list[str] = []
-    Cache(path, problems.append).close()
+    with Cache(path, problems.append) as cache:
+        cache.owe(EMPTIED)
     if problems:
         raise DataError(problems[0])
 
 
-def _readable(path: Path) -> tuple[dict[str, Entry], dict[str, str]]:
-    """Return what a damaged file still holds, by key: what SQLite reads of it goes before what its pages say."""
-    entries: dict[str, Entry] = {}
-    forms: dict[str, str] = {}
-    for row in _carved(path):
-        key, content = text_of(row[0]), row[1]
-        at = row[2] if len(row) > 2 else None
-        if decoded(content) is not None and isinstance(content, bytes):
-            entries[key] = Entry(key, content, at if isinstance(at, int) else None)
-        elif text_of(content) in FORMS:
-            forms[key] = text_of(content)
+def _readable(path: Path) -> Iterator[tuple[list[Entry], list[tuple[str, str]]]]:
+    """Yield what a damaged file still holds, entries and forms: first what its pages say, then what SQLite reads of it.
+
+    Of several of a key the last one counts. Few of them are in memory at once.
+    """
+    carved = _carved(path)
+    while some := list(islice(carved, _AT_ONCE)):
+        found = [(_entry_of(row), row) for row in some]
+        yield (
+            [entry for entry, _ in found if entry is not None],
+            [(text_of(row[0]), text_of(row[1])) for entry, row in found if entry is None and text_of(row[1]) in FORMS],
+        )
     with suppress(DataError), opened(path) as file:
-        for entry in file.entries():
-            if entry.completion() is not None:
-                entries[entry.key] = entry
+        entries = (entry for entry in file.entries() if entry.completion() is not None)
+        while read := list(_until_damage(entries)):
+            yield read, []
     with suppress(DataError), opened(path) as file:
-        forms |= {key: form for key, form in file.forms().items() if form in FORMS}
-    return entries, forms
+        yield [], [(key, form) for key, form in file.forms().items() if form in FORMS]
+
+
+def _until_damage(entries: Iterator[Entry]) -> Iterator[Entry]:
+    """Yield the next entries; the last of them are those before the rest cannot be read."""
+    with suppress(DataError):
+        yield from islice(entries, _AT_ONCE)
+
+
+def _entry_of(row: tuple[Value, ...]) -> Entry | None:
+    content = row[1]
+    at = row[2] if len(row) > 2 else None
+    if not isinstance(content, bytes) or decoded(content) is None:
+        return None
+    return Entry(text_of(row[0]), content, at if isinstance(at, int) else None)
 
 
 def _carved(path: Path) -> Iterator[tuple[Value, ...]]:
@@ -233,19 +259,31 @@ def _moved_away(path: Path, now: datetime) -> Path:
 
 def _refill(path: Path, runs: Path) -> int:
     """Put completions of the runs into the cache that it has not; return how many calls they are of."""
-    keys: set[str] = set()
-    with suppress(CacheMissingError), opened(path) as file:
-        keys = {entry.key for entry in file.entries()}
+    keys = _keys(path)
     if next(_missing(keys, runs), None) is None:
         return 0
-    refilled: set[str] = set()
     problems: list[str] = []
     with Cache(path, problems.append) as cache:
-        for key, completion in _missing(keys, runs):  # of several of a call the last one counts, as in the runs
-            cache.put(key, completion)
-            refilled.add(key)
+        refilled = _put_back(cache, keys, runs)
+        if not problems:
+            cache.owe(SETTLED)
     if problems:
         raise DataError(problems[0])
+    return refilled
+
+
+def _keys(path: Path) -> set[str]:
+    with suppress(CacheMissingError), opened(path) as file:
+        return file.keys()
+    return set()
+
+
+def _put_back(cache: Cache, keys: Set[str], runs: Path) -> int:
+    """Put completions of the runs into an open cache whose keys are not among these; return how many calls they are of."""
+    refilled: set[str] = set()
+    for key, completion in _missing(keys, runs):  # of several of a call the last one counts, as in the runs
+        cache.put(key, completion)
+        refilled.add(key)
     return len(refilled)
 
 
@@ -261,3 +299,129 @@ def _missing(keys: Set[str], runs: Path) -> Iterator[tuple[str, Completion]]:
                 continue
             if completion.status != "error":
                 yield row["key"], replace(completion, cached=False)
+
+
+@contextmanager
+def opened_whole(path: Path | None, run: Path, warn: Callable[[str], None]) -> Iterator[Cache]:
+    """Open the cache for a run; what a damaged or emptied file has lost is first put back, so that nothing is paid twice.
+
+    A file that is not there was cleared on purpose, or never was: nothing is put into the new one, and where that would save
+    calls it is told.
+
+    Args:
+        path: The cache's file; None keeps nothing and finds nothing.
+        run: The folder of the run that this process holds, beside those of the project's other runs.
+        warn: Told what was done, and what could not be.
+    """
+
+    def mend() -> bool:
+        try:
+            told = _mended(path, run.parent) if path is not None else ""
+        except CacheBusyError:
+            return False  # the cache says what to type
+        except DataError as error:
+            warn(str(error))
+            return False
+        if told:
+            warn(told)
+        return True
+
+    with Cache(path, warn, mend) as cache:
+        if path is not None and cache.owed == MADE:
+            _tell_new(path, run, warn)
+            cache.owe(SETTLED)
+        elif path is not None and cache.owed == EMPTIED:
+            try:
+                told = _filled(cache, path, run.parent)
+            except DataError as error:
+                told = str(error)
+            if told:
+                warn(told)
+        yield cache
+
+
+def _tell_new(path: Path, run: Path, warn: Callable[[str], None]) -> None:
+    others = [each for each in run_folders(run.parent) if each != run and (each / "completions.jsonl").stat().st_size]
+    if others:
+        n = "1 run of this project was" if len(others) == 1 else f"{len(others)} runs of this project were"
+        warn(f"{path}: is new. What {n} answered is put into it by: harness cache verify --repair")
+
+
+def _filled(cache: Cache, path: Path, runs: Path) -> str:
+    """Put into a cache that was found empty what the runs have; return what was done in words, "" where nothing was."""
+    with _alone(path):
+        if cache.owed != EMPTIED:  # another process was faster
+            return ""
+        refilled = _put_back(cache, _keys(path), runs)
+        cache.owe(SETTLED)
+    return f"{path}: was empty; {_completions(refilled)} put back from the runs." if refilled else ""
+
+
+def _mended(path: Path, runs: Path) -> str:
+    """Put a damaged file in order while runs go on; return what was done in words, "" where another process did it.
+
+    Raises:
+        CacheBusyError: Another process has the file open.
+        DataError: The disk refuses.
+    """
+    with _alone(path):
+        if not _is_damaged(path):
+            return ""
+        _claim(path)
+        salvaged, old = _salvage(path, datetime.now(UTC))
+        problems: list[str] = []
+        with Cache(path, problems.append) as cache:
+            # Who had the old file open writes on into that one. Its run tells what it was answered.
+            for folder in run_folders(runs):
+                if is_held(folder):
+                    cache.begin(folder)
+            refilled = _put_back(cache, _keys(path), runs)
+            if not problems:
+                cache.owe(SETTLED)
+    if problems:
+        raise DataError(problems[0])
+    kept = f"{_completions(salvaged)} read from it, " if salvaged else ""
+    return (
+        f"{path}: was damaged; {kept}{_completions(refilled)} put back from the runs. The damaged file is {old.name}."
+    )
+
+
+def _completions(n: int) -> str:
+    return "1 completion was" if n == 1 else f"{n:,} completions were"
+
+
+def _is_damaged(path: Path) -> bool:
+    try:
+        with opened(path) as file:
+            return bool(file.problems(quick=True))
+    except CacheDamagedError:
+        return True
+    except CacheMissingError:
+        return False
+
+
+def _claim(path: Path) -> None:
+    """Make sure that no other process has the file open; who met the damage too lets go of it soon."""
+    until = time.monotonic() + WAIT_S
+    while True:
+        try:
+            claim(path)
+            return
+        except CacheBusyError:
+            if time.monotonic() >= until:
+                raise
+        time.sleep(0.1)
+
+
+@contextmanager
+def _alone(path: Path) -> Iterator[None]:
+    """Have no other process put this cache in order meanwhile."""
+    from filelock import FileLock
+
+    lock = FileLock(path.with_name(f".{path.name}.lock"), timeout=PATIENCE_S)
+    with writing(path, "Check the folder's permissions."):
+        lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()

@@ -16,6 +16,7 @@ from typing import Any
 from harness.batchlog import StillOpenError, left_running
 from harness.budget import Budget
 from harness.cache import WITHIN_S, Cache
+from harness.cacherepair import opened_whole
 from harness.clients import Client, connect_passes
 from harness.completionlog import Slot, completions_in, read_completions
 from harness.constraining import ignored
@@ -338,7 +339,7 @@ class _Execution:
 
     async def _asking(self, made: Made) -> None:
         manifest, settings, effort = self.writer.manifest, self.project.settings, self.effort
-        with Cache(self.project.cache if effort.use_cache else None, effort.warn) as cache:
+        with opened_whole(self.project.cache if effort.use_cache else None, self.writer.path, effort.warn) as cache:
             _take_over(cache, self.writer.path)
             cache.begin(self.writer.path)
             job = Job(

@@ -139,7 +139,7 @@ def test_a_damaged_file_costs_calls_and_one_warning(path: Path, warnings: list[s
         assert cache.get("k") is None
     assert warnings == [
         f"{path}: the cache cannot be used (file is not a database); every call is made. "
-        "Delete the file to start a new one."
+        "To mend it, type: harness cache verify --repair"
     ]
 
 
@@ -182,7 +182,7 @@ def test_a_read_only_folder_is_told() -> None:
     assert done.stderr == ""
     assert done.stdout == (
         "cache.sqlite: the cache cannot be used (unable to open database file); every call is made. "
-        "Delete the file to start a new one.\nNone\n"
+        "Check that it is a file, and the permissions of its folder.\nNone\n"
     )
 
 

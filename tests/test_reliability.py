@@ -285,10 +285,10 @@ def test_a_torn_line_costs_its_own_call(
 
 
 @pytest.mark.parametrize("damage", ["empty", "half", "garbage", "header", "page", "wal"])
-def test_a_damaged_cache_costs_calls_and_no_results(
+def test_a_damaged_cache_costs_no_call_and_no_results(
     folder: Folder, started: Lives, server: ScriptedServer, unbroken: Unbroken, damage: str
 ) -> None:
-    """A cache file that was cut off or overwritten is told, never believed, and never ends a run."""
+    """A cache file that was cut off or overwritten is put in order from the runs before a call is made: none is paid twice."""
     begin(started, folder, server)
     path = folder.root / ".harness" / "cache.sqlite"
     content = path.read_bytes()
@@ -310,7 +310,11 @@ def test_a_damaged_cache_costs_calls_and_no_results(
     life = begin(started, folder, server)
     assert (life.code, "Traceback" in life.err) == (0, False), life.err
     unbroken.is_equalled_by(folder)
-    assert asked(server) <= unbroken.asked
+    assert not asked(server)
+    told = {"wal": "", "empty": "was empty; "}.get(damage, "was damaged; ")
+    assert life.err.count("put back from the runs.") == life.err.count(f"cache.sqlite: {told}") == bool(told), life.err
+    assert begin(started, folder, server).err.count("put back from the runs.") == 0
+    assert not asked(server)
 
 
 # --- two at a time ----------------------------------------------------------------------------------------------------
