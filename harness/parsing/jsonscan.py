@@ -178,6 +178,8 @@ def turns_of(text: str, space: LabelSpace) -> list[Turn]:
     one.
     """
     brackets = find_brackets(text)
+    if "\n" not in text and "\r" not in text:
+        return [Turn(text, brackets)]
     starts = [0, *_input_headings(text, brackets, space)]
     if len(starts) == 1:
         return [Turn(text, brackets)]
@@ -195,8 +197,10 @@ def _input_headings(text: str, brackets: Brackets, space: LabelSpace) -> list[in
             # In an object that is never closed a key without quotes is no heading, unless a blank line stands before it.
             is_inside = bool(brackets.unclosed) and brackets.unclosed[0] < head.start()
             is_apart = not is_inside or text[: head.start()].endswith(("\n\n", "\r\n\r\n"))
+            if head.start() == 0 or not is_apart or space.find(head[1]):
+                continue
             words = bare(head[1])
-            if head.start() > 0 and is_apart and heading_of(words) is Heading.INPUT and not space.find(words):
+            if heading_of(words) is Heading.INPUT and not space.find(words):
                 found.append(head.start())
                 if len(found) == _MOST_TURNS:
                     return found

@@ -188,6 +188,8 @@ def _read_json(body: str, space: LabelSpace, words: Affirmations, cut: bool) -> 
 
     Where the text goes on with another input, it is the last one of the first part that has one.
     """
+    if "{" not in body and "[" not in body:
+        return None
     for turn in turns_of(body, space):
         for value in values_of(turn.text, turn.brackets, cut and turn.is_last):
             is_sound = value.source == body.strip() and not value.repaired  # "[yes]" is a yes in brackets
@@ -243,9 +245,14 @@ def _asked_sides(value: Mapping[str, Any], space: LabelSpace, words: Affirmation
     A no there is nothing: nobody knows what a model means by denying a denial.
     """
     for key, each in value.items():
-        asked = asks_plainly(words_of(key), space.spellings)
+        asked = _asked(key, tuple(space.spellings))
         if asked is not None:
             yield from (side is asked for side in _sides(each, space, words, depth) if side or asked)
+
+
+@lru_cache(maxsize=4096)
+def _asked(key: str, names: tuple[str, ...]) -> bool | None:
+    return asks_plainly(words_of(key), names)
 
 
 def weigh(
