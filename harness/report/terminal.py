@@ -297,7 +297,8 @@ def _label_rows(scores: Scores, diff: Diff | None, ranks: bool) -> Table:
     lonely = [row for row in scores.labels if not row.support and row.label not in empty]
     made.add_section()
     for row in lonely:
-        made.add_row(named(row.label), "0", numbers.count(row.predicted), *[numbers.DASH] * 3)
+        cells = [numbers.score(value) for value in (row.precision, row.recall, row.f1)]
+        made.add_row(named(row.label), "0", numbers.count(row.predicted), *cells)
     return made
 
 
