@@ -181,11 +181,16 @@ class Pace:
         self._hold_back(now, min(wait_s, self._patience_s))  # a header is no refusal: the next call finds out
         self._gone()
 
-    def throttled(self, ticket: Ticket, retry_after: float | None = None) -> None:
+    def throttled(self, ticket: Ticket, retry_after: float | None = None, said: str = "") -> None:
         """Take note of a 429: fewer calls at once, and none before the server wants one.
 
         Where refusals go on in the same share however few calls are made, they do not come from too many calls: then only
         those that were refused wait.
+
+        Args:
+            ticket: The call's.
+            retry_after: Seconds until the server wants a call again.
+            said: As for `troubled`.
 
         Raises:
             ModelError: It wants none for longer than we are ready to wait.
@@ -206,7 +211,7 @@ class Pace:
                 free_in = self.window.latency - (now - ticket.sent_at)
             if self.window.room != room:
                 self._log("calls at once", {"server": self._where, "limit": self.window.room})
-            self._count_failure(now, "429", may_open=False)
+            self._count_failure(now, "429", said, may_open=False)
             if not retry_after:
                 self._wait_longer(now)
         finally:

@@ -149,7 +149,8 @@ class Sender:
             budget.settle(model, aside or 0.0, None)
             if failure.error["status"] == _THROTTLED:
                 failure.counts = False
-                pace.throttled(ticket, client.wait_s or None if failure.retry_after is None else failure.retry_after)
+                wait = client.wait_s or None if failure.retry_after is None else failure.retry_after
+                pace.throttled(ticket, wait, _said(failure.error))
             elif failure.again:
                 failure.counts = not pace.is_down
                 pace.troubled(ticket, failure.error["kind"], _said(failure.error))

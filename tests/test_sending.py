@@ -248,6 +248,17 @@ def test_a_server_that_fails_is_quoted() -> None:
     simulated(test())
 
 
+def test_a_server_that_refuses_for_good_is_quoted() -> None:
+    """Why it refuses, such as a quota that is used up, stands in the error that ends the run."""
+
+    async def test() -> None:
+        bench = Bench(Server(refused), concurrency=1)
+        with pytest.raises(ModelError, match=r'\(last: 429: "It came late"\)'):
+            await bench.send_all(100, width=2)
+
+    simulated(test())
+
+
 def test_no_more_requests_a_minute_than_said() -> None:
     """With `--rpm`, no 60 seconds see more requests, those that are sent again included."""
 
