@@ -162,7 +162,7 @@ class JsonReader:
         }
 
     def _is_field(self, key: str) -> bool:
-        return any(normalize(key) == normalize(each.name) for each in self._fields)
+        return bool(self._fields) and any(normalize(key) == normalize(each.name) for each in self._fields)
 
     def _said_by(self, listed: Any, value: Value) -> _Said:
         """Return what an array, a string or an object of flags says."""
@@ -249,7 +249,7 @@ class JsonReader:
             if flag is None or key == "fields" or self._is_field(key):
                 continue
             item = self._names.exact(key)
-            truth = self._verdict(flag, listed=False) if isinstance(flag, Mapping) else _truth(flag)
+            truth = self._verdict(flag, listed=False) if isinstance(flag, dict) else _truth(flag)
             if item is None:
                 # A number beside the labels is a confidence or a count, not a label that is on.
                 said.off_list += [clip(key)] if truth and isinstance(flag, bool | str) else []

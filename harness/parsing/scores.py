@@ -22,7 +22,7 @@ from harness.parsing.cleaning import answer_text, clip
 from harness.parsing.deciding import rounded
 from harness.parsing.formats import Format, Output, setting
 from harness.parsing.grammars import literal
-from harness.parsing.jsonscan import Turn, Value, turns_of, values_of
+from harness.parsing.jsonscan import Brackets, Turn, Value, turns_of, values_of
 from harness.parsing.numbers import NUMBER, Number, NumberReader, Numbers, number_of
 from harness.records import Answer, FailureKind, FieldValue, ParseFailure
 
@@ -70,7 +70,8 @@ def parse(text: str, space: LabelSpace, output: Output, cut: bool) -> Answer:
     """
     body = answer_text(text, cut)
     reader = NumberReader(space)
-    turns = turns_of(body, space)
+    # Lines alone end at the next input by themselves.
+    turns = turns_of(body, space) if "{" in body or "[" in body else [Turn(body, Brackets())]
     in_turns = (_read_turn(turn, reader, cut and turn.is_last) for turn in turns)
     told = next((each for each in in_turns if each[0].given or len(turns) == 1), None)
     numbers, repaired = told or (reader.read(body, cut), False)
