@@ -288,7 +288,7 @@ def test_a_torn_line_costs_its_own_call(
 def test_a_damaged_cache_costs_no_call_and_no_results(
     folder: Folder, started: Lives, server: ScriptedServer, unbroken: Unbroken, damage: str
 ) -> None:
-    """A cache file that was cut off or overwritten is put in order from the runs before a call is made: none is paid twice."""
+    """A cache file that was cut off or overwritten is put in order from the runs before any call: none is paid twice."""
     begin(started, folder, server)
     path = folder.root / ".harness" / "cache.sqlite"
     content = path.read_bytes()
