@@ -147,7 +147,8 @@ class _Lines:
     def _first_line(self) -> list[tuple[str, Said]]:
         """Return what the first line says even where it could be a heading, as "Applicable" does."""
         line = self._body.strip().partition("\n")[0]
-        return [(line, said) for said in self._says(line) if said.first and not _UNTICKED.match(line)]
+        says = self._says(line)
+        return [(line, said) for said in says if any(each.first for each in says) and not _UNTICKED.match(line)]
 
     def _is_said(self, head: str) -> bool:
         # "Applies:" is a heading, and a question that the model asks itself has its answer on the same line.
