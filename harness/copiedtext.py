@@ -6,6 +6,8 @@ import re
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
+from itertools import pairwise
 
 from harness.neighbours import near_duplicates
 from harness.records import Sample
@@ -19,7 +21,10 @@ CHARACTERS = 30
 LEAST_WORDS = 3
 """Words from which on a line or a quotation is compared with whole texts."""
 
-_TOKEN = re.compile(r"(?P<alone>[\u0e00-\u0eff\u3040-\u30ff\u3400-\u9fff])|\w+")
+_ALONE = r"[\u0e00-\u0eff\u3040-\u30ff\u3400-\u9fff]"
+_TOKEN = re.compile(rf"(?P<alone>{_ALONE})|\w+")
+_TOKENS = re.compile(rf"{_ALONE}|\w+")
+_ASCII = {code: chr(code).lower() if _TOKEN.match(chr(code)) else " " for code in range(128)}
 _PART = re.compile(r"""[\n"“”„«»「」|→]|'(?!\w)|(?<!\w)'""")
 
 
@@ -29,13 +34,20 @@ class Copied:
 
     Attributes:
         sample: The sample's id; of several samples the first.
-        text: The piece, as the prompt has it, on one line.
+        text: The piece, as the prompt has it, on one line; empty where nobody is to read on in that sample.
         whole: True when it is nearly the whole text of the sample, False for words in a row out of it.
+        split: Of a sample beside those that the prompt was run on, its split.
     """
 
     sample: str
     text: str
     whole: bool = False
+    split: str | None = None
+
+    @property
+    def name(self) -> str:
+        """The sample, with its split where that is another one."""
+        return self.sample if self.split is None else f"{self.sample} of {self.split}"
 
 
 Token = tuple[str, int, int]
@@ -54,16 +66,28 @@ def copied(texts: Sequence[str], known: Sequence[str], samples: Sequence[Sample]
         known: The messages before, and what else may be repeated: names and descriptions of labels.
         samples: The evaluated samples.
     """
+    runs = passages(texts, known, samples)
+    return (*runs, *_near(texts, known, samples, {each.sample for each in runs}))
+
+
+def passages(texts: Sequence[str], known: Sequence[str], samples: Iterable[Sample]) -> tuple[Copied, ...]:
+    """Return those of the `copied` pieces that are words in a row: soon told, however many samples there are.
+
+    Args:
+        texts: Messages.
+        known: What they may hold.
+        samples: Read once, and not at all where the messages are shorter than such a piece.
+    """
     old = {window for text in known for window, _ in _windows(_tokens(text))}
     owners = _owners(texts, old, samples)
-    runs = tuple(each for text in texts for each in _runs(text, owners))
-    return (*runs, *_near(texts, known, samples, {each.sample for each in runs}))
+    return tuple(each for text in texts for each in _runs(text, owners)) if owners else ()
 
 
 def _tokens(text: str) -> list[Token]:
     return [(_folded(found[0]), found.start(), found.end()) for found in _TOKEN.finditer(text)]
 
 
+@lru_cache(maxsize=100_000)
 def _folded(word: str) -> str:
     return unicodedata.normalize("NFKC", word).casefold()
 
@@ -94,13 +118,37 @@ def _owners(
 ) -> Mapping[tuple[str, ...], str]:
     """Return which sample first has each of the runs that are new."""
     new = {window for text in texts for window, _ in _windows(_tokens(text))} - old
+    pairs = _pairs(new)
+    anchors = {max(pair, key=len) for pair in pairs}
     owners: dict[tuple[str, ...], str] = {}
     for sample in samples if new else ():
         for value in sample.inputs.values():
-            for window, _ in _windows(_tokens(value)) if isinstance(value, str) else ():
+            if not isinstance(value, str):
+                continue
+            words = _words(value)
+            if anchors.isdisjoint(words) or pairs.isdisjoint(pairwise(words)):
+                continue  # nearly all samples, told without looking at each of their runs
+            for window, _ in _windows(_tokens(value)):
                 if window in new:
                     owners.setdefault(window, sample.id)
     return owners
+
+
+def _pairs(windows: Iterable[tuple[str, ...]]) -> set[tuple[str, str]]:
+    """Return few pairs of neighbouring words of which every run has one, long ones because these are rare."""
+    pairs: set[tuple[str, str]] = set()
+    for window in sorted(windows):  # the same from run to run
+        if pairs.isdisjoint(pairwise(window)):
+            pairs.add(max(pairwise(window), key=lambda pair: max(map(len, pair))))
+    return pairs
+
+
+def _words(text: str) -> Sequence[str]:
+    """Return the words of `_tokens`, sooner."""
+    if text.isascii():
+        return text.translate(_ASCII).split()
+    found = _TOKENS.findall(text)
+    return [word.casefold() for word in found] if unicodedata.is_normalized("NFKC", text) else list(map(_folded, found))
 
 
 def _runs(text: str, owners: Mapping[tuple[str, ...], str]) -> Iterator[Copied]:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
+from harness.copiedtext import passages
 from harness.errors import DataError, listing
 from harness.identity import content
 from harness.labelspace import LabelSpace
@@ -74,7 +75,8 @@ def plan_run(task: Task, split: str | None, selection: Selection, repeats: int, 
     samples = with_candidates(prompt, space, with_shots(prompt, labelled))
     _try_templates(prompt, space, samples)
     default = name == task.dataset.default_split
-    warnings = (*aside, *near_leaks(prompt, labelled), *bare_labels(prompt, space), *vain_votes(prompt))
+    leaks = *near_leaks(prompt, labelled), *pasted_text(prompt, space, labelled)
+    warnings = (*aside, *leaks, *bare_labels(prompt, space), *vain_votes(prompt))
     locked = name in task.dataset.locked
     return Plan(prompt, space, task.dataset.name, samples, name, default, selection, repeats, tag, warnings, locked)
 
@@ -157,6 +159,20 @@ def near_leaks(prompt: Prompt, samples: Sequence[Sample]) -> Iterator[str]:
                 f"{prompt.path}: {given.what} are nearly the same texts as evaluated samples, so {given.may_hold}: "
                 f"{told}. Take them out of the {given.name} or of the split."
             )
+
+
+def pasted_text(prompt: Prompt, space: LabelSpace, samples: Sequence[Sample]) -> Iterator[str]:
+    """Yield a warning when a passage of an evaluated sample stands in the prompt's own text; it names up to five samples."""
+    texts = [message.source for each in prompt.passes for message in each.messages]
+    texts += [*prompt.files.values(), *prompt.variables.values()]
+    known = [f"{label.name}: {label.description}" for label in space.labels]
+    found = list(dict.fromkeys(each.sample for each in passages(list(dict.fromkeys(texts)), known, samples)))
+    if found:
+        what = "an evaluated sample" if len(found) == 1 else "evaluated samples"
+        yield (
+            f"{prompt.path}: its messages hold text of {what}, so its score on them would flatter it: {listing(found, 5)}. "
+            "Take the text out of the prompt."
+        )
 
 
 class _Given(NamedTuple):

@@ -6,7 +6,7 @@ before anything is done with it, and a file is written only when it loads and sa
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -14,9 +14,11 @@ from typing import Any
 from harness.asking import Asked, ask
 from harness.clients import connect
 from harness.copiedtext import Copied, copied
+from harness.dataset import load_dataset
 from harness.digesting import digest_of
 from harness.errors import DataError, UsageError, did_you_mean, listing
 from harness.holdout import refuse_locked
+from harness.identity import content
 from harness.nextversion import check_new_file, load_as_run, next_path, parent_file, run_command, write_new
 from harness.parsing.cleaning import encodable
 from harness.predict import predict
@@ -26,7 +28,7 @@ from harness.prompt import Api, MessageTemplate, Model, Pass, Prompt
 from harness.promptdiff import PromptDiff, prompt_diff
 from harness.promptedit import with_messages
 from harness.promptmodel import check_base_url, model_problems
-from harness.records import Completion, Usage
+from harness.records import Completion, Sample, Usage
 from harness.store import StoredRun
 from harness.suggestion import Digest, Request, request
 from harness.suggestionanswer import Reworded, UnusableAnswer, read_instruction, read_messages
@@ -133,7 +135,7 @@ class Suggested:
     Attributes:
         reworded: What the model wrote.
         diff: What it changes.
-        copied: What the new messages hold of the run's samples.
+        copied: What the new messages hold of the run's samples, and of the others of its dataset.
         written: The new prompt file.
         is_new: False when the very same file was there already, from the same suggestion.
         next_command: What runs the version as the run was made.
@@ -173,7 +175,7 @@ class CopiedTextError(DataError):
     """A version holds text of the samples that it would be scored on."""
 
     def __init__(self, found: Suggested) -> None:
-        ids = listing(dict.fromkeys(each.sample for each in found.copied))
+        ids = listing(dict.fromkeys(each.name for each in found.copied))
         super().__init__(
             f"{found.written}: is not run, because it holds text of evaluated samples ({ids}): its score on them would "
             "flatter it. Take it out and run the file, or add --allow-copied."
@@ -331,7 +333,7 @@ def suggest(
         growth = _growth(run, prepared, new, project.settings.prices)
     except (UnusableAnswer, DataError) as error:
         raise UnusableSuggestion(str(error), prepared, asked) from None
-    found = _copied(prepared, reworded)
+    found = _copied(prepared, reworded, project, warn)
     path, is_new = _write(prepared, asked, new, found, project, write)
     diff = prompt_diff(prepared.prompt, new)
     command = run_command(path, run, project)
@@ -386,13 +388,41 @@ def _tokens(run: StoredRun, prompt: Prompt) -> float:
     return total / len(run.samples)
 
 
-def _copied(prepared: Prepared, reworded: Reworded) -> tuple[Copied, ...]:
+def _copied(
+    prepared: Prepared, reworded: Reworded, project: Project, warn: Callable[[str], None]
+) -> tuple[Copied, ...]:
+    """Return what the new messages hold of samples: of the run's with its words, of all others by id and split alone."""
     prompt, space = prepared.prompt, prepared.run.manifest.space
     known = [message.source for each in prompt.passes for message in each.messages]
     known += [*prompt.files.values(), *prompt.variables.values()]
     known += [f"{label.name}: {label.description}" for label in space.labels]
     new = [text for text in reworded.messages if text not in known]
-    return copied(new, known, prepared.run.samples)
+    mine = prepared.run.samples
+    found = list(copied(new, known, mine))
+    seen = {content(sample) for sample in mine}
+    for split, samples in _splits(prepared, project, warn) if new else ():
+        others = [sample for sample in samples if content(sample) not in seen]
+        elsewhere = dict.fromkeys(each.sample for each in copied(new, known, others))
+        found += [Copied(sample, "", split=split) for sample in elsewhere]
+        seen |= {content(sample) for sample in others}
+    return tuple(found)
+
+
+def _splits(
+    prepared: Prepared, project: Project, warn: Callable[[str], None]
+) -> Iterator[tuple[str, Sequence[Sample]]]:
+    """Yield the splits of the run's dataset with their samples, locked ones too: the prompt will be scored on them."""
+    if prepared.prompt.dataset is None:
+        return
+    dataset = load_dataset(Path(project.show(project.root / prepared.prompt.dataset)), project)
+    for split in dataset.splits:
+        try:
+            yield split, dataset.read(split).samples
+        except DataError as error:
+            told = str(error).splitlines()[0]
+            warn(
+                f"{dataset.path}: the new messages are not compared with split '{split}', which cannot be read: {told}"
+            )
 
 
 def _write(
@@ -439,7 +469,8 @@ def _write(
 
 def _remark(each: Copied) -> str:
     """Return what stands in the file about a copied piece, on one line."""
-    words = "".join(character if character.isprintable() else " " for character in f"{each.sample}: {each.text}")
+    what = each.name if each.split is not None else f"{each.sample}: {each.text}"
+    words = "".join(character if character.isprintable() else " " for character in what)
     return f"copied from evaluated sample {words}"
 
 

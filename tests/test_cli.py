@@ -434,6 +434,21 @@ def test_check_warns_of_shots_that_nearly_are_evaluated(project: Path, cli: Cli)
     assert [f"warning: {each}" for each in row["warnings"]] == told.err.splitlines()
 
 
+def test_check_warns_of_text_that_was_pasted_into_the_prompt(project: Path, cli: Cli) -> None:
+    """A passage of a sample of the checked split, locked or not, is told by the sample's id."""
+    row = {"id": "t1", "text": "Two screws were missing, and nobody picks up.", "labels": ["shipping"]}
+    write(project / "datasets/reviews.test.jsonl", json.dumps(row))
+    prompt = project / "prompts/v1.yaml"
+    prompt.write_text(prompt.read_text().replace("{{ text }}", f"Not as in: {row['text']} {{{{ text }}}}"))
+    told = cli("check", "prompts/v1.yaml", "--split", "test")
+    assert (told.code, told.err) == (
+        0,
+        "warning: prompts/v1.yaml: its messages hold text of an evaluated sample, so its score on them would flatter it: "
+        "t1. Take the text out of the prompt.\n",
+    )
+    assert cli("check", "prompts/v1.yaml").err == ""
+
+
 def test_check_asks_no_server_for_vectors(project: Path, cli: Cli) -> None:
     """Where the nearest shots are not known without a call, the first ones stand in, and check says so."""
     write(project / "datasets/shots.jsonl", '{"id": "w", "text": "A lost parcel.", "labels": ["shipping"]}\n')

@@ -224,7 +224,37 @@ def test_copied_text_is_flagged(shop: Shop) -> None:
         "# copied from evaluated sample r05: Box was crushed and the cup inside was chipped\n"
     )
     (found,) = shop.suggest(COPYING, "--json").json["copied"]
-    assert found == {"sample": "r05", "text": "Box was crushed and the cup inside was chipped", "whole": False}
+    text = "Box was crushed and the cup inside was chipped"
+    assert found == {"sample": "r05", "text": text, "whole": False, "split": None}
+
+
+def test_text_of_a_locked_split_is_flagged_without_it(shop: Shop) -> None:
+    """The prompt will be tested on all splits: samples of the others are named, by id and split, and not told."""
+    text = "Two screws were missing, and nobody at the shop picks up."
+    write(shop.root / "datasets/reviews.test.jsonl", json.dumps({"id": "t1", "text": text, "labels": ["shipping"]}))
+    done = shop.suggest(COPYING.replace("Name every", f'Or in "{text}". Name every', 1), "--run")
+    assert done.code == 1
+    assert done.err.startswith(
+        "error: prompts/v4.yaml: is not run, because it holds text of evaluated samples (r05, t1 of test)"
+    )
+    assert re.search("^  from t1 of test$", done.out, re.MULTILINE)
+    assert shop.text("v4").startswith(
+        "# copied from evaluated sample r05: Box was crushed and the cup inside was chipped\n"
+        "# copied from evaluated sample t1 of test\n"
+    )
+    assert shop.suggest(COPYING.replace("Name every", f'Or in "{text}". Name every', 1), "--json").json["copied"][1] == {
+        "sample": "t1", "text": "", "whole": False, "split": "test",
+    }  # fmt: skip
+
+
+def test_a_split_that_cannot_be_read_is_told(shop: Shop) -> None:
+    """The version is written; that it was not compared with those samples is said."""
+    write(shop.root / "datasets/reviews.test.jsonl", "{")
+    done = shop.suggest(ANSWER)
+    assert (done.code, "v4" in shop.versions()) == (0, True)
+    assert done.err.startswith(
+        "warning: datasets/reviews.yaml: the new messages are not compared with split 'test', which cannot be read: "
+    )
 
 
 @pytest.mark.parametrize("as_json", [False, True])

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.copiedtext import WORDS, Copied, copied
+from harness.copiedtext import WORDS, Copied, copied, passages
 from harness.records import Sample
 
 TEXT = "The parcel came two weeks late, and the lamp in it was cracked."
@@ -66,6 +66,20 @@ def test_two_samples_are_told_apart() -> None:
     rest = "and so on and on for much longer than anybody would want to read of it in a review of a lamp"
     samples = [sample(f"{each} {rest}", name) for each, name in ((first, "a"), (second, "b"), (second, "c"))]
     assert copied([f"{first} {second}"], [], samples) == (Copied("a", first), Copied("b", second))
+
+
+@given(st.lists(st.text(alphabet="aZ0_ßİﬁ½é\u0301日ไ", min_size=1), min_size=30), st.sampled_from([" ", " - ", ".\n"]))
+def test_a_text_is_found_in_itself(parts: list[str], between: str) -> None:
+    """Whatever its letters are, and however its words are set apart: that most samples are passed over loses none."""
+    text = between.join(["one", *parts, "two three four five six seven"])
+    (first, *_) = passages([text.replace(between, " ")], [], [sample("else", "s0"), sample(text)])
+    assert first.sample == "s1"
+
+
+def test_samples_are_not_read_for_a_short_prompt() -> None:
+    """Messages that are shorter than a passage cost nothing, however many samples there are."""
+    unread = (pytest.fail(f"sample {number} was read") for number in range(1))
+    assert passages(["{{ text }} One of: a, b"], [], unread) == ()
 
 
 words = st.lists(st.sampled_from(["ab", "cd", "ef", "gh", "ij", "kl"]), max_size=30)

@@ -139,6 +139,27 @@ def test_shots_that_nearly_are_evaluated_are_a_warning(folder: Folder) -> None:
     assert plan_run(folder.task("v1"), None, Selection(), 1, None).warnings == ()
 
 
+def test_text_that_was_pasted_into_the_prompt_is_a_warning(folder: Folder) -> None:
+    """Six words in a row of an evaluated sample, in messages or in what they are filled with, are told by its id alone."""
+    told = (
+        "prompts/v2.yaml: its messages hold text of {}, so its score on them would flatter it: {}. "
+        "Take the text out of the prompt."
+    )
+    texts = [text for text, _ in DEV.values() if len(text.split()) >= 6]
+    first = PROMPT.replace("{{ text }}", f"As in '{DEV['s1'][0].upper()}'. {{{{ text }}}}")
+    folder.prompt("v2", first)
+    assert plan_run(folder.task("v2"), None, Selection(), 1, None).warnings == (
+        told.format("an evaluated sample", "s1"),
+    )
+    assert plan_run(folder.task("v2"), None, Selection(ids=("s2",)), 1, None).warnings == ()
+    folder.prompt(
+        "v2", PROMPT.replace("{{ text }}", "{{ hint }} {{ text }}") + f"vars: {{hint: '{' / '.join(texts)}'}}\n"
+    )
+    ids = [name for name, (text, _) in DEV.items() if text in texts]
+    plan = plan_run(folder.task("v2"), None, Selection(), 1, None)
+    assert plan.warnings == (told.format("evaluated samples", ", ".join(ids)),)
+
+
 def test_a_pool_among_the_evaluated_samples_is_refused(folder: Folder) -> None:
     """A pool that holds an evaluated sample would give it its own answer."""
     with pytest.raises(DataError, match=r"w1 \(sample s1\) is\."):

@@ -71,7 +71,7 @@ def command(
 
 def _check(path: Path, split: str | None, variables: dict[str, str], n_shown: int) -> dict[str, Any]:
     """Return what is wrong with one prompt, or what it is."""
-    from harness.planning import bare_labels, near_leaks, vain_votes
+    from harness.planning import bare_labels, near_leaks, pasted_text, vain_votes
     from harness.preview import checked
     from harness.project import find_project
     from harness.promptfile import load_task
@@ -89,6 +89,7 @@ def _check(path: Path, split: str | None, variables: dict[str, str], n_shown: in
         *found.aside,
         *_broken_rules(task.dataset, samples),
         *near_leaks(prompt, samples),
+        *pasted_text(prompt, space, samples),
         *bare_labels(prompt, space),
         *vain_votes(prompt),
     ]

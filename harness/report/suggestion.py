@@ -123,6 +123,8 @@ def _copied(copied: Sequence[Copied]) -> Iterator[RenderableType]:
     yield Text(f"Copied from evaluated samples: {what}. Its score on them would flatter the new prompt.", style=BAD)
     for each in copied[:MOST_COPIED]:
         how = "nearly all of" if each.whole else "from"
-        yield Text.assemble((f"  {how} ", QUIET), (one_line(each.sample, 60), "bold"), f"  {one_line(each.text, 70)}")
+        yield Text.assemble(
+            (f"  {how} ", QUIET), (one_line(each.name, 60), "bold"), f"  {one_line(each.text, 70)}".rstrip()
+        )
     if len(copied) > MOST_COPIED:
         yield Text(f"  and {len(copied) - MOST_COPIED} more: see the first lines of the file", style=QUIET)
