@@ -10,15 +10,28 @@ from harness.errors import listing
 from harness.labelspace import NONE_WORD, LabelSpace, normalize
 from harness.parsing.cleaning import LINE_ENDS, answer_text, bare, clip
 from harness.parsing.codetable import CodeTable
-from harness.parsing.headings import Heading, Passage, by_colon, passages
+from harness.parsing.headings import (
+    Heading,
+    Passage,
+    behind_revision,
+    by_colon,
+    by_verb,
+    heading_key,
+    is_choice,
+    passages,
+)
 from harness.parsing.mentions import mentions_of
-from harness.parsing.names import Kind, is_score, names_of
+from harness.parsing.names import Kind, is_score, names_of, without_only
+from harness.parsing.verdicts import is_flag
 from harness.records import Answer, FailureKind, ParseFailure
 
 _CODE_WORDS = re.compile(r"\b(?:codes?|letters?|numbers?|digits?|options?|choices?|characters?)\b|代码|代號|コード|код")
 _EDGES = " \t\"'`*_[](){}<>|.,;:!#“”‘’"
 _AROUND = " \t\"'`*_"
 _QUOTES = "\"'`*_[]{}<>“”‘’"
+_ALL_BRACKETED = re.compile(r"(?:\([0-9A-Za-z]\)[\s,;]*)+")
+_OPEN = re.compile(r"(.{1,20}?)\s*[:=：](?:\s|[^\w\s])*")
+_CELL_ENDS, _WORD_ENDS = re.compile(r"[|,;\t]"), re.compile(r"[|,;\s]+")
 _BRACKETED = re.compile(r"^\((.)\)$")
 _BULLET = re.compile(r"(?:[-*+•‣] +|\[[xX✓✔]\] +(?=\S)|[☑✅✓✔]\ufe0f? *)(?=.)")
 _OPTION = re.compile(r"(?:option|code|letter|choice)s? (?=\W*\w\b)", re.IGNORECASE)
@@ -26,10 +39,14 @@ _NUMBER = re.compile(r"\(?\d{1,3}[.)] +(?=\S)")
 _UNTICKED = re.compile(r"(?:[-*+•] +)?(?:\[ ?\]|[☐❌✗✘✖🚫])\ufe0f? *(?=\w)")
 _BREAKS = re.compile(r" ?[,;|，；、/&+] ?| and ")
 _REACH = 60
+_FEWEST_FLAGGED = 2
+_REVISED = "it goes back on what it said, and gives no new answer"
 # What stands between codes and what they mean; and another code inside of what is said of one.
 _MEANS = re.compile(r"[)\]](?=[\"'`*_]*(?: |$))|[:：=]|\.(?= )| ?\(| (?:-|–|—|->|→|=>)(?= )")
 _ANOTHER = re.compile(r"(?:^|[\s(])([0-9A-Za-z])(?:[)\]:=]| \(| (?:-|–|—|->|→|=>) )")
-_CHUNK_ENDS = re.compile(r"[,;|，；、]| and (?=[(\[\"'`*]*[0-9A-Za-z][\"'`*)\]]*(?: ?[:=(.)]| -|$))")
+_CHUNK_ENDS = re.compile(
+    r"[,;|，；、]|\.(?= [(\[\"'`*]*[0-9A-Za-z][\"'`*\])]*[:=])| and (?=[(\[\"'`*]*[0-9A-Za-z][\"'`*)\]]*(?: ?[:=(.)]| -|$))"
+)
 _NAME_FIRST = re.compile(r"(.+?) ?(?:[:=(\[]| -| –| —| ->| →) ?[\"'`*(\[]*([0-9A-Za-z])[\"'`*)\]]*\W?")
 _WORDLESS = re.compile(r"[\W_]*")
 _MOST_OFF_LIST_WORDS = 4
@@ -76,7 +93,12 @@ class _Item:
 
 @dataclass(slots=True)
 class _Findings:
-    """What was said since the last heading that announced an answer."""
+    """What was said since the last heading that announced an answer.
+
+    Attributes:
+        open: Codes that a line ended with, and a colon: the next line says what is said of them.
+        begins: Where in `said` what stands under a heading begins, and the heading's words.
+    """
 
     said: list[str] = field(default_factory=list)
     denied: list[str] = field(default_factory=list)
@@ -85,6 +107,8 @@ class _Findings:
     off_list: list[str] = field(default_factory=list)
     loose: list[str] = field(default_factory=list)
     trouble: str = ""
+    open: _Item | None = None
+    begins: list[tuple[int, str]] = field(default_factory=list)
     none: bool = False
     announced: bool = False
     may_go_on: bool = False
@@ -137,6 +161,8 @@ class CodeReader:
 
     def _pure(self, text: str) -> list[str]:
         """Return the characters of a text that is made of single ones, or of codes written as one word; else empty."""
+        if _ALL_BRACKETED.fullmatch(text.strip()):
+            return [character for character in text if character.isalnum()]
         words = [_BRACKETED.sub(r"\1", word).strip(_QUOTES) for word in _BREAKS.sub(" ", text.strip(_EDGES)).split()]
         characters = [word for word in words if word]
         if all(len(word) == 1 and word.isascii() and word.isalnum() for word in characters):
@@ -154,9 +180,11 @@ class CodeReader:
         return word.casefold() not in _WORDS and (in_order or len(word) <= _LONGEST_OUT_OF_ORDER)
 
     def _take(self, passage: Passage) -> None:
-        if passage.heading is Heading.ANSWER:
+        if passage.heading is Heading.ANSWER or (passage.heading and self._found.trouble == _REVISED):
             self._found = _Findings()
         found = self._found
+        if passage.heading:
+            found.begins.append((len(found.said), passage.words))
         found.announced = found.announced or passage.heading is not None
         line = " ".join(passage.text.split())
         if self._is_none(line):
@@ -167,8 +195,14 @@ class CodeReader:
         found.may_go_on = False
         unticked = _UNTICKED.match(line)
         line = line[unticked.end() :] if unticked else self._unmarked(line)
+        rest = behind_revision(line) if found.said else None
+        if rest is not None and not self._is_pure(without_only(rest)):
+            found.trouble = found.trouble or _REVISED
+            return
+        if rest is not None:  # "Actually, only s."
+            line, self._found = rest, (found := _Findings())
         try:
-            items = self._items(line, announced=passage.heading is not None)
+            items = self._behind_open(line) or self._items(line, announced=passage.heading is not None)
             for item in items:
                 self._take_item(item, denied=unticked is not None)
         except ParseFailure as failure:  # A final answer further down may still void it.
@@ -183,6 +217,20 @@ class CodeReader:
             bool(last.parts) and not last.bracketed and not self._only_names(last.text)
         )
 
+    def _behind_open(self, line: str) -> list[_Item]:
+        """Return the codes with nothing behind them, explained by this line; or take such codes from it."""
+        found = self._found
+        item, found.open = found.open, None
+        if item is not None and not self._pure(line) and self._item(line) is None:
+            return [_Item(item.codes, [line])]
+        if item is not None:
+            raise _unparseable(f"nothing stands behind '{item.codes[-1]}:'")
+        opened = _OPEN.fullmatch(line)
+        codes = self._pure(opened[1]) if opened and not is_flag(line[opened.end(1) :].lstrip(" :=：")) else []
+        if codes and all(map(self.codes.is_code, codes)):
+            found.open = _Item(codes)
+        return []
+
     def _unmarked(self, line: str) -> str:
         """Return a line without its bullet or number; what could be a code is none."""
         for sign in (_BULLET, _BULLET, _OPTION):  # A ticked box may stand behind a bullet.
@@ -194,7 +242,11 @@ class CodeReader:
 
     def _items(self, line: str, announced: bool) -> list[_Item]:
         """Return the codes of a line with what stands behind them; empty for a line that is none of codes."""
-        pure = self._pure(line)
+        flagged = self._flagged(line)
+        if flagged:
+            return flagged
+        core = without_only(line)
+        pure = self._pure(line) or ([] if core.endswith((":", "=")) else self._pure(core))
         if pure:
             return [_Item(pure)]
         whole = self._item(line)
@@ -228,9 +280,32 @@ class CodeReader:
             raise _unparseable(f"'{clip(line)}' is a sentence, or codes")
         return []
 
+    def _flagged(self, line: str) -> list[_Item]:
+        """Return the codes of a line that says yes or no of them as a table does: "| s | shipping | yes |", "s 1 p 0".
+
+        Raises:
+            ParseFailure: It has a yes or no, and nobody can say of which code.
+        """
+        cells = [cell.strip(_EDGES) for cell in _CELL_ENDS.split(line) if cell.strip(_EDGES)]
+        if len(cells) == 3 and self.codes.is_code(cells[0]) and self._only_names(cells[1]) and self._is_flag(cells[2]):
+            return [_Item([cells[0]], [cells[2]])]
+        words = [word for cell in _WORD_ENDS.split(line[:_LONGEST]) if (word := cell.strip(_EDGES))]
+        flags = list(map(self._is_flag, words))
+        if len(words) < _FEWEST_FLAGGED or not any(flags):
+            return []
+        codes = [self.codes.is_code(word) for word in words]
+        if not all(map(bool.__or__, flags, codes)):
+            return []
+        if codes[::2] == flags[1::2] and all(codes[::2]):
+            return [_Item([code], [flag]) for code, flag in zip(words[::2], words[1::2], strict=True)]
+        raise _unparseable(f"'{clip(line)}' says yes or no, and not of which code")
+
+    def _is_flag(self, word: str) -> bool:
+        return is_flag(word) and not self.codes.is_code(word)
+
     def _hides_code(self, chunk: str) -> bool:
-        """Return whether a chunk is a code behind unknown words and a colon: "My guess: a"."""
-        split = by_colon(chunk)
+        """Return whether a chunk is a code behind unknown words and a colon or verb: "My guess: a", "It is a"."""
+        split = by_colon(chunk) or by_verb(chunk)
         return split is not None and any(map(self.codes.is_code, self._pure(split[1])))
 
     def _is_beside(self, chunk: str, announced: bool) -> bool:
@@ -329,11 +404,20 @@ class CodeReader:
 
     def _answer(self, cut: bool, last: str) -> Answer:
         found, codes = self._found, self.codes
+        if found.open and not cut:
+            found.trouble = found.trouble or f"nothing stands behind '{found.open.codes[-1]}:'"
         if found.trouble:
             raise _unparseable(found.trouble)
         begun = last and codes.none.casefold().startswith(last.casefold()) and last.casefold() != codes.none.casefold()
-        if cut and (not found.answered or found.announced or begun or (last and (found.may_go_on or self._echoes()))):
+        if cut and (
+            not found.answered
+            or found.announced
+            or found.open
+            or begun
+            or (last and (found.may_go_on or self._echoes()))
+        ):
             raise ParseFailure(FailureKind.TRUNCATED, "the text was cut before the codes were complete")
+        found.said = self._chosen()
         labels = codes.union(found.said)
         full = {code for code in codes.order if codes.sets[code]}
         empty = found.none or any(not codes.sets[code] for code in found.said) or full <= set(found.denied)
@@ -345,6 +429,28 @@ class CodeReader:
         if why:
             raise _unparseable(why, off_list)
         return Answer(labels, tuple(off_list))
+
+    def _chosen(self) -> list[str]:
+        """Return the codes that count of several lists: those of the last where it chooses among what stands before it.
+
+        Raises:
+            ParseFailure: Two lists differ, and nobody can say which is meant.
+        """
+        found = self._found
+        begins = [(0, ""), *found.begins]
+        ends = [*(at for at, _ in begins[1:]), len(found.said)]
+        lists: dict[str, tuple[str, list[str]]] = {}
+        for (begin, words), end in zip(begins, ends, strict=True):
+            if begin < end:
+                lists.setdefault(heading_key(words), (words, []))[1].extend(found.said[begin:end])
+        if len({frozenset(said) for _, said in lists.values()}) < 2:
+            return found.said
+        *before, (words, last) = lists.values()
+        if is_choice(words, [each for each, _ in before]) and set(last) <= {
+            code for _, said in before for code in said
+        }:
+            return last
+        raise _unparseable("it gives two different lists under two headings")
 
     def _echoes(self) -> bool:
         """Return whether all that was said is the beginning of the list of codes with what they stand for."""

@@ -17,6 +17,7 @@ from harness.records import Answer, FailureKind, FieldValue, ParseFailure
 
 _BLANK_LINE = re.compile(r"\n[^\S\n]*\n")
 _BROKEN_TAG = re.compile(r"</[\w\s-]{0,40}>?\Z")
+_ELEMENT = re.compile(r"<(label|item|li|value|name|tag|category|topic|class|theme)>([^<>]{1,300})</\1>", re.IGNORECASE)
 _HEADING_REACH = 200
 _MOST_CONTENTS = 50
 """Different contents of one container that are looked at; a text with more of them is no answer."""
@@ -151,6 +152,10 @@ class ContainerReader:
     def _read_list(self, container: Container, content: str) -> Answer | ParseFailure:
         if not content:
             return Answer(frozenset())
+        # Each label may stand in an element of its own, as markup has lists.
+        items = [item[2] for item in _ELEMENT.finditer(content)]
+        if items and not _ELEMENT.sub("", content).strip(" \t\r\n,;"):
+            content = "\n".join(items)
         try:
             return LIST.parse(content, container.labels or LabelSpace(()), self.list_output(container), False)
         except ParseFailure as failure:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -18,6 +18,10 @@ _BY_VERB = re.compile(rf"(.{{1,{_REACH}}}?) (?:is|are|would be) ")
 _NONE = re.compile(r"\bnone\b", re.IGNORECASE)
 _BRACKETED = re.compile(r"\([^()]{0,80}(?:\)|$)")
 _MARKED_UP = re.compile(r"#{1,6} |\*\*|__")
+_COUNTING = re.compile(
+    r"\d+|\b(?:first|second|third|fourth|fifth|primary|secondary|main|other|others|additional|also|next|another)\b|[\W_]+"
+)
+_CHOOSES = re.compile(r"\b(?:selected|chosen|applicable|appl(?:y|ies)|correct|new|actual|relevant)\b", re.IGNORECASE)
 _SO = re.compile(r"(?:^|[,;.!] |[–—-] )(?:and )?(?:so|therefore|thus|hence)[ ,:]\s*", re.IGNORECASE)
 _REVISES = re.compile(
     r"[*_#>\s-]*(?:(?:hmm+|oh|ok(?:ay)?|no|but|well)\b[\s,.!…—-]*){0,2}"
@@ -128,6 +132,16 @@ def is_marked(line: str) -> bool:
     return _MARKED_UP.match(line) is not None and len(line.split()) <= _MOST_MARKED_WORDS
 
 
+def heading_key(words: str) -> str:
+    """Return the words of a heading but for those that only count: "Label 1:" and "Other labels:" are of one kind."""
+    return _COUNTING.sub(" ", words.casefold()).strip()
+
+
+def is_choice(words: str, before: Iterable[str]) -> bool:
+    """Return whether a heading announces a choice among what stands under those before it: "Labels that apply:"."""
+    return _CHOOSES.search(words) is not None and not any(map(_CHOOSES.search, before))
+
+
 def behind_revision(line: str) -> str | None:
     """Return what follows the words of a line that go back on what was said ("Actually, …"); None when it has none."""
     found = _REVISES.match(line)
@@ -148,10 +162,12 @@ class Passage:
 
     Attributes:
         heading: ANSWER or LABELS when the line has such a heading; after ANSWER what was said before is void.
+        words: The words of that heading.
     """
 
     text: str
     heading: Heading | None = None
+    words: str = ""
 
 
 def passages(
@@ -187,7 +203,7 @@ def passages(
             aside, skipped = not BULLET.match(line) and (not bare(rest) or rest.endswith(":")), False
         elif heading in ANNOUNCING:
             aside = False
-            yield Passage(rest, heading)
+            yield Passage(rest, heading, line[: len(line) - len(rest)])
         elif aside:
             skipped = True
         elif heading is None:

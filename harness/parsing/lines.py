@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from harness.parsing.cleaning import BULLET
-from harness.parsing.headings import ANNOUNCING, heading_of
+from harness.parsing.headings import ANNOUNCING, by_verb, heading_of
 from harness.parsing.names import Item, Kind, Names
 from harness.parsing.recalled import Recalled
 from harness.parsing.verdicts import is_flag
@@ -218,17 +218,22 @@ class LineReader:
         first = items[0] if items else None
         if first and first.kind is Kind.OTHER and first.opener == ":" and heading_of(first.name) in ANNOUNCING:
             return self._names.read(first.explanation)
-        if first and first.kind is Kind.OTHER and self._hides_labels(first):
-            return [replace(item, kind=Kind.UNCLEAR, opener=":") for item in self._names.joined(first.explanation)]
+        hidden = self._hidden(first) if first and first.kind is Kind.OTHER else []
+        if hidden:
+            return [replace(item, kind=Kind.UNCLEAR, opener=":") for item in hidden]
         return [item for item in items if item.name or item.kind is not Kind.OTHER]
 
-    def _hides_labels(self, item: Item) -> bool:
-        """Return whether labels, and nothing else, stand behind words that may be anything: "Seller: price"."""
-        if item.opener == ".":
-            unknown = not self.is_prose(item.name)
-        else:
-            unknown = item.opener == ":" and heading_of(item.name) is None
-        return unknown and any(each.kind is Kind.LABEL for each in self._names.joined(item.explanation))
+    def _hidden(self, item: Item) -> list[Item]:
+        """Return the labels, and nothing else, that stand behind words that may be anything: "Seller: price"."""
+        text = item.explanation
+        if not item.opener and not self.searches and not self.is_prose(item.name):
+            split = by_verb(item.name)  # "Considered are shipping"
+            text = split[1] if split else ""
+        elif item.opener == ".":
+            text = "" if self.is_prose(item.name) else text
+        elif item.opener != ":" or heading_of(item.name) is not None:
+            text = ""
+        return [each for each in self._names.joined(text) if each.kind is Kind.LABEL] if text else []
 
 
 def _takes_back(denial: str, following: list[str]) -> bool:

@@ -201,16 +201,14 @@ class Names:
 
     def _applying(self, piece: str) -> list[Item]:
         """Return the labels of a piece that says no more of them than that they apply: "Only shipping applies."."""
-        before = _BEFORE.match(piece)
-        behind = _BEHIND.search(piece[-_LONGEST_BEHIND:])
-        if not before and not behind:
+        core = without_only(piece)
+        if len(core) == len(piece):
             return []
-        core = piece[before.end() if before else 0 : len(piece) - len(behind[0]) if behind else len(piece)]
         item = self.exact(core)
         items = [item] if item else self._parts(core)
         if any(each.kind is not Kind.LABEL or each.opener for each in items):
             return []
-        return [replace(each, may_go_on=False) for each in items] if behind else items
+        return items if piece.endswith(core) else [replace(each, may_go_on=False) for each in items]
 
     def explained(self, piece: str) -> Item | None:
         """Return the label or none at the head of a piece that goes on with an explanation, or None."""
@@ -232,7 +230,8 @@ class Names:
         inside = [each.name for each in self.joined(item.explanation) if each.kind is Kind.LABEL]
         if item.kind is Kind.NONE:  # "None: price" may be a heading of what is none.
             return replace(item, kind=Kind.UNCLEAR, name=inside[0]) if inside else item
-        if inside:  # "delivery: shipping, price" may be a group of labels as well as a label.
+        # "delivery: shipping, price" may be a group of labels as well as a label; one label in brackets is a reason.
+        if inside and (item.opener != "()" or len(inside) > 1):
             return replace(item, kind=Kind.LABEL if set(inside) == {item.name} else Kind.UNCLEAR)
         return replace(item, kind=_KINDS[self.verdict(item.explanation, {item.name}, apart=item.opener == ".")])
 
@@ -323,6 +322,13 @@ def names_of(space: LabelSpace, none: str = NONE_WORD) -> Names:
 def is_score(explanation: str) -> bool:
     """Return whether what stands behind a label is a number that says how much it applies, not whether."""
     return _SCORE.fullmatch(explanation) is not None
+
+
+def without_only(text: str) -> str:
+    """Return a text without the words around a name that say no more than that it applies: "Only shipping applies."."""
+    before = _BEFORE.match(text)
+    behind = _BEHIND.search(text[-_LONGEST_BEHIND:])
+    return text[before.end() if before else 0 : len(text) - len(behind[0]) if behind else len(text)]
 
 
 def denies(explanation: str) -> bool:

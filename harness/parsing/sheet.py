@@ -17,7 +17,9 @@ from harness.parsing.headings import (
     behind_so,
     by_colon,
     by_verb,
+    heading_key,
     heading_of,
+    is_choice,
     is_marked,
     marked_heading,
 )
@@ -40,10 +42,6 @@ _BY_AS = re.compile(
     r"(.{1,100}?\b(?:label(?:l?ed)?|classif(?:y|ied)|tag(?:ged)?|categori[sz]ed?)\b(?: (?:it|this|that)(?: \w+)?)?) (?:as )?"
 )
 _BY_WORD = re.compile(r"(?:the )?(?:labels?|tags?|topics?|categor(?:y|ies)|answer) +(?=[\w\"'*`])", re.IGNORECASE)
-_KEY_SIGNS = re.compile(
-    r"\d+|\b(?:first|second|third|fourth|fifth|primary|secondary|main|other|others|additional|also|next|another)\b|[\W_]+"
-)
-_SELECTS = re.compile(r"\b(?:selected|chosen|applicable|appl(?:y|ies)|correct|new|actual|relevant)\b", re.IGNORECASE)
 _REVISED = re.compile(r"\b(?:revised|corrected|updated)\b", re.IGNORECASE)
 _MOST_HEADING_WORDS = 12
 
@@ -115,7 +113,7 @@ class _Findings:
 
     def begin(self, words: str, announced: bool) -> None:
         """Begin a section, or go on with one of the same heading."""
-        key = _KEY_SIGNS.sub(" ", words.casefold()).strip()
+        key = heading_key(words)
         same = next((each for each in self.sections if each.key == key and each.words), None)
         section = same or _Section(key, words, announced)
         self.sections = [*(each for each in self.sections if each is not section), section]
@@ -316,11 +314,11 @@ class Sheet:
         *before, last = [each for each in self._found.sections if each.names] or [_Section()]
         earlier = [item for each in before for item in each.answers]
         among = frozenset().union(*(each.names for each in before))
-        chooses = _SELECTS.search(last.words) and not any(_SELECTS.search(each.words) for each in before)
+        chooses = is_choice(last.words, [each.words for each in before])
         # What stands before may be a walk through the labels, with a word on each of them.
         walked = not any(each.announced for each in before) and all(item.explanation for item in earlier)
-        is_choice = _REVISED.search(last.words) or (last.names < among and (chooses or walked))
-        return last.answers if before and last.announced and is_choice else self._found.answers
+        is_last = _REVISED.search(last.words) or (last.names < among and (chooses or walked))
+        return last.answers if before and last.announced and is_last else self._found.answers
 
     def _differs(self, answers: Sequence[Item]) -> bool:
         """Return whether lists under different headings differ: nobody can say which is meant, or whether all are."""

@@ -53,6 +53,8 @@ _BULLET = re.compile(r"[-*+•] ")
 _OPENING = rf"[\[({{<|=~> {_QUOTES}]*+"
 _CLOSING = rf"[\])}}<>|,;.~! {_QUOTES}]*+"
 _EXPLAINS = re.compile(r"[(（#–—]|- |//|->|=>|→|(?:because|since|as|where|which|meaning)\b", re.IGNORECASE)
+_VALUE_AND_NAME = re.compile(rf"(?<![\w.+-])({_VALUE}) ?[(\[]([^()\[\]]{{1,200}})[)\]]", re.IGNORECASE)
+_ONLY_STOPS = re.compile(r"[\s,;|.]*")
 _NUMBERED = re.compile(r"(\d{1,3})[.)] ([01]|true|false|yes|no)[.,;]?|([2-9]|\d{2,3})[.)]", re.IGNORECASE)
 _COMMENT = re.compile(r"(?:#|//|--) ?(.*)")
 _WORDLESS = re.compile(r"[\W_]*")
@@ -114,7 +116,7 @@ class _Vectors:
         line = " ".join(passage.text.split())
         if _WORDLESS.fullmatch(line):
             return
-        row = self._row(line)
+        row = [] if self._take_values_of(line) else self._row(line)
         if row:
             self._rows.append(row)
             return
@@ -128,6 +130,18 @@ class _Vectors:
             return
         self._take_named(line)
         self._take_announced(line)
+
+    def _take_values_of(self, line: str) -> bool:
+        """Take the values of a line that has each label's name in brackets behind its value, and nothing else."""
+        if not _ONLY_STOPS.fullmatch(_VALUE_AND_NAME.sub("", line)):
+            return False
+        found = [(self.space.find(bare(match[2])), _plain(match[1])) for match in _VALUE_AND_NAME.finditer(line)]
+        named = [(name, value) for name, value in found if name is not None]
+        if not named or len(named) < len(found):
+            return False
+        for name, value in named:
+            self._claim(name, value)
+        return True
 
     def _take_named(self, line: str) -> None:
         """Take the values that stand behind labels' names, or a line of names as the header of what follows."""
@@ -195,7 +209,7 @@ class _Vectors:
         """Take what an item says of a label by its name."""
         if item.kind is Kind.DENIED:
             self._claim(item.name, "0")
-        elif item.kind is Kind.LABEL and item.opener:
+        elif item.kind in (Kind.LABEL, Kind.UNCLEAR) and item.name and item.opener:
             value = _VALUES.match(item.explanation)
             if value and re.match(r"$| ?[.,;(（–—#]| - ", item.explanation[value.end() :]):
                 self._claim(item.name, _plain(value[0]))

@@ -98,6 +98,8 @@ _MORE_WORDS = {"t": True, "√": True, "f": False, "nah": False, "×": False, "�
 _SIDES = {**KNOWN_WORDS, **_MORE_WORDS}
 _MARK = re.compile(r"\d{1,3}|[a-z]")
 _TICKED = re.compile(r"\[[xX✓✔]\]?")  # its end may be taken off
+_LONGEST_FORM = 40
+_QUESTIONS = re.compile(r"[/|]|\b(?:or|oder|ou|o|или)\b|或|または", re.IGNORECASE)
 _WORD = re.compile(r"[^\W_]")
 # What a "no" in a sentence is of, the wordings above tell.
 _NO_AND_MORE = re.compile(r"no \w", re.IGNORECASE)
@@ -111,12 +113,18 @@ def verdict(explanation: str, *, apart: bool = False) -> bool | None:
         apart: It is a sentence of its own, and may speak of other things: "Shipping. No complaint about the lamp."
     """
     text = " ".join(explanation[:_REACH].replace("’", "'").split()).strip(" *_`\"'")
+    form = _form(text) if len(text) <= _LONGEST_FORM else text
     if _SAYS_NO.match(text):
         return False
-    told = _told(text)
+    if form in _SIDES or _TICKED.fullmatch(text):
+        return _SIDES.get(form, True)
+    asked = _affirmations().without_question(text) if _QUESTIONS.search(text) else text
+    if not _WORD.search(asked) or _MARK.fullmatch(form) or _DEGREE.fullmatch(form):
+        return None
+    told = _told(asked)
     if told is not None:
         return told
-    if _is_hedged(text) or _TAKEN_BACK.match(text):
+    if _HEDGE.match(text) or _TAKEN_BACK.match(text):
         return None
     if apart:
         return True
@@ -136,20 +144,9 @@ def _form(text: str) -> str:
 
 
 def _told(text: str) -> bool | None:
-    """Return what a word of yes or no at the head of a text says; None where there is none, or both."""
-    form = _form(text)
-    if _TICKED.fullmatch(text):
-        return True
-    if form in _SIDES:
-        return _SIDES[form]
-    said = () if _NO_AND_MORE.match(text) else _affirmations().begins(_asked(text))
+    """Return what a word of yes or no at the head of a sentence says; None where there is none, or both."""
+    said = () if _NO_AND_MORE.match(text) else _affirmations().begins(text)
     return said[0].yes if len({each.yes for each in said}) == 1 else None
-
-
-def _is_hedged(text: str) -> bool:
-    form = _form(text)
-    lone = _MARK.fullmatch(form) or _DEGREE.fullmatch(form)
-    return not _WORD.search(_asked(text)) or bool(lone) or _HEDGE.match(text) is not None
 
 
 def _concluded(text: str) -> bool | None:
@@ -164,11 +161,6 @@ def _concluded(text: str) -> bool | None:
         if said and not text[said.end() :].strip(" .)）!"):
             return None  # "Fine, no complaint": it may deny the label, or what was said last.
     return True
-
-
-def _asked(text: str) -> str:
-    """Return a text without the question of yes or no itself."""
-    return _affirmations().without_question(text)
 
 
 @cache
