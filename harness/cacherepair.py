@@ -341,7 +341,7 @@ def opened_whole(path: Path | None, run: Path, warn: Callable[[str], None]) -> I
 
 
 def _tell_new(path: Path, run: Path, warn: Callable[[str], None]) -> None:
-    others = [each for each in run_folders(run.parent) if each != run and (each / "completions.jsonl").stat().st_size]
+    others = [each for each in run_folders(run.parent) if each != run and next(completion_rows(each), None) is not None]
     if others:
         n = "1 run of this project was" if len(others) == 1 else f"{len(others)} runs of this project were"
         warn(f"{path}: is new. What {n} answered is put into it by: harness cache verify --repair")
@@ -415,12 +415,20 @@ def _claim(path: Path) -> None:
 
 @contextmanager
 def _alone(path: Path) -> Iterator[None]:
-    """Have no other process put this cache in order meanwhile."""
-    from filelock import FileLock
+    """Have no other process put this cache in order meanwhile.
+
+    Raises:
+        CacheBusyError: One does, for very long.
+        DataError: The folder may not be written.
+    """
+    from filelock import FileLock, Timeout
 
     lock = FileLock(path.with_name(f".{path.name}.lock"), timeout=PATIENCE_S)
     with writing(path, "Check the folder's permissions."):
-        lock.acquire()
+        try:
+            lock.acquire()
+        except Timeout:
+            raise CacheBusyError(f"{path}: another process is putting it in order. Wait until it has ended.") from None
     try:
         yield
     finally:

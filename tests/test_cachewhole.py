@@ -255,6 +255,20 @@ def test_a_folder_that_may_not_be_written_costs_calls_alone(
     assert path.read_bytes() == b"no database" * 1000
 
 
+def test_who_takes_too_long_is_not_waited_for(
+    path: Path, run: Path, mine: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A run waits for another process that fills the cache, but not for ever, and what is owed stays owed."""
+    monkeypatch.setattr(cacherepair, "PATIENCE_S", 0.0)
+    path.parent.mkdir()
+    path.touch()
+    with FileLock(path.with_name(".cache.sqlite.lock"), timeout=0):
+        assert met(path, mine) == [f"{path}: another process is putting it in order. Wait until it has ended."]
+    assert owed(path) == EMPTIED
+    assert len(met(path, mine)) == 1
+    assert keys(path) == keys_of(run)
+
+
 def test_runs_that_begin_together_mend_it_once(path: Path, run: Path, mine: Path) -> None:
     """Of processes that meet the damage at the same moment one mends it, and all use what it made."""
     filled(path, run, *(f"{number:040x}" for number in range(50)))
