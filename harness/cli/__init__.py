@@ -147,8 +147,12 @@ def _tell(message: str, code: int = EXIT_ERROR) -> int:
     return code
 
 
+STDERR = 2
+"""Where warnings and errors go, by its number."""
+
+
 class _OutputError(OSError):
-    """A standard stream cannot be written."""
+    """Standard output cannot be written."""
 
 
 class _Leaving(io.FileIO):
@@ -163,6 +167,8 @@ class _Leaving(io.FileIO):
         except BrokenPipeError:
             return len(data)
         except OSError as error:
+            if self.fileno() == STDERR:  # there is nobody left to tell it
+                return len(data)
             raise _OutputError(error.errno, error.strerror) from None
 
 
