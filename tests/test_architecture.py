@@ -166,6 +166,7 @@ ORDER = [
         "labeltriggers",
         "passeffects",
         "unseen",
+        "unweighed",
         "overfitting",
         "gaterules",
         "gatecheck",

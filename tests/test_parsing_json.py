@@ -575,3 +575,13 @@ def test_other_formats_may_ask_for_one_value(text: str, expected: str | None) ->
     """A text that is one sound value is read as here wherever it stands; any other text is left to the format."""
     answer = answer_of(text, SPACE, "none")
     assert (answer and " ".join(SPACE.ordered(answer.labels))) == expected
+
+
+def test_a_key_that_says_nothing_goes_before_a_bare_value_too() -> None:
+    """What stands at the key of the labels is the answer, off-list or not: a bare array behind it does not mend it."""
+    assert failure('{"labels": ["colour"]}\nNotes: ["price"]').off_list == ("colour",)
+
+
+def test_only_the_first_inputs_of_a_text_are_told_apart() -> None:
+    """A model that runs on and on has said its answer at the beginning."""
+    assert labels('{"labels": ["shipping"]}\n' + 'Review: dear\n{"labels": ["price"]}\n' * 500) == "shipping"

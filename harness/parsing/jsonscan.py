@@ -196,7 +196,7 @@ def _input_headings(text: str, brackets: Brackets, space: LabelSpace) -> list[in
         for head in _HEAD.finditer(text, start, end):
             # In an object that is never closed a key without quotes is no heading, unless a blank line stands before it.
             is_inside = bool(brackets.unclosed) and brackets.unclosed[0] < head.start()
-            is_apart = not is_inside or text[: head.start()].endswith(("\n\n", "\r\n\r\n"))
+            is_apart = not is_inside or text.endswith(("\n\n", "\r\n\r\n"), 0, head.start())
             if head.start() == 0 or not is_apart or space.find(head[1]):
                 continue
             words = bare(head[1])
