@@ -596,3 +596,83 @@ def test_a_code_behind_unknown_words_is_not_lost() -> None:
     """Codes beside "My guess: a" are no whole answer: the one behind the unknown words may be meant as well."""
     assert failure("My guess: a, c").why == "'My guess: a' stands beside codes, and may hold another"
     assert labels("代码：a、c") == "shipping price"
+
+
+# --- what is said of a code ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        pytest.param("a: ja\nc: nein", "shipping", id="other-languages"),
+        pytest.param("a: late\nc: There is no mention of price.", "shipping", id="sentence"),
+        pytest.param("a: the parcel did not arrive\nc: does not apply", "shipping", id="reason"),
+        pytest.param("a:\n- late\n\nc:\n- not mentioned", "shipping", id="on-the-next-line"),
+        pytest.param("| Code | Applies |\n|---|---|\n| a | yes |\n| c | no |", "shipping", id="table"),
+        pytest.param("| a | shipping | ✓ |\n| c | price | ✗ |", "shipping", id="table-with-names"),
+        pytest.param('{"a": true, "c": false}', "shipping", id="object"),
+        pytest.param('{"codes": {"a": 1, "c": 0}}', "shipping", id="object-under-a-key"),
+        pytest.param("a 0\nc 1", "price", id="spaces"),
+        pytest.param("a;no\nc;yes", "price", id="semicolons"),
+        pytest.param("a ✓ c ✗", "shipping", id="signs"),
+    ],
+)
+def test_a_flag_or_reason_behind_a_code_says_whether_it_applies(text: str, expected: str) -> None:
+    """A yes, a no or a sentence beside a code, in whatever form, gives or denies it."""
+    assert labels(text) == expected
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a: yes\nc: maybe",
+        "a: yes\nc: ?",
+        "a: yes\nc:",
+        "a: yes\nc: []",
+        "a: late\nc: fine, no complaint",
+        "a, c, no",
+        "a c\n1 0",
+    ],
+)
+def test_what_neither_gives_nor_denies_a_code_fails(text: str) -> None:
+    """A hedge, nothing, or a flag of which nobody knows its code is never guessed."""
+    assert failure(text).kind is FailureKind.UNPARSEABLE
+
+
+def test_a_code_cut_behind_its_colon_is_truncated() -> None:
+    """What is said of the code was still to come."""
+    assert failure("a: yes\nc:\n", cut=True).kind is FailureKind.TRUNCATED
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        pytest.param("Codes considered: a, c\nCodes that apply: a", "shipping", id="considered"),
+        pytest.param("Codes: a, c\nCodes that apply: a", "shipping", id="choice"),
+        pytest.param("Codes: a, c\nCorrection: a", "shipping", id="correction"),
+        pytest.param("a, c\nActually, only a.", "shipping", id="actually"),
+        pytest.param("Options: a, c\nAnswer: a", "shipping", id="options"),
+        pytest.param("Codes: a\nCodes: c", "shipping price", id="same-heading"),
+        pytest.param("Codes: a and c apply.", "shipping price", id="apply"),
+        pytest.param("(a) (c)", "shipping price", id="brackets"),
+        pytest.param("A: Shipping. C: Price.", "shipping price", id="sentences"),
+    ],
+)
+def test_of_several_lists_of_codes_the_one_that_chooses_counts(text: str, expected: str) -> None:
+    """Candidates are no answer; a choice or a correction takes the place of what stands before it."""
+    assert labels(text) == expected
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Options: a, b, c",
+        "The options are a and c.",
+        "Codes: a, c\nTopics: a",
+        "a, c\nActually, remove c.",
+        "It is a, c",
+    ],
+)
+def test_codes_of_which_nobody_knows_what_they_are_fail(text: str) -> None:
+    """A list to choose from, two lists that differ and a change without a new answer say no labels."""
+    assert failure(text).kind is FailureKind.UNPARSEABLE

@@ -641,3 +641,16 @@ def test_many_different_containers_are_read_in_linear_time() -> None:
         begin = time.process_time()
         read(Completion("ok", text, "stop"), SPACE, PLAIN)
         assert time.process_time() - begin < 15.0, form
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("<labels><label>shipping</label><label>price</label></labels>", "shipping, price"),
+        ("<labels>\n  <item>shipping</item>\n  <item>price</item>\n</labels>", "shipping, price"),
+        ("<labels>shipping: ja\nprice: nein</labels>", "shipping"),
+    ],
+)
+def test_a_container_holds_a_list_in_any_form(text: str, expected: str) -> None:
+    """Labels may stand in elements of their own, or with a word on each of them."""
+    assert said(text, Output("containers")) == expected

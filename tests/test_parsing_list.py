@@ -672,3 +672,227 @@ def test_a_channel_that_is_not_final_is_reasoning() -> None:
 def test_none_may_name_the_text(text: str) -> None:
     """An explicit none may say of which text it speaks."""
     assert labels(text) == ""
+
+
+# --- what is said of a label -----------------------------------------------------------------------------------------
+
+DENIALS = [
+    "nein",
+    "non",
+    "нет",
+    "否",
+    "不是",
+    "いいえ",
+    "não",
+    "nope",
+    "N",
+    "F",
+    "👎",
+    "×",
+    "trifft nicht zu",
+    "nothing",
+]
+DENIALS += ["never mentioned", "nothing said", "This label does not apply.", "There is no mention of price."]
+DENIALS += ["The customer does not complain about the price.", "I see no complaint about it.", "Is it mentioned? No."]
+DENIALS += ["The review doesn't discuss price.", "No mention of hidden costs.", "It was cheap, so this does not apply."]
+DENIALS += ["The customer has no complaints about the price.", "Not stated in the given review."]
+
+
+@pytest.mark.parametrize("denial", DENIALS)
+def test_a_label_is_denied_in_any_usual_way(denial: str) -> None:
+    """A no of another language, a sign of no, and a sentence that denies the label take it out."""
+    assert labels(f"shipping: yes\nprice: {denial}") == "shipping"
+    assert labels(f"- shipping - late\n- price - {denial}") == "shipping"
+
+
+@pytest.mark.parametrize(
+    "unclear", ["Maybe", "possibly.", "Unclear", "Unknown", "?", "null", "-", "low", "unlikely", "x", "3"]
+)
+def test_a_hedge_behind_a_label_is_unclear(unclear: str) -> None:
+    """A hedge, a degree or a mere sign behind a label neither gives nor denies it: nothing is guessed."""
+    assert failure(f"shipping: yes\nprice: {unclear}").why == "it is not clear whether it gives or denies price"
+
+
+@pytest.mark.parametrize(
+    "reason",
+    [
+        "the parcel did not arrive",
+        "it does not work",
+        "no refund",
+        "no sign of the parcel",
+        "they never answered",
+        "unclear instructions",
+        "the seller did not mention it",
+        "does not charge",
+        "it was so cheap it broke",
+        "ja",
+        "👍",
+    ],
+)
+def test_a_negation_in_a_reason_denies_no_label(reason: str) -> None:
+    """What a reason denies of the product or the seller gives the label all the same."""
+    assert labels(f"shipping: {reason}") == "shipping"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        pytest.param("shipping: late\nprice: fine, no complaint", id="behind-another-clause"),
+        pytest.param("shipping: late\nprice: no mention of quality", id="of-another-label"),
+        pytest.param("shipping: late\nprice: not mentioned, but too dear", id="taken-back"),
+    ],
+)
+def test_a_denial_that_may_mean_something_else_is_unclear(text: str) -> None:
+    """A denial that comes late, names another label or is taken back leaves its label unclear."""
+    assert "not clear" in failure(text).why
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        pytest.param("shipping:\n- it came late\n\nprice:\n- too dear", "shipping price", id="headings"),
+        pytest.param("**Shipping:**\nyes\n**Price:**\nNot mentioned.", "shipping", id="verdicts"),
+        pytest.param("shipping: yes\nprice:", None, id="at-the-end"),
+        pytest.param("shipping:\nprice: yes", None, id="before-a-label"),
+        pytest.param("shipping:\n\nLabels: shipping", None, id="before-a-heading"),
+    ],
+)
+def test_behind_a_colon_something_must_be_said(text: str, expected: str | None) -> None:
+    """A label with a colon at the end of its line is explained by the next line, and unclear where that says nothing."""
+    if expected is None:
+        assert "not clear" in failure(text).why
+    else:
+        assert labels(text) == expected
+
+
+def test_a_text_cut_behind_a_colon_is_truncated() -> None:
+    """What stands behind the colon was still to come."""
+    assert failure("shipping: yes\nprice:\n", cut=True).kind is FailureKind.TRUNCATED
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        pytest.param("shipping,yes\nprice,no", "shipping", id="csv"),
+        pytest.param("label,applies\nshipping,1\nprice,0", "shipping", id="csv-with-head"),
+        pytest.param("shipping=1, price=0", "shipping", id="assigned"),
+        pytest.param("| shipping | yes |\n| price | no |", "shipping", id="table-without-head"),
+        pytest.param("| | shipping | price |\n|---|---|---|\n| applies | yes | no |", None, id="labels-as-head"),
+        pytest.param("shipping, price, yes", None, id="of-which-label"),
+    ],
+)
+def test_a_yes_or_no_in_the_place_of_a_label_is_said_of_one(text: str, expected: str | None) -> None:
+    """A flag beside one label says it of that; beside several, or on a line without any, the answer fails."""
+    if expected is None:
+        assert failure(text).kind is FailureKind.UNPARSEABLE
+    else:
+        assert labels(text) == expected
+
+
+# --- which of several lists is the answer ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        pytest.param("Labels considered: shipping, price\nLabels that apply: shipping", "shipping", id="considered"),
+        pytest.param("Initial labels: shipping, price\nRevised labels: quality", "quality", id="revised"),
+        pytest.param("Labels: shipping, price\nSelected labels: shipping", "shipping", id="selected"),
+        pytest.param("Identified labels: shipping\nDiscarded labels: price", "shipping", id="discarded"),
+        pytest.param("shipping: late\nprice: fine\n\nLabels: shipping", "shipping", id="behind-a-walk"),
+        pytest.param("Thinking:\nprice\nquality\n\nLabels:\nshipping", "shipping", id="thinking"),
+        pytest.param("It is about:\n- shipping\n\nIt is not about:\n- price", "shipping", id="not-about"),
+        pytest.param("Main label: shipping\nOther labels: price", "shipping price", id="counted"),
+        pytest.param("1: shipping\n2: price", "shipping price", id="numbers"),
+        pytest.param("Labels: shipping, price\nCategories: price, shipping", "shipping price", id="same"),
+        pytest.param("shipping, price\n\nWhy these:\n- shipping: late\n- price: dear", "shipping price", id="reasons"),
+        pytest.param("Labels: shipping, price\n\nCorrection: only shipping.", "shipping", id="correction"),
+        pytest.param("shipping, price\nActually, shipping", "shipping", id="actually"),
+        pytest.param("shipping\nWait, let me correct that.\nLabels: price", "price", id="wait"),
+    ],
+)
+def test_of_several_lists_the_one_that_chooses_counts(text: str, expected: str) -> None:
+    """Candidates and what was discarded are no labels; a choice, a correction and a summary take the place of the rest."""
+    assert labels(text) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        pytest.param(
+            "Topics mentioned: shipping, price\nComplaints: shipping", "two different lists", id="two-headings"
+        ),
+        pytest.param("## Complaints\n- shipping\n\n## Praise\n- price", "two different lists", id="unknown-heading"),
+        pytest.param("Labels: shipping, price\nActually, remove price.", "goes back", id="remove"),
+        pytest.param("shipping, price\nCorrection: the price was fine.", "goes back", id="no-new-answer"),
+        pytest.param("Listed: shipping, price. Chosen: shipping", "not clear", id="unknown-words"),
+        pytest.param("shipping: quality, price", "not clear", id="label-or-group"),
+        pytest.param("shipping\nSeller: price", "not clear", id="group"),
+        pytest.param("Main: shipping\nNone: price", "not clear", id="none-or-heading"),
+    ],
+)
+def test_lists_of_which_nobody_knows_what_they_are_fail(text: str, why: str) -> None:
+    """Labels under unknown words, and two lists that differ, are neither added up nor dropped."""
+    assert why in failure(text).why
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        pytest.param(
+            '[{"label": "shipping", "applies": true}, {"label": "price", "applies": false}]', "shipping", id="flags"
+        ),
+        pytest.param(
+            '{\n  "labels": [\n    "shipping"\n  ],\n  "not_applicable": ["price"]\n}', "shipping", id="pretty"
+        ),
+        pytest.param('Here it is:\n```json\n{"shipping": true, "price": false}\n```', "shipping", id="fenced"),
+        pytest.param('{"labels": []}', "", id="empty"),
+    ],
+)
+def test_json_is_read_as_json(text: str, expected: str) -> None:
+    """What objects of JSON say of labels, the format json tells."""
+    assert labels(text) == expected
+
+
+def test_labels_beside_json_fail() -> None:
+    """JSON and a list behind it are two answers."""
+    assert failure('{"shipping": true}\nprice').why == "labels stand both in JSON and behind it"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "There are no labels that apply to this review.",
+        "No applicable labels.",
+        "No labels are applicable.",
+        "None of the labels are applicable.",
+        "None of these labels apply because the review is positive.",
+        "None of the labels apply to this customer review.",
+        "The review is positive, so the answer is none.",
+        "No complaints, so none.",
+    ],
+)
+def test_none_is_said_in_any_usual_way(text: str) -> None:
+    """The usual sentences that no label applies are the empty set."""
+    assert labels(text) == ""
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("Shipping applies.", "shipping"),
+        ("Only shipping applies.", "shipping"),
+        ("Just shipping", "shipping"),
+        ("shipping and price apply", "shipping price"),
+        ("I'd say: shipping", "shipping"),
+        ("I would label this as shipping.", "shipping"),
+        ("Assistant: shipping", "shipping"),
+        ("A: shipping, quality", "shipping quality"),
+        ("→ shipping", "shipping"),
+        ("Labels shipping, quality", "shipping quality"),
+        ("It came late, so the label is shipping.", "shipping"),
+    ],
+)
+def test_an_answer_may_be_said_in_a_short_sentence(text: str, expected: str) -> None:
+    """Words that only say that a label applies, or who speaks, stand in no one's way."""
+    assert labels(text) == expected

@@ -389,3 +389,11 @@ def test_the_number_of_an_item_is_no_value() -> None:
     """A text that was cut behind the number of an item is truncated; that number is no value out of range."""
     assert failure("4. Press again\n5.", cut=True).kind is FailureKind.TRUNCATED
     assert bits("1,0,1\n5.") == "101"
+
+
+def test_names_in_brackets_may_stand_behind_the_values() -> None:
+    """A value with its label's name in brackets counts by the name, when all labels are said."""
+    assert bits("1 (shipping), 0 (quality), 1 (price)") == bits("1,0,1")
+    assert bits("0 (price), 1 (shipping), 0 (quality)") == bits("1,0,0")
+    assert failure("1 (shipping), 0 (quality)").kind is FailureKind.UNPARSEABLE
+    assert failure("1 (shipping), 0 (quality), 1 (colour)").kind is FailureKind.UNPARSEABLE

@@ -202,7 +202,9 @@ class CodeReader:
         if rest is not None:  # "Actually, only s."
             line, self._found = rest, (found := _Findings())
         try:
-            items = self._behind_open(line) or self._items(line, announced=passage.heading is not None)
+            items = self._behind_open(line)
+            if items is None:
+                items = self._items(line, announced=passage.heading is not None)
             for item in items:
                 self._take_item(item, denied=unticked is not None)
         except ParseFailure as failure:  # A final answer further down may still void it.
@@ -217,8 +219,8 @@ class CodeReader:
             bool(last.parts) and not last.bracketed and not self._only_names(last.text)
         )
 
-    def _behind_open(self, line: str) -> list[_Item]:
-        """Return the codes with nothing behind them, explained by this line; or take such codes from it."""
+    def _behind_open(self, line: str) -> list[_Item] | None:
+        """Return the codes that a line ended with, explained by this one; none where this one ends so; else None."""
         found = self._found
         item, found.open = found.open, None
         if item is not None and not self._pure(line) and self._item(line) is None:
@@ -229,7 +231,8 @@ class CodeReader:
         codes = self._pure(opened[1]) if opened and not is_flag(line[opened.end(1) :].lstrip(" :=：")) else []
         if codes and all(map(self.codes.is_code, codes)):
             found.open = _Item(codes)
-        return []
+            return []
+        return None
 
     def _unmarked(self, line: str) -> str:
         """Return a line without its bullet or number; what could be a code is none."""

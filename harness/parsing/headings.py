@@ -133,8 +133,8 @@ def is_marked(line: str) -> bool:
 
 
 def heading_key(words: str) -> str:
-    """Return the words of a heading but for those that only count: "Label 1:" and "Other labels:" are of one kind."""
-    return _COUNTING.sub(" ", words.casefold()).strip()
+    """Return the words of a heading but for what only counts: "Label 1:" and "Other labels:" are of one kind."""
+    return " ".join(word.removesuffix("s") for word in _COUNTING.sub(" ", words.casefold()).split())
 
 
 def is_choice(words: str, before: Iterable[str]) -> bool:

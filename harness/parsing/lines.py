@@ -168,7 +168,8 @@ class LineReader:
         flags = [item for item in found if item.kind is Kind.OTHER and any(map(is_flag, _CELL_ENDS.split(item.name)))]
         if not flags or not (len(found) > 1 or _CELL_ENDS.search(flags[0].name)):
             return found
-        head, *cells = [cell.strip() for item in found for cell in _CELL_ENDS.split(item.name or item.kind)]
+        every = [cell.strip() for item in found for cell in _CELL_ENDS.split(item.name or item.kind)]
+        head, *cells = [cell for cell in every if cell]
         label = self._names.exact(head)
         if label is not None and label.kind is Kind.LABEL and len(cells) == 1 and is_flag(cells[0]):
             return [self._names.judged(replace(label, opener=":", explanation=cells[0]))]
