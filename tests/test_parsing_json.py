@@ -491,6 +491,8 @@ SET_ASIDE = {
     "in-a-fence": ('Applicable:\n```json\n["shipping"]\n```\nNot applicable:\n```json\n["price"]\n```', "shipping"),
     "but-then": ('Not {"labels": ["price"]} but {"labels": ["shipping"]}', "shipping"),
     "asked-in-a-sentence": ('Considering the options, the answer is: {"labels": ["price"]}', "price"),
+    "out-of-what-is-offered": ('Out of the available labels, these apply: ["shipping"]', "shipping"),
+    "denied-in-another-sentence": ('It does not mention the price. {"labels": ["shipping"]}', "shipping"),
     "if-i-must": ('If I had to choose: {"labels": ["price"]}', "price"),
 }
 

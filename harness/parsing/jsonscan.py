@@ -41,7 +41,7 @@ _REACH = 120
 _FENCE_END = re.compile(r"(?:```|~~~)\w{0,20}\s*\Z")
 _CLAUSE_ENDS = re.compile(r"[.!?;。！？；\n\r]")
 _FILLER = (
-    r"(?:\W+(?:the|these|those|this|that|they|it|its|them|any|an?|are|is|was|were|be|been|as|of|like|from|in|to|with|for|here"
+    r"(?:[^\w,]+(?:the|these|those|this|that|they|it|its|them|any|an?|are|is|was|were|be|been|as|of|like|from|in|to|with|for|here"
     r"|labels?|categor(?:y|ies)|tags?|topics?|class(?:es)?|ones?|following|include[sd]?|mentioned|present|relevant|applicable"
     r"|appl(?:y|ies)))*\W*\Z"
 )
