@@ -10,8 +10,9 @@ How a text is read:
   ``shipping (a)``). A name that is not what the code stands for contradicts it; a name without a code is off-list.
 - ``ac`` is two codes when both characters are codes, none comes twice, and it is no English word. In a sentence no
   letter is a code: "a customer …" says nothing.
-- Behind a code may stand a reason, or that it does not apply ("b: no"). A list of all codes with what they mean is the
-  question repeated.
+- Behind a code may stand a reason, or whether it applies ("b: no", "| b | ✗ |"); what is unclear fails the answer. A list of
+  all codes with what they mean is the question repeated.
+- Lists under two headings that differ fail, unless the last one chooses or corrects.
 """
 
 from __future__ import annotations

@@ -6,7 +6,11 @@ How a text is read, line by line:
   ("Final answer:") starts the reading again, so that a model may reason first; one that announces something else
   ("Explanation:", "Labels that do not apply:") takes its lines out; a new input ("Text:") after the labels ends it.
 - A line is split at the separator, and the longest run of pieces that is a name wins. What follows a name behind a
-  colon, a dash, a bracket or a full stop is an explanation. "label: no" denies the label.
+  colon, a dash, a bracket or a full stop is an explanation: it gives the label, denies it or leaves it unclear (`verdicts`).
+  What is unclear fails the answer.
+- Lists under two headings that differ fail, unless the last one chooses or corrects. So does a line that goes back on what
+  was said ("Actually, …") and gives no answer itself, and labels behind unknown words ("Seller: price").
+- Objects of JSON are read as the format `json` reads them.
 - A line that holds no label and reads as prose is passed over. What is short and stands beside labels is off-list.
 - In a Markdown table whose first column is headed as one of labels, each row is a label with an explanation ("| a | no |").
 - With ``search: true`` such lines are searched for labels (`mentions`): "It is about shipping, not about the price".
