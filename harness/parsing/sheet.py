@@ -206,8 +206,7 @@ class Sheet:
         split = by_colon(line)
         if split:
             head, rest = split
-            more = None if self._names.explained(line) else _MORE
-            heading = None if self._reader.names_in(head) else heading_of(bare(head), more)
+            heading = None if self._reader.names_in(head) else self._announced_by(line, bare(head))
             if heading in ANNOUNCING:
                 rest = self._behind_another(rest)
             is_one = heading is not None and self._may_announce(heading, rest, line)
@@ -220,6 +219,13 @@ class Sheet:
                     return _Headed(heading, rest, head)
         heading = marked_heading(line, _MORE)
         return _Headed(heading, "", bare(line)) if heading else _Headed(None, line, self._unknown(line))
+
+    def _announced_by(self, line: str, head: str) -> Heading | None:
+        """Return what the words before a colon announce; where they begin a label's name, they are none of a list alone."""
+        heading = heading_of(head)
+        if heading is None and _MORE.match(head.casefold()) and self._names.explained(line) is None:
+            heading = heading_of(head, _MORE)
+        return heading
 
     def _unknown(self, line: str) -> str:
         """Return the words of a heading on a line of its own that may announce anything: "## Praise", "What is fine:"."""
