@@ -470,6 +470,7 @@ def suggest(
         seed=seed,
         params=params,
         budget=budget,
+        warn=warn,
     )
     path = None if write is None else Path(write)
     return suggesting.suggest(prepared, loaded.project, write=path, again=again, warn=warn)
@@ -526,7 +527,7 @@ def exceptions(
         options = DraftOptions(Path(write), pass_name, cast("Style | None", style), set_aside, anyway)
         check_draft(stored, where, options)
     others = None if versions is None else [load(each, where, warn).stored for each in versions]
-    found = find_exceptions(stored, where, budget=share, seed=seed, labels=tuple(labels), versions=others)
+    found = find_exceptions(stored, where, budget=share, seed=seed, labels=tuple(labels), versions=others, warn=warn)
     tell(found)
     return found if options is None else replace(found, drafted=write_draft(found, where, options, warn))
 
@@ -654,7 +655,7 @@ def import_predictions(
         raise unknown_word("format", format, SHAPES)
     path = Path(dataset)
     where = project or find_project(path)
-    log = holdout.look_outside(path, where, split, "import", final=final, reason=reason)
+    log = holdout.look_outside(path, where, split, "import", final=final, reason=reason, warn=warn)
     imported = import_file(
         Path(file),
         path,
@@ -703,7 +704,7 @@ def baseline(
 
     path = Path(dataset)
     where = project or find_project(path)
-    log = holdout.look_outside(path, where, split, "baseline", final=final, reason=reason)
+    log = holdout.look_outside(path, where, split, "baseline", final=final, reason=reason, warn=warn)
     majority, tfidf = make_baselines(path, where, split=split, seed=seed, folds=folds, warn=warn)
     log([majority, tfidf])
     return Run(majority, where), Run(tfidf, where)

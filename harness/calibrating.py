@@ -111,7 +111,7 @@ def calibrate_run(
 
     if metric not in METRICS:
         raise UsageError(f"--metric '{metric}': must be one of {listing(METRICS)}.{did_you_mean(metric, METRICS)}")
-    refuse_locked(run, project, "calibrate thresholds")
+    refuse_locked(run, project, "calibrate thresholds", warn)
     manifest = run.manifest
     if not run.scores:
         raise DataError(

@@ -6,7 +6,7 @@ No call is made: everything is told from what the run has stored.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -122,6 +122,7 @@ def find_exceptions(
     seed: int | None = None,
     labels: Sequence[str] = (),
     versions: Sequence[StoredRun] | None = None,
+    warn: Callable[[str], None] = lambda _: None,
 ) -> Exceptions:
     """Return where a run's errors are, what would send them to a second pass, and what that is worth.
 
@@ -132,6 +133,7 @@ def find_exceptions(
         seed: Decides which half of the samples is searched; default: that of the search which the prompt comes from, or 0.
         labels: Only errors of these labels count; default: all.
         versions: Other runs that disagreement is looked for in; default: the newest of each other version.
+        warn: Told what a person should know.
 
     Raises:
         UsageError: There is no such label, or the seed would search samples that are to stay unseen.
@@ -143,7 +145,7 @@ def find_exceptions(
             f"run {manifest.id}: must have gold labels to tell where the errors are, but its samples are unlabelled. "
             "Name a run on a split."
         )
-    refuse_locked(run, project, "search for exceptions")
+    refuse_locked(run, project, "search for exceptions", warn)
     chosen = _labels(run, labels)
     settings = _settings(run, budget, seed)
     cases = [only_about(case, chosen) if chosen else case for case in cases_of(run)]

@@ -10,11 +10,11 @@ import shutil
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from harness.dataset import LOCKED_NAMES, Dataset, load_dataset
 from harness.errors import DataError, UsageError
-from harness.holdoutlog import FILE, Look, append, beginning, ending, look_of, looks_at, new_look, opened
+from harness.holdoutlog import FILE, Look, append, beginning, ending, known_as, look_of, looks_at, new_look, opened
 from harness.holdoutlog import Looks as Looks
 from harness.identity import gold_hash, inputs_hash
 from harness.project import Project
@@ -23,6 +23,9 @@ from harness.store import Manifest, StoredRun
 
 if TYPE_CHECKING:
     from harness.planning import Plan
+
+Warn: TypeAlias = Callable[[str], None]
+"""Told what a person should know."""
 
 # --- which splits are locked ------------------------------------------------------------------------------------------
 
@@ -53,13 +56,14 @@ def locked_splits(manifest: Manifest, project: Project) -> tuple[str, ...]:
     return () if dataset is None else dataset.locked
 
 
-def refuse_locked(run: StoredRun, project: Project, what: str) -> None:
+def refuse_locked(run: StoredRun, project: Project, what: str, warn: Warn = lambda _: None) -> None:
     """Refuse a run on a locked split for something that tunes.
 
     Args:
         run: What somebody wants to tune on.
         project: Where its dataset is.
         what: What would be done, with an infinitive: "calibrate thresholds".
+        warn: Told where the split is not locked, and its samples were looked at as one that was.
 
     Raises:
         DataError: The run is on a locked split.
@@ -72,6 +76,35 @@ def refuse_locked(run: StoredRun, project: Project, what: str) -> None:
             f"run {manifest.id}: must not be on a locked split to {what}, but is on '{manifest.split}', which is there to "
             f"test what was tuned elsewhere. Name a run on {other}."
         )
+    if (seen := _seen_before(manifest, project, warn)) is not None:
+        warn(f"run {manifest.id}: to {what}: {_unlocked(manifest.dataset, manifest.split, seen)}")
+
+
+def _seen_before(manifest: Manifest, project: Project, warn: Warn) -> Looks | None:
+    """Return the looks at the samples of a run as a locked split, None where they were none."""
+    return _known_as(project, manifest.n_samples, lambda: manifest.hashes.get("inputs", ""), warn)
+
+
+def looked_at_before(plan: Plan, project: Project, warn: Warn = lambda _: None) -> Looks | None:
+    """Return the looks at the samples of a plan as a locked split, whatever it is now; None where they were none."""
+    return _known_as(project, len(plan.samples), lambda: inputs_hash(plan.samples), warn)
+
+
+def _known_as(project: Project, n_samples: int, inputs: Callable[[], str], warn: Warn) -> Looks | None:
+    """Return what `known_as` does; None where the log cannot be read, which stops nothing that is not locked."""
+    try:
+        return known_as(project, n_samples, inputs)
+    except DataError as error:
+        warn(str(error))
+        return None
+
+
+def _unlocked(dataset: str, split: str, seen: Looks) -> str:
+    """Return what is said of samples that were locked once and are not now."""
+    return (
+        f"split '{split}' of {dataset} is not locked, but its samples are those of '{seen.split}' of {seen.dataset}, "
+        f"{seen.named()}. What is tuned on them has no test left in them."
+    )
 
 
 def looks_of(run: StoredRun, project: Project) -> Looks | None:
@@ -110,19 +143,24 @@ def look(
     *,
     final: bool,
     reason: str | None = None,
-    warn: Callable[[str], None] = lambda _: None,
+    warn: Warn = lambda _: None,
 ) -> StoredRun:
     """Return the run that ``make`` makes of a plan; on a locked split that is a look, logged before ``make`` is called.
 
-    A look that came to nothing, because no call was answered, is withdrawn in the log.
+    So is one at samples that were looked at as a locked split, whatever they are called now: it needs no ``final``, because
+    who wrote the dataset has unlocked them, but is told. A look that came to nothing, because no call was answered, is
+    withdrawn in the log.
 
     Raises:
         UsageError: As `allow` says.
         DataError: The look cannot be logged.
     """
-    if not plan.locked:
+    if plan.locked:
+        allow(project, plan.dataset, plan.split, final)
+    elif (seen := looked_at_before(plan, project, warn)) is None:
         return make()
-    allow(project, plan.dataset, plan.split, final)
+    else:
+        warn(f"{_unlocked(plan.dataset, plan.split, seen)} The look is logged in runs/{FILE}.")
     mine = new_look(
         asked="run",
         dataset=plan.dataset,
@@ -171,11 +209,19 @@ def look_again(run: StoredRun, project: Project, *, final: bool, reason: str | N
 
 
 def look_outside(
-    dataset: Path, project: Project, split: str | None, asked: str, *, final: bool, reason: str | None = None
+    dataset: Path,
+    project: Project,
+    split: str | None,
+    asked: str,
+    *,
+    final: bool,
+    reason: str | None = None,
+    warn: Warn = lambda _: None,
 ) -> Callable[[Iterable[StoredRun]], None]:
-    """Return what logs the looks of runs that no prompt made, to be called with them; on other splits it does nothing.
+    """Return what logs the looks of runs that no prompt made, to be called with them.
 
-    What cannot be logged is not kept: the returned function removes such runs.
+    On splits that are not locked these are the runs on samples that were looked at as one that was. What cannot be logged
+    is not kept: the returned function removes such runs.
 
     Args:
         dataset: The dataset's YAML file.
@@ -184,21 +230,27 @@ def look_outside(
         asked: "baseline" or "import".
         final: Whether it may be looked at.
         reason: Why, for the log.
+        warn: Told of such samples.
 
     Raises:
         UsageError: As `allow` says.
         DataError: The dataset has problems, or the log cannot be written.
     """
     loaded = load_dataset(dataset, project)
-    if split not in loaded.locked:
-        return lambda _: None
-    allow(project, loaded.name, split, final)
-    with opened(project):
-        pass  # it can be written, so what comes can be logged
+    locked = split is not None and split in loaded.locked
+    if split is not None and locked:
+        allow(project, loaded.name, split, final)
+        with opened(project):
+            pass  # it can be written, so what comes can be logged
 
     def log(runs: Iterable[StoredRun]) -> None:
         made = list(runs)
         try:
+            if not locked:  # what one command makes is on the same samples
+                if (seen := _seen_before(made[0].manifest, project, warn)) is None:
+                    return
+                told = _unlocked(loaded.name, made[0].manifest.split, seen)
+                warn(f"{told} The look is logged in runs/{FILE}.")
             append(project, *(beginning(look_of(run.manifest, asked, _said(reason))) for run in made))
         except DataError:
             for run in made:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
@@ -205,18 +205,44 @@ def path_of(project: Project) -> Path:
 
 
 def looks_at(project: Project, dataset: str, split: str) -> Looks:
-    """Return the looks at a split, the oldest first; those that were withdrawn are none.
+    """Return the looks at a split, the oldest first, those at the same samples under another name among them.
 
     Raises:
         DataError: The log cannot be read, or was written by a newer version of this program.
     """
+    every, damaged = _looks(project)
+    inputs = {each.inputs for each in every if (each.dataset, each.split) == (dataset, split)}
+    return Looks(dataset, split, tuple(each for each in every if each.inputs in inputs), damaged)
+
+
+def _looks(project: Project) -> tuple[list[Look], tuple[int, ...]]:
+    """Return all looks, the oldest first, and the lines that cannot be read; looks that were withdrawn are none."""
     begun, endings, damaged = _read(path_of(project))
     found = [
         each if each.look not in endings else replace(each, run=endings[each.look])
         for each in begun
-        if (each.dataset, each.split) == (dataset, split) and endings.get(each.look, "") is not None
+        if endings.get(each.look, "") is not None
     ]
-    return Looks(dataset, split, tuple(sorted(found, key=lambda each: each.time)), tuple(damaged))
+    return sorted(found, key=lambda each: each.time), tuple(damaged)
+
+
+def known_as(project: Project, n_samples: int, inputs: Callable[[], str]) -> Looks | None:
+    """Return the looks at the locked split that these samples were, whatever they are called now; None when at none.
+
+    Args:
+        project: Where the log is.
+        n_samples: How many they are.
+        inputs: Returns their `identity.inputs_hash`; it is called only where a look at as many samples is logged.
+
+    Raises:
+        DataError: As `looks_at` says.
+    """
+    like = [each for each in _looks(project)[0] if each.n_samples == n_samples]
+    if not like:
+        return None
+    wanted = inputs()
+    first = next((each for each in like if each.inputs == wanted), None)
+    return None if first is None else looks_at(project, first.dataset, first.split)
 
 
 def _read(path: Path) -> tuple[list[Look], dict[str, str | None], list[int]]:

@@ -197,6 +197,7 @@ def prepare(
     seed: int = 0,
     params: Mapping[str, Any] | None = None,
     budget: int | None = None,
+    warn: Callable[[str], None] = lambda _: None,
 ) -> Prepared:
     """Return what a model will be asked about a run, everything checked that can be wrong before the call.
 
@@ -211,6 +212,7 @@ def prepare(
         seed: Decides which.
         params: Parameters of the request; those of the run are not taken over.
         budget: Tokens that the request may have; default: what an embedded model has room for, else `BUDGET`.
+        warn: Told what a person should know.
 
     Raises:
         UsageError: There is no such pass, a parameter cannot be, or a base URL goes with an embedded model.
@@ -218,7 +220,7 @@ def prepare(
         ModelError: The model cannot be had here.
     """
     _refuse(run)
-    refuse_locked(run, project, "suggest a prompt")
+    refuse_locked(run, project, "suggest a prompt", warn)
     target = _pass_of(run.manifest.prompt, pass_name)
     today = _todays(run, project)
     asked = _model(target, model, base_url, params or {}, format_only)

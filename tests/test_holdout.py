@@ -302,6 +302,74 @@ def test_an_end_that_cannot_be_logged_is_a_warning(
     assert len(looks(folder).looks) == 1
 
 
+# --- the same samples under another name ------------------------------------------------------------------------------
+
+UNLOCKED = {
+    "test": DATASET + "locked: []\n",
+    "extra": DATASET + "  extra: reviews.test.jsonl\n",
+}
+SAID = (
+    "split '{}' of reviews is not locked, but its samples are those of 'test' of reviews, looked at once, by 1 prompt (v1). "
+    "What is tuned on them has no test left in them."
+)
+
+
+@pytest.mark.parametrize("split", UNLOCKED)
+def test_samples_that_were_unlocked_are_told_and_logged(folder: Folder, server: ScriptedServer, split: str) -> None:
+    """By `locked: []`, or under another name, no `final` is needed; the look is told, logged, and counted as one at test."""
+    run(folder, server, final=True)
+    folder.write("datasets/reviews.yaml", UNLOCKED[split])
+    folder.prompt("v2", PROMPT.replace("Labels:", "All labels:"))
+    warned: list[str] = []
+    stored = run(folder, server, "v2", split=split, warn=warned.append).stored
+    assert f"{SAID.format(split)} The look is logged in runs/holdout.jsonl." in warned
+    assert [(row["split"], row["version"]) for row in rows(folder) if "asked" in row] == [("test", "v1"), (split, "v2")]
+    assert looks(folder).looks[1].run == stored.manifest.id
+    assert looks(folder).words == "looked at 2 times, by 2 prompts"
+
+
+def test_a_log_that_cannot_be_read_stops_no_other_split(folder: Folder, server: ScriptedServer) -> None:
+    """A run on dev is told of it, and made."""
+    folder.write("runs/holdout.jsonl", '{"v": 99}\n')
+    warned: list[str] = []
+    assert run(folder, server, split="dev", warn=warned.append).state == "complete"
+    assert any("was written by a newer harness" in each for each in warned)
+
+
+def test_other_samples_are_no_look(folder: Folder, server: ScriptedServer) -> None:
+    """As many samples of which one is another are not those of the locked split."""
+    run(folder, server, final=True)
+    (last, (text, labels)) = list(TEST.items())[-1]
+    folder.write("datasets/other.jsonl", jsonl({**TEST, last: (f"{text} So.", labels)}))
+    folder.write("datasets/reviews.yaml", DATASET + "  extra: other.jsonl\n")
+    warned: list[str] = []
+    run(folder, server, split="extra", warn=warned.append)
+    run(folder, server, split="dev", warn=warned.append)
+    assert (len(rows(folder)), [each for each in warned if "locked" in each]) == (2, [])
+
+
+def test_to_tune_on_samples_that_were_unlocked_is_told(folder: Folder, server: ScriptedServer) -> None:
+    """Who wrote the dataset may do so; that these samples were a test is said."""
+    stored = run(folder, server, final=True).stored
+    folder.write("datasets/reviews.yaml", UNLOCKED["test"])
+    warned: list[str] = []
+    holdout.refuse_locked(stored, folder.project, "calibrate thresholds", warned.append)
+    assert warned == [f"run {stored.manifest.id}: to calibrate thresholds: {SAID.format('test')}"]
+    dev = run(folder, server, split="dev").stored
+    holdout.refuse_locked(dev, folder.project, "calibrate thresholds", warned.append)
+    assert len(warned) == 1
+
+
+def test_imports_of_samples_that_were_unlocked_are_told_and_logged(folder: Folder, server: ScriptedServer) -> None:
+    """Predictions from elsewhere are scored on them as well."""
+    run(folder, server, final=True)
+    folder.write("datasets/reviews.yaml", UNLOCKED["test"])
+    warned: list[str] = []
+    theirs = imported(folder, warn=warned.append).run.manifest
+    assert f"{SAID.format('test')} The look is logged in runs/holdout.jsonl." in warned
+    assert looks(folder).looks[1].run == theirs.id
+
+
 # --- looks of other predictions ---------------------------------------------------------------------------------------
 
 

@@ -178,7 +178,7 @@ def command(
     for plan, project in plans:
         if plan.locked:
             holdout.allow(project, plan.dataset, plan.split, final)  # of several prompts, before the first one runs
-        elif final:
+        elif final and holdout.looked_at_before(plan, project) is None:
             say(f"--final: split '{plan.split}' of {plan.dataset} is not locked, so this is no look and is not logged.")
     against = _resolved(baseline, plans)
     if engine == "batch":

@@ -96,6 +96,7 @@ def command(
         seed=seed,
         params=_params(params),
         budget=budget,
+        warn=say,
     )
     if only_show:
         if as_json:
