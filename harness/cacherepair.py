@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import mmap
 import time
-from collections.abc import Callable, Iterator, Set
+from collections.abc import Iterator, Set
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
@@ -12,7 +12,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from harness.cache import EMPTIED, MADE, SETTLED, Cache, besides
+from harness.cache import EMPTIED, SETTLED, Cache, besides
 from harness.cachecare import completion_rows, refuse_held, run_folders
 from harness.cachefile import (
     WAIT_S,
@@ -301,53 +301,13 @@ def _missing(keys: Set[str], runs: Path) -> Iterator[tuple[str, Completion]]:
                 yield row["key"], replace(completion, cached=False)
 
 
-@contextmanager
-def opened_whole(path: Path | None, run: Path, warn: Callable[[str], None]) -> Iterator[Cache]:
-    """Open the cache for a run; what a damaged or emptied file has lost is first put back, so that nothing is paid twice.
-
-    A file that is not there was cleared on purpose, or never was: nothing is put into the new one, and where that would save
-    calls it is told.
-
-    Args:
-        path: The cache's file; None keeps nothing and finds nothing.
-        run: The folder of the run that this process holds, beside those of the project's other runs.
-        warn: Told what was done, and what could not be.
-    """
-
-    def mend() -> bool:
-        try:
-            told = _mended(path, run.parent) if path is not None else ""
-        except CacheBusyError:
-            return False  # the cache says what to type
-        except DataError as error:
-            warn(str(error))
-            return False
-        if told:
-            warn(told)
-        return True
-
-    with Cache(path, warn, mend) as cache:
-        if path is not None and cache.owed == MADE:
-            _tell_new(path, run, warn)
-            cache.owe(SETTLED)
-        elif path is not None and cache.owed == EMPTIED:
-            try:
-                told = _filled(cache, path, run.parent)
-            except DataError as error:
-                told = str(error)
-            if told:
-                warn(told)
-        yield cache
+def others_answered(runs: Path, run: Path) -> int:
+    """Return how many runs of a project, one left out, hold completions."""
+    others = (each for each in run_folders(runs) if each != run)
+    return sum(next(completion_rows(each), None) is not None for each in others)
 
 
-def _tell_new(path: Path, run: Path, warn: Callable[[str], None]) -> None:
-    others = [each for each in run_folders(run.parent) if each != run and next(completion_rows(each), None) is not None]
-    if others:
-        n = "1 run of this project was" if len(others) == 1 else f"{len(others)} runs of this project were"
-        warn(f"{path}: is new. What {n} answered is put into it by: harness cache verify --repair")
-
-
-def _filled(cache: Cache, path: Path, runs: Path) -> str:
+def filled(cache: Cache, path: Path, runs: Path) -> str:
     """Put into a cache that was found empty what the runs have; return what was done in words, "" where nothing was."""
     with _alone(path):
         if cache.owed != EMPTIED:  # another process was faster
@@ -357,7 +317,7 @@ def _filled(cache: Cache, path: Path, runs: Path) -> str:
     return f"{path}: was empty; {_completions(refilled)} put back from the runs." if refilled else ""
 
 
-def _mended(path: Path, runs: Path) -> str:
+def mended(path: Path, runs: Path) -> str:
     """Put a damaged file in order while runs go on; return what was done in words, "" where another process did it.
 
     Raises:

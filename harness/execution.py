@@ -16,7 +16,7 @@ from typing import Any
 from harness.batchlog import StillOpenError, left_running
 from harness.budget import Budget
 from harness.cache import WITHIN_S, Cache
-from harness.cacherepair import opened_whole
+from harness.cachewhole import opened_whole
 from harness.clients import Client, connect_passes
 from harness.completionlog import Slot, completions_in, read_completions
 from harness.constraining import ignored

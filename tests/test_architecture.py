@@ -205,7 +205,7 @@ ORDER = [
         "promptnames",
         "includes",
     ],
-    ["cachefile", "cachecare", "cacherepair"],
+    ["cachefile", "cachecare", "cacherepair", "cachewhole"],
     ["promptfile", "failures", "provenance", "predictionlayout", "predictionextra", "predictionfile", "outside"],
     ["sending"],
     ["batchreading", "batchsending", "batching"],

@@ -17,7 +17,7 @@ from harness import cacherepair
 from harness.cache import EMPTIED, MADE, SETTLED, Cache
 from harness.cachecare import clear, completion_rows
 from harness.cachefile import opened
-from harness.cacherepair import opened_whole
+from harness.cachewhole import opened_whole
 from harness.records import Completion
 
 project = cli_project.project
@@ -275,7 +275,7 @@ def test_runs_that_begin_together_mend_it_once(path: Path, run: Path, mine: Path
     content = path.read_bytes()
     path.write_bytes(content[:4096] + MALFORMED * (len(content) - 4096))
     script = (
-        "import sys; from pathlib import Path; from harness.cacherepair import opened_whole\n"
+        "import sys; from pathlib import Path; from harness.cachewhole import opened_whole\n"
         "from harness.records import Completion\n"
         "sys.stdin.readline()\n"
         "path, mine, name, *keys = sys.argv[1:]\n"
