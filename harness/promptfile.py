@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -99,7 +99,7 @@ def load_task(
     problems.raise_if_any()
     answered = _placed(prompt, chosen, project).with_model(model, base_url)
     check_base_url(base_url, answered.models)
-    return Task(answered, loaded, samples)
+    return Task(answered, loaded, replace(samples, warnings=(*samples.warnings, *file.from_locked(loaded))))
 
 
 def _refuse_bare_name(path: Path, project: Project) -> None:
@@ -201,6 +201,18 @@ class _PromptFile:
         )
         top.finish()
         return prompt
+
+    def from_locked(self, dataset: Dataset) -> Iterator[str]:
+        """Yield a warning where shots, or examples of candidates, stand in the file of a locked split."""
+        split_of = {dataset.splits[split].resolve(): split for split in dataset.locked}
+        files = [("shots", file.path) for file in self.shot_files.values()]
+        files += [("examples of 'candidates'", file.path) for file in self.example_files.values()]
+        for what, path in dict.fromkeys(files):
+            if (split := split_of.get(path.resolve())) is not None:
+                yield (
+                    f"{self.path}: {what} come from '{split}', which is locked: what the prompt holds of it cannot be "
+                    "tested on it. Take them from another file."
+                )
 
     def _variables(self, top: Section, given: Mapping[str, str]) -> dict[str, str]:
         """Read `vars`; note the names that a template could not use, those given from outside among them."""

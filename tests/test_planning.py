@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
-from projects import DEV, HEAD, PROMPT, Folder, jsonl
+from projects import DEV, HEAD, PROMPT, TEST, Folder, jsonl
 
 from harness import planning
 from harness.errors import DataError
@@ -158,6 +158,23 @@ def test_text_that_was_pasted_into_the_prompt_is_a_warning(folder: Folder) -> No
     ids = [name for name, (text, _) in DEV.items() if text in texts]
     plan = plan_run(folder.task("v2"), None, Selection(), 1, None)
     assert plan.warnings == (told.format("evaluated samples", ", ".join(ids)),)
+
+
+@pytest.mark.parametrize(
+    ("section", "what"),
+    [("shots: {from: FILE, k: 1}", "shots"), ("candidates: {k: 2, from: FILE}", "examples of 'candidates'")],
+)
+def test_shots_out_of_a_locked_split_are_a_warning_on_dev_already(folder: Folder, section: str, what: str) -> None:
+    """What is taken from the file of a locked split is told in every run, not only in that which it spoils."""
+    prompt = PROMPT.replace("labels |", "candidates |") if "candidates" in section else PROMPT
+    folder.prompt("v2", prompt + section.replace("FILE", "../datasets/reviews.test.jsonl") + "\n")
+    assert folder.task("v2").samples.warnings == (
+        f"{folder.path('v2')}: {what} come from 'test', which is locked: what the prompt holds of it cannot be "
+        "tested on it. Take them from another file.",
+    )
+    folder.write("datasets/shots.jsonl", jsonl(TEST))
+    folder.prompt("v2", prompt + section.replace("FILE", "../datasets/shots.jsonl") + "\n")
+    assert folder.task("v2").samples.warnings == ()
 
 
 def test_a_pool_among_the_evaluated_samples_is_refused(folder: Folder) -> None:
