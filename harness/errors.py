@@ -109,13 +109,19 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
 def did_you_mean_file(name: str, known: Iterable[str]) -> str:
     """Return what `did_you_mean` does, for a file's name: by what stands before the ending, which most files share.
 
-    Of files that are equally near the one with the same ending is meant.
+    A file with another ending is meant only where the rest is nearly the same.
     """
-    wanted = PurePath(name)
-    by_ending = sorted(known, key=lambda each: PurePath(each).suffix.casefold() == wanted.suffix.casefold())
-    stems = {PurePath(each).stem.casefold(): each for each in by_ending}
-    near = difflib.get_close_matches(wanted.stem.casefold(), stems, n=1, cutoff=0.5)
-    return f" Did you mean '{stems[near[0]]}'?" if near else ""
+    wanted, every = PurePath(name), [PurePath(each) for each in known]
+    for alike, cutoff in ((True, 0.5), (False, 0.8)):
+        stems = {each.stem.casefold(): each.name for each in every if (_ending(each) == _ending(wanted)) is alike}
+        if near := difflib.get_close_matches(wanted.stem.casefold(), stems, n=1, cutoff=cutoff):
+            return f" Did you mean '{stems[near[0]]}'?"
+    return ""
+
+
+def _ending(path: PurePath) -> str:
+    ending = path.suffix.casefold()
+    return ".yaml" if ending == ".yml" else ending
 
 
 def listing(words: Iterable[str], most: int = 12) -> str:
