@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ from itertools import pairwise
 
 from harness.neighbours import near_duplicates
 from harness.records import Sample
+from harness.regexes import regex
 
 WORDS = 6
 """Words in a row from which on they count as copied."""
@@ -22,10 +22,10 @@ LEAST_WORDS = 3
 """Words from which on a line or a quotation is compared with whole texts."""
 
 _ALONE = r"[\u0e00-\u0eff\u3040-\u30ff\u3400-\u9fff]"
-_TOKEN = re.compile(rf"(?P<alone>{_ALONE})|\w+")
-_TOKENS = re.compile(rf"{_ALONE}|\w+")
+_TOKEN = regex(rf"(?P<alone>{_ALONE})|\w+")
+_TOKENS = regex(rf"{_ALONE}|\w+")
 _ASCII = {code: chr(code).lower() if _TOKEN.match(chr(code)) else " " for code in range(128)}
-_PART = re.compile(r"""[\n"“”„«»「」|→]|'(?!\w)|(?<!\w)'""")
+_PART = regex(r"""[\n"“”„«»「」|→]|'(?!\w)|(?<!\w)'""")
 
 
 @dataclass(frozen=True, slots=True)

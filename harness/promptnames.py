@@ -11,6 +11,7 @@ from harness.errors import Problems, did_you_mean, listing
 from harness.labelspace import Field, Group, Label, LabelSpace
 from harness.prompt import MessageTemplate, Pass, Prompt, templates_of
 from harness.records import FailureKind
+from harness.regexes import regex
 from harness.rendering import (
     ANSWER_NAMES,
     TASK_NAMES,
@@ -25,16 +26,16 @@ from harness.template import TemplateError
 from harness.templatemembers import Equal, Kind, impossible_comparisons, unknown_members
 from harness.templatenames import check_expression, check_names, names_bound, names_used, reached
 
-_TAG = re.compile(r"\{[{%].*?[%}]\}", re.DOTALL)
+_TAG = regex(r"\{[{%].*?[%}]\}", re.DOTALL)
 _QUOTED = r"""(?:"((?:[^"\\]|\\.)+)"|'((?:[^'\\]|\\.)+)')"""
-_EARLIER = re.compile(rf"\bpasses\s*(?:\.\s*(\w+)|\[\s*{_QUOTED}\s*\])")
-_SCORE = re.compile(rf"(?<![\w.])scores\s*(?:\.\s*get\s*\(\s*{_QUOTED}|\.\s*(\w+)|\[\s*{_QUOTED}\s*\])")
-_PREDICTED = re.compile(rf"{_QUOTED}\s+(?:not\s+)?in\s+(?:passes\s*\.\s*\w+\s*\.\s*)?predicted\b")
-_CHOSEN = re.compile(rf"{_QUOTED}\s+(?:not\s+)?in\s+passes\s*\.\s*\w+\s*\.\s*groups\b")
-_FIELD = re.compile(
+_EARLIER = regex(rf"\bpasses\s*(?:\.\s*(\w+)|\[\s*{_QUOTED}\s*\])")
+_SCORE = regex(rf"(?<![\w.])scores\s*(?:\.\s*get\s*\(\s*{_QUOTED}|\.\s*(\w+)|\[\s*{_QUOTED}\s*\])")
+_PREDICTED = regex(rf"{_QUOTED}\s+(?:not\s+)?in\s+(?:passes\s*\.\s*\w+\s*\.\s*)?predicted\b")
+_CHOSEN = regex(rf"{_QUOTED}\s+(?:not\s+)?in\s+passes\s*\.\s*\w+\s*\.\s*groups\b")
+_FIELD = regex(
     rf"(?:(?<![\w.])|passes\s*\.\s*\w+\s*\.\s*)fields\s*(?:\.\s*get\s*\(\s*{_QUOTED}|\.\s*(\w+)|\[\s*{_QUOTED}\s*\])"
 )
-_UNDEFINED = re.compile(r"'(\w+)' is not defined\.")
+_UNDEFINED = regex(r"'(\w+)' is not defined\.")
 _OF_CALLS = frozenset({"shots", "candidates"})
 """Names of what a call is made of, which nothing has before it is decided whether there is one."""
 

@@ -53,6 +53,7 @@ PURE = [
     "prompt",
     "units",
     "kept",
+    "regexes",
     "rendering",
     "stencil",
     "voting",
@@ -91,7 +92,7 @@ PURE = [
 EDGES = ["cli", "report", "store", "cache", "runner", "clients", "execution", "api", "project"]
 
 ORDER = [
-    ["errors", "kept", "health", "cachepages"],
+    ["errors", "kept", "regexes", "health", "cachepages"],
     [
         "records",
         "labelspace",

@@ -17,6 +17,7 @@ from itertools import islice
 
 from harness.labelspace import normalize
 from harness.parsing.cleaning import bare
+from harness.regexes import regex
 
 _OPEN = {"yes": True, "yeah": True, "yep": True, "yup": True, "no": False, "nope": False}
 _CLOSED = {
@@ -40,34 +41,32 @@ KNOWN_WORDS = {**LONE_WORDS, **_by_word(_CLOSED), **_OPEN, **_TICKS}
 # Possessive throughout: a run of these signs is taken once and never given back, so that no text takes long.
 _INVISIBLE = r"\u200b-\u200f\u2060\ufe0e\ufe0f\ufeff"
 _EDGE = rf"[\s\"'“”„‘’«»「」*_`~()\[\]{{}}<>#|{_INVISIBLE}]"
-_LEAD = re.compile(rf"(?:[\[(][xX✓✔][\])]|{_EDGE}|[:=.,;…!—–•]|[-+]\s)*+(?:\(?\d{{1,3}}[.)]\s++(?=\S))?+{_EDGE}*+")
-_STOPS = re.compile(rf"(?:{_EDGE}|[.!。！…,;，；])*+")
+_LEAD = regex(rf"(?:[\[(][xX✓✔][\])]|{_EDGE}|[:=.,;…!—–•]|[-+]\s)*+(?:\(?\d{{1,3}}[.)]\s++(?=\S))?+{_EDGE}*+")
+_STOPS = regex(rf"(?:{_EDGE}|[.!。！…,;，；])*+")
 _CLOSE = rf"[\"'”’»」*_`~)\]}}>{_INVISIBLE}]*+"
 _REASON = r"\s++(?:because|since|as|but|due to|weil|denn|da|aber|car|parce|mais|porque|pues|perché|потому)\b"
-_GOES_ON = re.compile(rf"{_CLOSE}(?:\s*+(?:[,;:!。，；：！、（(\[|—–…]|\.(?!\d))|\s++-\s|{_REASON})", re.IGNORECASE)
-_EXPLAINED = re.compile(rf"{_CLOSE}(?:(?:\s*+[,:(—–]|\s++-\s)\s*+[^\W\d]|{_REASON})", re.IGNORECASE)
-_CONDITION = re.compile(
-    rf"{_CLOSE},?+\s*+(?:only )?(?:if|when|unless|where|otherwise|wenn|falls|cuando)\b", re.IGNORECASE
-)
+_GOES_ON = regex(rf"{_CLOSE}(?:\s*+(?:[,;:!。，；：！、（(\[|—–…]|\.(?!\d))|\s++-\s|{_REASON})", re.IGNORECASE)
+_EXPLAINED = regex(rf"{_CLOSE}(?:(?:\s*+[,:(—–]|\s++-\s)\s*+[^\W\d]|{_REASON})", re.IGNORECASE)
+_CONDITION = regex(rf"{_CLOSE},?+\s*+(?:only )?(?:if|when|unless|where|otherwise|wenn|falls|cuando)\b", re.IGNORECASE)
 # A choice with its probability, and "No. 1".
-_WEIGHED = re.compile(
+_WEIGHED = regex(
     rf"{_CLOSE}\s*+(?:[:=：|→]|[-=]>|[-–—]\s)?+\s*+[\"'*_`]*+(?:\d{{1,3}}(?:[.,]\d{{1,9}})?\s?%|[01]?[.,]\d{{1,9}}|[01])(?![\w%])"
     r"(?=[\"'*_`]*+\s*+(?:$|[\n,;|)\]}]|\.(?!\d)|\w+))"
 )
-_NUMBERED = re.compile(r"\.\s?\d")
-_GIVEN = re.compile(rf"{_CLOSE}\s*+(?:[:=：→]|[-=]>)\s*+{_EDGE}*+")
-_TURNED = re.compile(rf"{_CLOSE}\s++not\b", re.IGNORECASE)
-_SENTENCE = re.compile(r"\s+\w")
-_NO_SENTENCE = re.compile(
+_NUMBERED = regex(r"\.\s?\d")
+_GIVEN = regex(rf"{_CLOSE}\s*+(?:[:=：→]|[-=]>)\s*+{_EDGE}*+")
+_TURNED = regex(rf"{_CLOSE}\s++not\b", re.IGNORECASE)
+_SENTENCE = regex(r"\s+\w")
+_NO_SENTENCE = regex(
     r"\s+(?:(?:explicit|direct|specific|clear|such|real) )?"
     r"(?:mentions?|complaints?|evidence|indications?|references?|signs?|labels?|the|this|that|it|there|not)\b",
     re.IGNORECASE,
 )
-_JOINT = re.compile(
+_JOINT = regex(
     rf"(?:{_EDGE}|[,;/.&+!:：，。—–-])*+(?:(?:and|or|but|und|oder|et|ou|y|o|e|и|или|和|或)\b(?:{_EDGE}|/)*+)?+",
     re.IGNORECASE,
 )
-_BLANK = re.compile(r"[^\S\n]+")
+_BLANK = regex(r"[^\S\n]+")
 _EITHER = r"\s{0,3}(?:/|\||\b(?:or|oder|ou|o|или)\b|或|または)\s{0,3}"
 _QUOTES = r"[\"'“”‘’*`]{0,3}"
 
@@ -92,24 +91,24 @@ _AFFIRMS_OF = (
     rf"{_HOW}applies|does {_HOW}apply|does|(?:is|was|are|were) {_HOW}{_TOLD}"
     r"|trifft (?:hier )?zu|s['’]applique|se aplica"
 )
-_WORDING_ENDS = re.compile(
+_WORDING_ENDS = regex(
     rf"{_CLOSE}(?:\s*+(?:$|[,;!。，；！、（(—–|]|\.(?!\d))|\s++-\s"
     r"|\s++(?:here|at all|in (?:the|this|any)|(?:to|for|by|of) (?:the|this|it)|because|since|as|due to)\b)"
     r"(?!\s*+(?:(?:case|review|text|reviewer|customer|label)s?\s)?\s*+(?:if|when|unless|where|that)\b)",
     re.IGNORECASE,
 )
-_LEAD_INS = re.compile(
+_LEAD_INS = regex(
     r"(?:(?:so|thus|therefore|hence|overall|well|ok|okay|sure|certainly|definitely|absolutely|clearly|probably"
     r"|(?:most )?likely|actually|in (?:short|summary|conclusion)"
     r"|based on (?:the|this) \w+|i(?: would|['’]d)? (?:say|answer|think|believe)"
     r"(?: that)?|(?:the|my) answer is|(?:that|it)(?: is|['’]s) an?)[\s,:!.—–\"'“*]++){0,3}",
     re.IGNORECASE,
 )
-_LETTERED = re.compile(r"\(?[A-Ea-e][.):]\s++(?=\S)")
-_SENTENCES = re.compile(r"(?<=[.!?])(?<!\b\w\.)(?<!\d\.)(?!(?<=\b[Nn][Oo]\.)\s\d)\s+|(?<=[。！？])")
+_LETTERED = regex(r"\(?[A-Ea-e][.):]\s++(?=\S)")
+_SENTENCES = regex(r"(?<=[.!?])(?<!\b\w\.)(?<!\d\.)(?!(?<=\b[Nn][Oo]\.)\s\d)\s+|(?<=[。！？])")
 _MOST_SENTENCES = 200
 
-_RETRACTS = re.compile(
+_RETRACTS = regex(
     r"\b(?:actually|wait|correct(?:ion|ed)|edit|update|(?:scratch|strike) that|on (?:second thought|reflection)"
     r"|on (?:further|closer) (?:reflection|look|reading)|i (?:was wrong|take (?:it|that) back|meant?|stand corrected)"
     r"|my mistake|oops|sorry|reconsider\w*|revis(?:ed|ion|ing)|rather)\b",
@@ -117,7 +116,7 @@ _RETRACTS = re.compile(
 )
 _MOST_RETRACTED = 50
 _RETRACTED_WITHIN = 80
-_SENTENCE_ENDS = re.compile(r"[.!?\n。！？]")
+_SENTENCE_ENDS = regex(r"[.!?\n。！？]")
 
 
 @dataclass(frozen=True, slots=True)

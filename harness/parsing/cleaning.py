@@ -6,46 +6,47 @@ import re
 from collections.abc import Iterator
 
 from harness.records import FailureKind, ParseFailure
+from harness.regexes import regex
 
 INVISIBLE = "\u200b\u200c\u200d\u2060\ufeff\ufe0e\ufe0f\u200e\u200f"
 """Zero-width characters, variation selectors and direction marks: taken off the ends of a name, kept inside of it."""
 
-LINE_ENDS = re.compile(r"\r\n?|\n")
+LINE_ENDS = regex(r"\r\n?|\n")
 
 _CLIP = 100
 _LAYERS = 16
 
-_REASONING = re.compile(r"<(/?)(?:think|thinking|thought|reasoning)>|(?-i:\[(/?)THINK\])", re.IGNORECASE)
+_REASONING = regex(r"<(/?)(?:think|thinking|thought|reasoning)>|(?-i:\[(/?)THINK\])", re.IGNORECASE)
 # The channels of gpt-oss: what is no final one is reasoning.
-_CHANNEL = re.compile(r"<\|channel\|>(\w{1,20})[^<\n]{0,80}(?:<\|constrain\|>\w{1,20})?<\|message\|>")
-_ANSWER_TAG = re.compile(r"<(/?)answer>", re.IGNORECASE)
-_BOXED = re.compile(r"\${0,2}\\(?:boxed|text)\{([^{}\n]{0,1000})\}\${0,2}")
-_MARKED = re.compile(r"[<\\]|\[/?THINK\]")
+_CHANNEL = regex(r"<\|channel\|>(\w{1,20})[^<\n]{0,80}(?:<\|constrain\|>\w{1,20})?<\|message\|>")
+_ANSWER_TAG = regex(r"<(/?)answer>", re.IGNORECASE)
+_BOXED = regex(r"\${0,2}\\(?:boxed|text)\{([^{}\n]{0,1000})\}\${0,2}")
+_MARKED = regex(r"[<\\]|\[/?THINK\]")
 """Signs without which a text has none of these: most answers."""
 
-_END_OF_TURN = re.compile(
+_END_OF_TURN = regex(
     r"<\|(?:im_end|endoftext|end|eot_id|eos|end_of_text|return|call)\|>|</s>|<end_of_turn>|<｜end▁of▁sentence｜>",
     re.IGNORECASE,
 )
 
-BULLET = re.compile(
+BULLET = regex(
     r"(?:[-*+•‣▪◦●·–—]|\(?[a-zA-Z]\))(?:\s+|$)"
     r"|\(?\d{1,3}[.)](?:\s+|(?!\d))"
     r"|(?:[☑✅✓✔]\ufe0f?|\[[xX✓✔]\])\s*"
 )
 """A bullet, number or ticked box before an item."""
 
-UNTICKED = re.compile(r"(?:[-*+•]\s+)?(?:\[\s?\]|[☐❌✗✘✖🚫])\ufe0f?\s*(?=\w)")
+UNTICKED = regex(r"(?:[-*+•]\s+)?(?:\[\s?\]|[☐❌✗✘✖🚫])\ufe0f?\s*(?=\w)")
 """An empty or crossed box before an item: it is denied."""
 
-_EMPTY_BOX = re.compile(r"\[ ?\]\Z")
-_LEAD_IN = re.compile(r"(?:(?:and|&)\s+|(?:#{1,6}|>)\s*)", re.IGNORECASE)
+_EMPTY_BOX = regex(r"\[ ?\]\Z")
+_LEAD_IN = regex(r"(?:(?:and|&)\s+|(?:#{1,6}|>)\s*)", re.IGNORECASE)
 _PAIRS = {'"': '"', "'": "'", "`": "`", "*": "*", "_": "_"}
 _PAIRS |= {"“": "”", "„": "“", "‘": "’", "«": "»", "「": "」"}
 # Tildes are not among them: what is struck out is not said.
 _PAIRS |= {"[": "]", "(": ")", "{": "}", "<": ">", "【": "】", "『": "』"}
 _EDGES = frozenset(_PAIRS) | frozenset(_PAIRS.values())
-_PICTURE = re.compile(
+_PICTURE = regex(
     "[\U0001f300-\U0001f43f\U0001f451-\U0001f4f4\U0001f526-\U0001f52f\U0001f680-\U0001f6a2\U0001f6d2\U0001f6e0]"
 )
 """Pictures of things, which say nothing of the name beside them; thumbs, crosses, question marks and circles are none."""

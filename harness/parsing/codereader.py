@@ -24,31 +24,32 @@ from harness.parsing.mentions import mentions_of
 from harness.parsing.names import Kind, is_score, names_of, without_only
 from harness.parsing.verdicts import is_flag
 from harness.records import Answer, FailureKind, ParseFailure
+from harness.regexes import regex
 
-_CODE_WORDS = re.compile(r"\b(?:codes?|letters?|numbers?|digits?|options?|choices?|characters?)\b|代码|代號|コード|код")
+_CODE_WORDS = regex(r"\b(?:codes?|letters?|numbers?|digits?|options?|choices?|characters?)\b|代码|代號|コード|код")
 _EDGES = " \t\"'`*_[](){}<>|.,;:!#“”‘’"
 _AROUND = " \t\"'`*_"
 _QUOTES = "\"'`*_[]{}<>“”‘’"
-_ALL_BRACKETED = re.compile(r"(?:\([0-9A-Za-z]\)[\s,;]*)+")
-_OPEN = re.compile(r"(.{1,20}?)\s*[:=：](?:\s|[^\w\s])*")
+_ALL_BRACKETED = regex(r"(?:\([0-9A-Za-z]\)[\s,;]*)+")
+_OPEN = regex(r"(.{1,20}?)\s*[:=：](?:\s|[^\w\s])*")
 _CELL_ENDS, _WORD_ENDS = re.compile(r"[|,;\t]"), re.compile(r"[|,;\s]+")
-_BRACKETED = re.compile(r"^\((.)\)$")
-_BULLET = re.compile(r"(?:[-*+•‣] +|\[[xX✓✔]\] +(?=\S)|[☑✅✓✔]\ufe0f? *)(?=.)")
-_OPTION = re.compile(r"(?:option|code|letter|choice)s? (?=\W*\w\b)", re.IGNORECASE)
-_NUMBER = re.compile(r"\(?\d{1,3}[.)] +(?=\S)")
-_UNTICKED = re.compile(r"(?:[-*+•] +)?(?:\[ ?\]|[☐❌✗✘✖🚫])\ufe0f? *(?=\w)")
-_BREAKS = re.compile(r" ?[,;|，；、/&+] ?| and ")
+_BRACKETED = regex(r"^\((.)\)$")
+_BULLET = regex(r"(?:[-*+•‣] +|\[[xX✓✔]\] +(?=\S)|[☑✅✓✔]\ufe0f? *)(?=.)")
+_OPTION = regex(r"(?:option|code|letter|choice)s? (?=\W*\w\b)", re.IGNORECASE)
+_NUMBER = regex(r"\(?\d{1,3}[.)] +(?=\S)")
+_UNTICKED = regex(r"(?:[-*+•] +)?(?:\[ ?\]|[☐❌✗✘✖🚫])\ufe0f? *(?=\w)")
+_BREAKS = regex(r" ?[,;|，；、/&+] ?| and ")
 _REACH = 60
 _FEWEST_FLAGGED = 2
 _REVISED = "it goes back on what it said, and gives no new answer"
 # What stands between codes and what they mean; and another code inside of what is said of one.
-_MEANS = re.compile(r"[)\]](?=[\"'`*_]*(?: |$))|[:：=]|\.(?= )| ?\(| (?:-|–|—|->|→|=>)(?= )")
-_ANOTHER = re.compile(r"(?:^|[\s(])([0-9A-Za-z])(?:[)\]:=]| \(| (?:-|–|—|->|→|=>) )")
-_CHUNK_ENDS = re.compile(
+_MEANS = regex(r"[)\]](?=[\"'`*_]*(?: |$))|[:：=]|\.(?= )| ?\(| (?:-|–|—|->|→|=>)(?= )")
+_ANOTHER = regex(r"(?:^|[\s(])([0-9A-Za-z])(?:[)\]:=]| \(| (?:-|–|—|->|→|=>) )")
+_CHUNK_ENDS = regex(
     r"[,;|，；、]|\.(?= [(\[\"'`*]*[0-9A-Za-z][\"'`*\])]*[:=])| and (?=[(\[\"'`*]*[0-9A-Za-z][\"'`*)\]]*(?: ?[:=(.)]| -|$))"
 )
-_NAME_FIRST = re.compile(r"(.+?) ?(?:[:=(\[]| -| –| —| ->| →) ?[\"'`*(\[]*([0-9A-Za-z])[\"'`*)\]]*\W?")
-_WORDLESS = re.compile(r"[\W_]*")
+_NAME_FIRST = regex(r"(.+?) ?(?:[:=(\[]| -| –| —| ->| →) ?[\"'`*(\[]*([0-9A-Za-z])[\"'`*)\]]*\W?")
+_WORDLESS = regex(r"[\W_]*")
 _MOST_OFF_LIST_WORDS = 4
 _LONGEST_OUT_OF_ORDER = 3
 _FEWEST_FOR_ECHO = 3

@@ -17,7 +17,6 @@ How a text is read:
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
@@ -30,11 +29,12 @@ from harness.parsing.formats import Format, Output, setting
 from harness.parsing.grammars import codes_grammar
 from harness.parsing.tokens import Token
 from harness.records import Answer, FieldValue, ParseFailure
+from harness.regexes import regex
 
 __all__ = ["CODES", "OPTIONS", "parse", "render", "weigh"]
 
 
-_PLAIN = re.compile(r"[0-9A-Za-z](?:(?:,[0-9A-Za-z])*|(?:, [0-9A-Za-z])*)")
+_PLAIN = regex(r"[0-9A-Za-z](?:(?:,[0-9A-Za-z])*|(?:, [0-9A-Za-z])*)")
 
 
 def parse(text: str, space: LabelSpace, output: Output, cut: bool) -> Answer:
@@ -134,7 +134,7 @@ def _problems(space: LabelSpace, output: Output) -> list[str]:
     return []
 
 
-_SEPARATOR = re.compile(r"| *[,;|/&+] *|[ \t\n]+")
+_SEPARATOR = regex(r"| *[,;|/&+] *|[ \t\n]+")
 
 
 def _bad_code(code: str, names: Any, space: LabelSpace) -> list[str]:

@@ -13,18 +13,19 @@ from functools import cached_property
 
 from harness.labelspace import Field, LabelSpace
 from harness.parsing.cleaning import answer_text
+from harness.regexes import regex
 
-_JOINED = re.compile(r"(?<=[^\W_])[\s_\-]+(?=[^\W_])")
-_TOKENS = re.compile(r"[^\W_]+|[^\w\s]|_")
+_JOINED = regex(r"(?<=[^\W_])[\s_\-]+(?=[^\W_])")
+_TOKENS = regex(r"[^\W_]+|[^\w\s]|_")
 _JOINT, _GAP = r"[\s_\-*`]{1,9}", r"[\s*_`]{0,9}"
 _LINE_START = r"^[^\S\n]{0,9}(?:[*_#>`+•-]{1,6}[^\S\n]{0,3}){0,2}"
 
 _EMPHASIS, _EMPHASIS_BEFORE = re.compile(r"[*_`]{1,3}"), re.compile(r"[*_`]{1,3}\Z")
 
 _NAMED = {"amp": "&", "lt": "<", "gt": ">", "quot": '"', "apos": "'", "nbsp": "\xa0"}
-_ESCAPE = re.compile(rf"&(?:#(\d{{1,7}})|#x([0-9a-f]{{1,6}})|({'|'.join(_NAMED)}));", re.IGNORECASE)
+_ESCAPE = regex(rf"&(?:#(\d{{1,7}})|#x([0-9a-f]{{1,6}})|({'|'.join(_NAMED)}));", re.IGNORECASE)
 _HELD_OPEN, _HELD_CLOSE = "\ue000", "\ue001"
-_HELD = re.compile(f"{_HELD_OPEN}(\\d+){_HELD_CLOSE}")
+_HELD = regex(f"{_HELD_OPEN}(\\d+){_HELD_CLOSE}")
 
 
 @dataclass(frozen=True)

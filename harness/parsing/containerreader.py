@@ -14,10 +14,11 @@ from harness.parsing.formats import Output
 from harness.parsing.headings import Heading, by_colon, heading_of, marked_heading
 from harness.parsing.list import LIST
 from harness.records import Answer, FailureKind, FieldValue, ParseFailure
+from harness.regexes import regex
 
-_BLANK_LINE = re.compile(r"\n[^\S\n]*\n")
-_BROKEN_TAG = re.compile(r"</[\w\s-]{0,40}>?\Z")
-_ELEMENT = re.compile(r"<(label|item|li|value|name|tag|category|topic|class|theme)>([^<>]{1,300})</\1>", re.IGNORECASE)
+_BLANK_LINE = regex(r"\n[^\S\n]*\n")
+_BROKEN_TAG = regex(r"</[\w\s-]{0,40}>?\Z")
+_ELEMENT = regex(r"<(label|item|li|value|name|tag|category|topic|class|theme)>([^<>]{1,300})</\1>", re.IGNORECASE)
 _HEADING_REACH = 200
 _MOST_CONTENTS = 50
 """Different contents of one container that are looked at; a text with more of them is no answer."""

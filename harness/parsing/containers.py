@@ -16,7 +16,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -29,6 +28,7 @@ from harness.parsing.formats import Format, Output, none_problems, setting
 from harness.parsing.grammars import containers_grammar
 from harness.parsing.list import LIST
 from harness.records import Answer, FieldValue, ParseFailure
+from harness.regexes import regex
 
 OPTIONS: Mapping[str, Any] = {"containers": {}, "none": NONE_WORD}
 
@@ -36,7 +36,7 @@ LABELS = "labels"
 """Name of the container of all labels."""
 
 _KEYS = ("prefix", "suffix", "delimiter")
-_NO_DELIMITER = re.compile(r"[\w\"'`\[\](){}\\]")
+_NO_DELIMITER = regex(r"[\w\"'`\[\](){}\\]")
 
 
 _READERS = Kept[ContainerReader]()

@@ -9,19 +9,19 @@ GBNF: https://github.com/ggml-org/llama.cpp/blob/master/grammars/README.md
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Callable, Iterable
 
 from harness.labelspace import Field, LabelSpace
 from harness.parsing.codetable import CodeTable
 from harness.parsing.formats import Output
+from harness.regexes import regex
 
 MOST_CHARACTERS = 300
 """Characters of an extracted text."""
 
 _ESCAPES = {"\\": "\\\\", '"': '\\"', "\n": "\\n", "\r": "\\r", "\t": "\\t"}
 
-_PLAIN = re.compile(r"\w(?:[^,;:|()\[\]{}<>\"`*#=]*\w)?")
+_PLAIN = regex(r"\w(?:[^,;:|()\[\]{}<>\"`*#=]*\w)?")
 
 _JSON_RULES = (
     'ws ::= (" " | "\\n" [ ]{0,8})?',

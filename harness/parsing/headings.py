@@ -8,31 +8,32 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from harness.parsing.cleaning import BULLET, LINE_ENDS, bare
+from harness.regexes import regex
 
 _REACH = 100
 _MOST_WORDS = 12
 _MOST_MARKED_WORDS = 4
 
-_BY_COLON = re.compile(rf"([^:：]{{1,{_REACH}}})[:：]")
-_BY_VERB = re.compile(rf"(.{{1,{_REACH}}}?) (?:is|are|would be) ")
-_NONE = re.compile(r"\bnone\b", re.IGNORECASE)
-_BRACKETED = re.compile(r"\([^()]{0,80}(?:\)|$)")
-_MARKED_UP = re.compile(r"#{1,6} |\*\*|__")
-_COUNTING = re.compile(
+_BY_COLON = regex(rf"([^:：]{{1,{_REACH}}})[:：]")
+_BY_VERB = regex(rf"(.{{1,{_REACH}}}?) (?:is|are|would be) ")
+_NONE = regex(r"\bnone\b", re.IGNORECASE)
+_BRACKETED = regex(r"\([^()]{0,80}(?:\)|$)")
+_MARKED_UP = regex(r"#{1,6} |\*\*|__")
+_COUNTING = regex(
     r"\d+|\b(?:first|second|third|fourth|fifth|primary|secondary|main|other|others|additional|also|next|another)\b|[\W_]+"
 )
-_CHOOSES = re.compile(r"\b(?:selected|chosen|applicable|appl(?:y|ies)|correct|new|actual|relevant)\b", re.IGNORECASE)
-_SO = re.compile(r"(?:^|[,;.!] |[–—-] )(?:and )?(?:so|therefore|thus|hence)[ ,:]\s*", re.IGNORECASE)
-_REVISES = re.compile(
+_CHOOSES = regex(r"\b(?:selected|chosen|applicable|appl(?:y|ies)|correct|new|actual|relevant)\b", re.IGNORECASE)
+_SO = regex(r"(?:^|[,;.!] |[–—-] )(?:and )?(?:so|therefore|thus|hence)[ ,:]\s*", re.IGNORECASE)
+_REVISES = regex(
     r"[*_#>\s-]*(?:(?:hmm+|oh|ok(?:ay)?|no|but|well)\b[\s,.!…—-]*){0,2}"
     r"(?:(?:actually|corrections?|wait|on second thoughts?|scratch that|edit|let me (?:re\w+|correct|fix))\b"
     r"[\s,:.!…*_—-]*)+",
     re.IGNORECASE,
 )
-_CHANGES = re.compile(
+_CHANGES = regex(
     r"[*_\s-]*(?:please )?(?:i(?:['’]d| would)? )?(?:remove|drop|delete|add|include|exclude)\b", re.IGNORECASE
 )
-_FENCE = re.compile(r"(?:```|~~~)\w*")
+_FENCE = regex(r"(?:```|~~~)\w*")
 
 
 class Heading(StrEnum):
@@ -48,40 +49,40 @@ ANNOUNCING = (Heading.ANSWER, Heading.LABELS)
 """The headings behind which labels stand."""
 
 
-_ANSWER = re.compile(
+_ANSWER = regex(
     r"\b(?:answers?|final|conclusion|therefore|verdict|decision|antwort|réponse|respuesta|risposta|resposta)\b"
     r"|答案|回答|结论|結論|ответ"
 )
-_LABELS = re.compile(
+_LABELS = regex(
     r"\b(?:labels?|labell?ed|classified|categori[sz]ed|tagged|categor(?:y|ies)|tags?|topics?|class(?:es|ification)?|output|results?|response|predictions?"
     r"|appl(?:y|ies|icable)|kategorien?|etiketten|étiquettes?|catégories?|etiquetas?|categorías?|etichette)\b"
     r"|标签|標籤|类别|類別|分类|ラベル|метки|метка"
 )
-_EXPLANATION = re.compile(
+_EXPLANATION = regex(
     r"\b(?:explanations?|explain|reason(?:s|ing)?|rationale|justification|why|because|notes?|analysis|evidence|confidence|summary"
     r"|thinking|thoughts?"
     r"|begründung|erklärung|explication|explicación|spiegazione|explicação)\b"
     r"|理由|说明|解释|分析|説明|пояснение|объяснение"
 )
 # Of headings about labels, those that announce the others, or the list to choose from.
-_OTHERS = re.compile(
+_OTHERS = regex(
     r"\b(?:not|no|non|exclud(?:ed?|ing)|without|except|irrelevant|unused|inapplicable|unrelated|absent|missing"
     r"|unlikely|rejected|ruled|neither|available|possible|considered|candidates?|potential|preliminary|initial|tentative|draft"
     r"|discarded|dismissed|dropped|removed|given (?:labels?|categories|tags|topics|classes|codes|options))\b|n['’]t\b"
 )
-_OTHERS_ALONE = re.compile(
+_OTHERS_ALONE = regex(
     r"(?:excluded|excluding|irrelevant|unrelated|inapplicable|rejected|discarded|dismissed|dropped|considered|ruled out"
     r"|candidates|not(?: (?:chosen|selected|mentioned))?|(?:the |possible )?(?:options|choices))"
 )
 # Headings that name no labels, but say of what follows that the text does not speak of it. "Not happy with:" is none.
-_UNSAID = re.compile(
+_UNSAID = regex(
     r"\b(?:not|never|(?:do|does|did|is|are|was|were)n['’]?t) (?:\w+ ){0,2}?(?:mention|discuss|address|complain about"
     r"|talk about|refer to|relate to|appl(?:y|ies)"
     r"|(?:mentioned|discussed|addressed|applicable|relevant|present|raised|chosen|selected)\b)"
     r"|\b(?:is|are|was|were|do|does|did)(?: not|n['’]?t)(?:(?: really| at all)? about\b|$)"
     r"|\b(?:no|without)(?: \w+)? (?:mention|complaints?|issues?|problems?|concerns?|evidence|signs?|indication)\b"
 )
-_INPUT = re.compile(
+_INPUT = regex(
     r"(?:(?:the|next|new|customer|user|product) )?"
     r"(?:text|review|input|sample|example|question|customer|feedback|message|ticket|user|document|post|human)"
     r"(?: text)?(?: ?#?\d{1,4})?"

@@ -25,18 +25,19 @@ from harness.parsing.jsonanswer import JsonReader
 from harness.parsing.jsonscan import Turn, Value, broken_off, find_brackets, turns_of, values_of
 from harness.parsing.schemas import json_schema
 from harness.records import Answer, FailureKind, FieldValue, ParseFailure
+from harness.regexes import regex
 
 OPTIONS: Mapping[str, Any] = {"labels_key": "labels", "none": NONE_WORD}
 
-_ADDED = re.compile(
+_ADDED = regex(
     r"\W*(?:(?:and|or|plus|but|maybe|perhaps|possibly|also|alternatively|additionally|as well as|und|oder|auch)\b\W*)+",
     re.IGNORECASE,
 )
-_SETTLES = re.compile(
+_SETTLES = regex(
     r"\b(?:no|wait|rather|instead|actually|correct(?:ed|ion)|revised|settled? on|so|thus|therefore|hence)\b",
     re.IGNORECASE,
 )
-_FENCED = re.compile(r"\s*```\w*\n(.*?)(?:```|\Z)", re.DOTALL)
+_FENCED = regex(r"\s*```\w*\n(.*?)(?:```|\Z)", re.DOTALL)
 
 
 def parse(text: str, space: LabelSpace, output: Output, cut: bool) -> Answer:

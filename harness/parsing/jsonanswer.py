@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -15,11 +14,12 @@ from harness.parsing.jsonkeys import Asks, announces_labels, asks, denies, hedge
 from harness.parsing.jsonscan import DOUBLED, Value, find_brackets, values_of
 from harness.parsing.names import Kind, names_of
 from harness.records import Answer, FailureKind, FieldValue, ParseFailure
+from harness.regexes import regex
 
-_EMPTY_ARRAY = re.compile(r"\[\s*\]")
-_QUOTED_ITEM = re.compile(r"(?=[\[{,:(\"']\s*[\"']([^\"']{1,200})[\"'](?!\s*:))")
+_EMPTY_ARRAY = regex(r"\[\s*\]")
+_QUOTED_ITEM = regex(r"(?=[\[{,:(\"']\s*[\"']([^\"']{1,200})[\"'](?!\s*:))")
 _NAME_KEYS = ("label", "name", "category", "topic", "tag", "class")
-_DEGREE = re.compile(r"\d{1,3}(?:[.,]\d{1,9})?(?: ?%|/\d{1,3})?|[.]\d{1,9}")
+_DEGREE = regex(r"\d{1,3}(?:[.,]\d{1,9})?(?: ?%|/\d{1,3})?|[.]\d{1,9}")
 _DEEPEST = 3
 _MOST_WORDS = 3
 _WRAPPERS = (

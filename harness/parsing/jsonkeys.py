@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from enum import StrEnum
 from functools import cache
@@ -10,28 +9,29 @@ from functools import cache
 from harness.labelspace import normalize
 from harness.parsing.affirming import Affirmations
 from harness.parsing.headings import Heading, heading_of
+from harness.regexes import regex
 
-_HUMPS = re.compile(r"(?<=[a-z])(?=[A-Z])")
-_NEGATES = re.compile(
+_HUMPS = regex(r"(?<=[a-z])(?=[A-Z])")
+_NEGATES = regex(
     r"\b(?:not|no|non|never|none|without|absent|lacks?|lacking|irrelevant|inapplicable|unrelated|unmentioned|false"
     r"|exclud(?:e|es|ed|ing)|reject(?:ed)?|denied|discarded|negated?|ruled out"
     r"|\w+n['’]t|(?:is|are|was|were|does|do|did|has)nt)\b"
 )
-_VERDICT = re.compile(
+_VERDICT = regex(
     r"(?:(?:is|are|was|does|it|label|this|the) )*(?:appl(?:y|ies|icable|ied)|present|presence|mentions?|mentioned|relevant"
     r"|selected|chosen|included?|detected|identified|found|exists?|true|value|label|result|answer|verdict|decision|predict(?:ion|ed)"
     r"|response|assigned|match(?:es|ed)?|flag|status|raised|discussed|checked|bool(?:ean)?)"
     r"(?: (?:label|here|in (?:the )?(?:text|review)|to (?:the )?(?:text|review)))?"
 )
-_SCORE = re.compile(
+_SCORE = regex(
     r"(?:\w+ )?(?:scores?|prob(?:ability)?|confidence|likelihood|rating|relevance|certainty|weight|percent(?:age)?)|p|value"
 )
-_BESIDE = re.compile(
+_BESIDE = regex(
     r"\b(?:consider(?:ed|ing)?|candidates?|options?|choices?|possible|potential|available|allowed|examples?|keywords?|quotes?"
     r"|missing|removed|dropped|ignored"
     r"|phrases?|words?|terms?|entit(?:y|ies)|spans?|evidence|inputs?|text|schema|enum|required|praised?|praises|positives?)\b"
 )
-_HEDGES = re.compile(
+_HEDGES = regex(
     r"\b(?:others?|secondary|maybe|perhaps|uncertain|unclear|unsure|unlikely|borderline|weak|alternatives?|similar|related)\b"
 )
 

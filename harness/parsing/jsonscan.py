@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from harness.parsing.cleaning import bare
 from harness.parsing.headings import Heading, heading_of
+from harness.regexes import regex
 
 if TYPE_CHECKING:
     from harness.labelspace import LabelSpace
@@ -27,40 +28,40 @@ _MOST_OPENERS = 200
 _DEEPEST = 16
 _MOST_VALUES = 1_000
 
-_SIGN = re.compile(r"\\.|[\"'\[\]{}]", re.DOTALL)
-_STRING_ENDS = re.compile(r"\s*(?:[,:\]}]|\Z)")
-_BEGINS_JSON = re.compile(r"\{|\[\s*(?:[\"'“\[{\]]|\Z)")
-_CHECKBOX = re.compile(r"\[ \]\s*\w")
+_SIGN = regex(r"\\.|[\"'\[\]{}]", re.DOTALL)
+_STRING_ENDS = regex(r"\s*(?:[,:\]}]|\Z)")
+_BEGINS_JSON = regex(r"\{|\[\s*(?:[\"'“\[{\]]|\Z)")
+_CHECKBOX = regex(r"\[ \]\s*\w")
 _CLOSER = {"[": "]", "{": "}"}
 
-_HEAD = re.compile(r"(?:\A|(?<=[\n\r]))[^\S\n\r]*(?![\s\"'{}\[\]])([^\n\r:：{}\[\]]{1,100})[:：]")
-_EXAMPLE = re.compile(r"\W*(?:example|sample)\b", re.IGNORECASE)
+_HEAD = regex(r"(?:\A|(?<=[\n\r]))[^\S\n\r]*(?![\s\"'{}\[\]])([^\n\r:：{}\[\]]{1,100})[:：]")
+_EXAMPLE = regex(r"\W*(?:example|sample)\b", re.IGNORECASE)
 _MOST_TURNS = 16
 
 _REACH = 120
-_FENCE_END = re.compile(r"(?:```|~~~)\w{0,20}\s*\Z")
-_CLAUSE_ENDS = re.compile(r"[.!?;。！？；\n\r]")
+_FENCE_END = regex(r"(?:```|~~~)\w{0,20}\s*\Z")
+_CLAUSE_ENDS = regex(r"[.!?;。！？；\n\r]")
 _FILLER = (
     r"(?:[^\w,]+(?:the|these|those|this|that|they|it|its|them|any|an?|are|is|was|were|be|been|as|of|like|from|in|to|with|for|here"
     r"|labels?|categor(?:y|ies)|tags?|topics?|class(?:es)?|ones?|following|include[sd]?|mentioned|present|relevant|applicable"
     r"|appl(?:y|ies)))*\W*\Z"
 )
-_DENIED = re.compile(
+_DENIED = regex(
     r"(?:\b(?:not|never|neither|nor|without|except|instead of|rather than|unlike|exclud(?:es?|ed|ing)|reject(?:ed|ing)"
     r"|rul(?:ed|ing) out|discard(?:ed|ing)|removed|irrelevant|inapplicable|unrelated|absent|missing|nicht|pas)|n't)"
     + _FILLER,
     re.IGNORECASE,
 )
-_OFFERED = re.compile(
+_OFFERED = regex(
     r"\b(?:consider(?:ed|ing)|options?|choices?|candidates?|available|possible|potential|allowed|other|remaining)"
     + _FILLER,
     re.IGNORECASE,
 )
 # "If I had to choose" does.
-_SUPPOSED = re.compile(
+_SUPPOSED = regex(
     r"\W*(?:if|unless)\b(?! i (?:had|have) to)|.*\b(?:for (?:example|instance)|example of)\b", re.IGNORECASE | re.DOTALL
 )
-_TAKEN_BACK = re.compile(
+_TAKEN_BACK = regex(
     r"[\s`\"')]{0,5}(?:(?:is|are|was|were|do|does|did|would|should|has been|have been)(?: not\b|n't\b)"
     r"|(?:is|are|was|were|has been|have been) (?:\w+ly )?(?:wrong|incorrect|excluded|rejected|considered|ruled out"
     r"|irrelevant|inapplicable|absent)\b|would be\b(?! (?:my|the|what)\b))",

@@ -11,23 +11,24 @@ from harness.parsing.headings import ANNOUNCING, by_verb, heading_of
 from harness.parsing.names import Item, Kind, Names
 from harness.parsing.recalled import Recalled
 from harness.parsing.verdicts import is_flag
+from harness.regexes import regex
 
 if TYPE_CHECKING:
     from harness.parsing.mentions import Mentions
 
 _PROSE_WORDS = 6
 _PROSE_LENGTH = 60
-_PROSE_END = re.compile(r"[!?:。！？：…]\W{0,4}$")
-_SENTENCE = re.compile(
+_PROSE_END = regex(r"[!?:。！？：…]\W{0,4}$")
+_SENTENCE = regex(
     r"(?:the|this|that|these|it|i|we|they|he|she|you|there|here|based|in|as|since|because|my|given|so|but|which)\s"
     r"(?:\S+\s+)\S",
     re.IGNORECASE,
 )
-_PLAIN_NO = re.compile(r"(?:no|false|0|n/?a|none|absent)\W*", re.IGNORECASE)
-_BUT = re.compile(r"\s*(?:but|however|except|until)\b", re.IGNORECASE)
-_JOINTS = re.compile(r"[;|；，、,]| (?:and|und|et|y|&|\+) ")
-_CELL_ENDS = re.compile(r"[|;\t]")
-_CLOSED_END = re.compile(r"[\])}`]\W*$")
+_PLAIN_NO = regex(r"(?:no|false|0|n/?a|none|absent)\W*", re.IGNORECASE)
+_BUT = regex(r"\s*(?:but|however|except|until)\b", re.IGNORECASE)
+_JOINTS = regex(r"[;|；，、,]| (?:and|und|et|y|&|\+) ")
+_CELL_ENDS = regex(r"[|;\t]")
+_CLOSED_END = regex(r"[\])}`]\W*$")
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,6 @@ How a text is read, line by line:
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
@@ -32,16 +31,17 @@ from harness.parsing.names import names_of
 from harness.parsing.sheet import Sheet
 from harness.parsing.tables import without_tables
 from harness.records import Answer, FailureKind, FieldValue, ParseFailure
+from harness.regexes import regex
 
 OPTIONS: Mapping[str, Any] = {"separator": ",", "none": NONE_WORD, "search": False}
 
-_NO_SEPARATOR = re.compile(r"[\w\"'`\[\](){}\\]")
+_NO_SEPARATOR = regex(r"[\w\"'`\[\](){}\\]")
 
 
-_OBJECT = re.compile(r"\[\s*\{|\{\s*([\"'])[^\"'\n{}]{1,100}\1\s*:")
+_OBJECT = regex(r"\[\s*\{|\{\s*([\"'])[^\"'\n{}]{1,100}\1\s*:")
 """The beginning of an object of JSON, or of an array of some: what it says of labels, only its form tells."""
 
-_TAME = re.compile(r"\w+(?:[ -]\w+)*")
+_TAME = regex(r"\w+(?:[ -]\w+)*")
 _UNTAME = frozenset(["is", "are", "would", "and", "und", "et", "y", "e", "en", "och", "и", "plus"])
 """Words by which a line may be more than its names."""
 

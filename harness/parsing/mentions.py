@@ -19,31 +19,32 @@ from collections.abc import Iterator
 from harness.kept import Kept
 from harness.labelspace import LabelSpace, normalize
 from harness.parsing.names import Item, Kind
+from harness.regexes import regex
 
 _M = "\ue000"  # A label in a clause.
 _CJK = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
-_TOKEN = re.compile(rf"[{_CJK}]|[^\W_{_CJK}]+(?:'(?!s\b)[^\W_{_CJK}]+)?|'s\b|[.](?=\s|$)|[^\s]")
-_STRUCK_OUT = re.compile(r"~~[^~]{1,200}~~")
+_TOKEN = regex(rf"[{_CJK}]|[^\W_{_CJK}]+(?:'(?!s\b)[^\W_{_CJK}]+)?|'s\b|[.](?=\s|$)|[^\s]")
+_STRUCK_OUT = regex(r"~~[^~]{1,200}~~")
 _STOPS = frozenset(".!?;。！？；…")
 
-_GROUP = re.compile(
+_GROUP = regex(
     rf"{_M}(?: (?:(?:, )?(?:and|or|nor|&|/|plus|as well as|and / or)|,)(?: (?:the|also|about|of))? {_M})*+",
     re.IGNORECASE,
 )
-_JOINT = re.compile(r"\b(and|or|nor|plus)\b|[&/,]")
+_JOINT = regex(r"\b(and|or|nor|plus)\b|[&/,]")
 
 _SUBJECT = (
     r"(?:it|they|he|she|we|i|you|this|that|there|(?:the|this|a) (?:customer|user|reviewer|text|review|author|writer|message"
     r"|complaint|issue|problem|main|person|buyer|feedback|label)\b|complains?|mentions?|says?|is|are|was|were|talks?|discusses"
     r"|describes?|states?|reports?|focuses|applies|concerns|relates|its? (?:about|is|was))"
 )
-_CLAUSE = re.compile(
+_CLAUSE = regex(
     r" ,? ?(?:but|however|although|though|while|whereas|yet|because|since|so|therefore|thus|hence|which|who|when|where) "
     rf"|(?: ,)?(?: and| &) (?={_SUBJECT} )| , (?={_SUBJECT} )| [(): —–] (?={_SUBJECT} )"
 )
-_ALL = re.compile(r"(?:\b(?:all|every\w*|any(?:thing|one)|each)\b[^,]*) $")
+_ALL = regex(r"(?:\b(?:all|every\w*|any(?:thing|one)|each)\b[^,]*) $")
 
-_NOT_ONLY = re.compile(
+_NOT_ONLY = regex(
     r"\bnot (?:only|just|merely|solely|simply)\b"
     r"|\b(?:not|never|\w+n't|no) (?:\w+ )?(?:happy|satisfied|pleased|impressed|content|thrilled) (?:with|by|about)\b"
 )
@@ -53,8 +54,8 @@ _CUE = (
     r"|free of|non|rule[sd]? out|fail(?:s|ed)? to|unlike|except|other than|apart from|aside from|besides|either|whether"
     r"|if|unless|unclear|unsure|nobody|free from)"
 )
-_HAS_CUE = re.compile(rf"(?<!\w){_CUE}(?!\w)")
-_HEDGES = re.compile(
+_HAS_CUE = regex(rf"(?<!\w){_CUE}(?!\w)")
+_HEDGES = regex(
     r"\b(?:whether|if|unless|either|unclear|unsure|except|other than|apart from|aside from|besides|hardly|not that|far from"
     r"|(?:i|we)(?: have|'ve)? (?:removed|dropped|discarded|dismissed|rejected))\b"
 )
@@ -66,8 +67,8 @@ _LIGHT = (
     r"have|has|being|particular|such|kinds?|sorts?|types?|rais\w+|impl(?:y|ies|ied)|suggest\w*|think|believe|see|find|it|that|"
     r"this|there|seems?|appears?|primarily|mainly|necessarily|even|do|case|matter|question|here|also|falls?|under|['\"`*:(\[])"
 )
-_CUE_TO_LABEL = re.compile(rf"(?<!\w){_CUE}(?: {_LIGHT}){{0,10}} $")
-_WITH_WORDS = re.compile(
+_CUE_TO_LABEL = regex(rf"(?<!\w){_CUE}(?: {_LIGHT}){{0,10}} $")
+_WITH_WORDS = regex(
     rf"(?<!\w){_CUE}(?: {_LIGHT}){{0,10}} (?:about|of|mention\w*|concern\w*|relat\w+ to|regarding) (?:the )?$"
 )
 _NOUNS = r"(?: (?:issues?|problems?|complaints?|concerns?|labels?|category|categories|topics?|tags?|'s|['\"`*)\]]))*+"
@@ -79,28 +80,28 @@ _UNRAISED = (
     r"|reported|related|noted|described|criticized)(?!\w)"
 )
 _VERB = r"(?:is|are|was|were|does|do|did|has|have|had|can|could|should|would|will|seems?|appears?)"
-_DENIED_BEHIND = re.compile(
+_DENIED_BEHIND = regex(
     rf"{_NOUNS}(?: {_VERB}(?: \w+ly)? (?:not|never)| {_VERB}n't| (?:ca|wo)n't)(?: \w+ly)? {_UNRAISED}"
     rf"|{_NOUNS} {_VERB} (?:irrelevant|absent|inapplicable|unrelated|excluded|unmentioned|ruled out"
     r"|no (?:issue|problem|concern))(?!\w)"
     rf"|{_NOUNS}(?: (?::|=|\(|-|→|->))? (?:no|false|absent|none|0|not (?:mentioned|applicable|present|relevant|discussed))"
     r"(?: [,)]| *$)"
 )
-_VERB_BEHIND = re.compile(
+_VERB_BEHIND = regex(
     r"(?: \w+){0,3} (?:is|are|was|were|has|have|does|do|did|came|seems?|looks?|feels?|arrived|applies)(?!\w)"
 )
-_AS_ASIDE = re.compile(
+_AS_ASIDE = regex(
     r"\b(?:possible|available|candidate|following|given) (?:labels?|categories|tags|options|topics|classes)\b"
     r"|\b(?:options|choices) (?:are|include)\b|\bchoose (?:from|between)\b"
 )
-_NONE_SAID = re.compile(
+_NONE_SAID = regex(
     r"\bnone of (?:the|these|those) (?:(?:above|given|listed|provided|possible|available) ){0,2}(?:(?:labels?|categories"
     r"|options|topics|tags|classes) )?(?:appl(?:y|ies|icable)|fits?|match(?:es)?"
     r"|(?:is|are) (?:applicable|relevant|mentioned))\b"
     r"|\bno labels? appl(?:y|ies)\b"
 )
 # Negations of other languages: where one stands, nothing is clear.
-_FOREIGN = re.compile(
+_FOREIGN = regex(
     r"\b(?:nicht|kein(?:e[nrsm]?)?|weder|ohne|nie|pas|aucune?|sans|jamais|ninguna?|sin|nunca|tampoco|non|né|nessuna?|senza|mai"
     r"|não|nenhuma?|sem|niet|geen|zonder|inte|ingen|ikke|nie|bez|не|нет|без|ни|нi)\b|[不没無无非未]|ない|なし|ません|لا|ليس|غير"
 )

@@ -13,27 +13,28 @@ from harness.labelspace import NONE_WORD, LabelSpace, normalize
 from harness.parsing.cleaning import BULLET, UNTICKED, bare, clip, peel
 from harness.parsing.recalled import Recalled
 from harness.parsing.verdicts import ANOTHER, verdict
+from harness.regexes import regex
 
-_EMPTY_LIST = re.compile(r"\[\s*\][\s\])}`.]*")
-_NO_WORD = re.compile(r"[-=_*~#<>|.,:;…\[\](){}\"'` ]*")
+_EMPTY_LIST = regex(r"\[\s*\][\s\])}`.]*")
+_NO_WORD = regex(r"[-=_*~#<>|.,:;…\[\](){}\"'` ]*")
 
 # Closed on purpose: these say that no label applies, and nothing else. "None of the other labels" is not among them.
 _LABELS = r"(?:labels?|categories|category|options|topics|tags|classes)"
 _TO_THIS = r"(?: (?:here|to (?:the|this)(?: \w+){1,2}))?"
 _LISTED = r"(?: (?:above|given|listed|provided|possible|available|candidate)){0,2}"
 _APPLY = r"(?:apply|applies|fits?|(?:is|are) (?:applicable|relevant))"
-_NONE_SAID = re.compile(
+_NONE_SAID = regex(
     rf"none of (?:the|these|those|them){_LISTED}(?: {_LABELS})?(?: {_APPLY}{_TO_THIS})?"
     rf"|none (?:apply|applies|applicable|found|identified)"
     rf"|(?:there (?:is|are) )?no (?:applicable|relevant|matching) {_LABELS}"
     rf"{_TO_THIS}"
     rf"|(?:there (?:is|are) )?no {_LABELS}(?: from (?:the|this) list)?(?: (?:that |which )?{_APPLY}{_TO_THIS})?"
 )
-_BECAUSE = re.compile(r",? (?:because|since|as) ")
+_BECAUSE = regex(r",? (?:because|since|as) ")
 
 # Words around a name that say no more than that it applies.
-_BEFORE = re.compile(r"(?:only|just|simply|solely)[ :] *", re.IGNORECASE)
-_BEHIND = re.compile(
+_BEFORE = regex(r"(?:only|just|simply|solely)[ :] *", re.IGNORECASE)
+_BEHIND = regex(
     r" (?:only|alone|appl(?:y|ies)(?: (?:here|to (?:the|this) \w+))?"
     r"|is (?:the )?(?:only |correct |right |best |most fitting )?(?:label|category|tag|topic|answer)"
     r"(?: that (?:applies|fits))?)[.!]?\Z",
@@ -41,16 +42,16 @@ _BEHIND = re.compile(
 )
 
 _COLONS = frozenset(":：")
-_CROSS = re.compile(r"(?:[❌✗✘✖🚫☐]\ufe0f?|\[ ?\])\Z")
-_TICK = re.compile(r"(?:[✓✔✅☑]\ufe0f?|\[[xX✓✔]\])\Z")
+_CROSS = regex(r"(?:[❌✗✘✖🚫☐]\ufe0f?|\[ ?\])\Z")
+_TICK = regex(r"(?:[✓✔✅☑]\ufe0f?|\[[xX✓✔]\])\Z")
 
 # A score says how much, not whether.
-_SCORE = re.compile(r"\d*\.\d+%?|\d{1,3} ?%|\d{1,3}/\d{1,3}")
+_SCORE = regex(r"\d*\.\d+%?|\d{1,3} ?%|\d{1,3}/\d{1,3}")
 
-_MAY_DENY = re.compile(r"\b(?:no|not|nothing|never|none|irrelevant|unrelated)\b|n['’]t\b", re.IGNORECASE)
+_MAY_DENY = regex(r"\b(?:no|not|nothing|never|none|irrelevant|unrelated)\b|n['’]t\b", re.IGNORECASE)
 _LONGEST_BEHIND = 60
-_EXPLAINS = re.compile(r":|：|=(?=\w)| (?:-|–|—|->|=>|→|=) | ?[(（]|。|[.!](?= |$)")
-_OTHER_SEPARATORS = re.compile(r" (?:and|und|et|y|e|en|och|и|plus|&|\+|-) |\s?[,;|/、，،؛；]\s?|\. | (?=#)|和|及|と")
+_EXPLAINS = regex(r":|：|=(?=\w)| (?:-|–|—|->|=>|→|=) | ?[(（]|。|[.!](?= |$)")
+_OTHER_SEPARATORS = regex(r" (?:and|und|et|y|e|en|och|и|plus|&|\+|-) |\s?[,;|/、，،؛；]\s?|\. | (?=#)|和|及|と")
 
 
 class Kind(StrEnum):

@@ -11,37 +11,38 @@ from harness.labelspace import LabelSpace
 from harness.parsing.cleaning import LINE_ENDS, bare, clip
 from harness.parsing.headings import Heading, by_colon, heading_of
 from harness.parsing.names import Kind, names_of
+from harness.regexes import regex
 
 _CLOSE = r"[\"'”’»*_`~\u200b-\u200f\ufe0f\ufeff]*+"
-NUMBER = re.compile(
+NUMBER = regex(
     r"(?<![\w.])(?<!\d,)(?P<number>[-+−]?(?:\d{1,15}(?:[.,]\d{1,15})?|\.\d{1,15})(?:[eE][-+]?\d{1,3})?)"
     r"(?:[ \t]?(?P<percent>%|percent\b|per cent\b|Prozent\b)"
     r"|[ \t]?(?:/|out of|von|sur)[ \t]?(?P<top>[1-9]\d{0,5}(?:[.,]\d{1,6})?))?(?![\w%])"
 )
 """A number as it is written: a sign, a decimal point or comma, and of which whole it is a part."""
 
-_ENDS = re.compile(
+_ENDS = regex(
     rf"{_CLOSE}(?:\s*+(?:$|[,;|)\]}}(（，；、。<]|\.(?!\d)|[–—]\s*+(?!\d))|\s++-\s++(?!\d)|\t"
     r"|\s++(?:because|since|as|due to|and|und|confidence|points?|probability|for)\b)",
     re.IGNORECASE,
 )
-_JOINT_END = re.compile(
+_JOINT_END = regex(
     r"(?:[:=|→>(：\[~≈,\-–—]|\b(?:score|probability|confidence|rating|likelihood|value|is|about))[\s\"'”’*_`]*+\Z",
     re.IGNORECASE,
 )
-_STRONG_END = re.compile(r"(?:[:=|→>(：]|\s[-–—])[\s\"'”’*_`~≈]*\Z")
-_NEXT = re.compile(r"\s++([^:=：]++)[:=：]")
-_STARTS = re.compile(r"[,;|)\]}\t，；、。]|\s(?:and|und)\s|[:：]\s|\.\s")
-_PREFIX = re.compile(
+_STRONG_END = regex(r"(?:[:=|→>(：]|\s[-–—])[\s\"'”’*_`~≈]*\Z")
+_NEXT = regex(r"\s++([^:=：]++)[:=：]")
+_STARTS = regex(r"[,;|)\]}\t，；、。]|\s(?:and|und)\s|[:：]\s|\.\s")
+_PREFIX = regex(
     r"[\s\"'*_`|#{\[>-]*+(?:(?:label|category|name|topic)\s*[:=]|p\(|(?:the )?(?:score|probability) (?:for|of)"
     r"|(?:so|thus|therefore|overall|also),?\s)\s*",
     re.IGNORECASE,
 )
-_VALUE_LINE = re.compile(
+_VALUE_LINE = regex(
     r"[\s\"'*_`|#>•-]*+(?:(?:score|probability|confidence|rating|likelihood|value)\b[\s\"'*_`]*+)?[\s:=：*-]*+",
     re.IGNORECASE,
 )
-_META = re.compile(
+_META = regex(
     r"(?:scores?|totals?|confidence|overall|sum|threshold|scale|labels?|average|mean|note|step|rank|no|nr|probability|max|min"
     r"|example|review|text|sample|range|from|between|i|the|it|this|there|answer)\b",
     re.IGNORECASE,

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import math
-import re
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -25,6 +24,7 @@ from harness.parsing.grammars import literal
 from harness.parsing.jsonscan import Brackets, Turn, Value, turns_of, values_of
 from harness.parsing.numbers import NUMBER, Number, NumberReader, Numbers, number_of
 from harness.records import Answer, FailureKind, FieldValue, ParseFailure
+from harness.regexes import regex
 
 OPTIONS: Mapping[str, Any] = {"scale": "0-1", "missing": "fail"}
 """`scale`: what a number is a part of. `missing`: whether a label without a number fails the answer, or has zero."""
@@ -50,8 +50,8 @@ SCALES: Mapping[str, _Scale] = {
 _NAME_KEYS = ("label", "name", "category", "topic")
 _NUMBER_KEYS = ("score", "probability", "confidence", "value", "rating", "likelihood", "p")
 _META_KEYS = frozenset({*_NUMBER_KEYS, "scale", "threshold", "total", "overall", "sum", "id", "index", "rank", "none"})
-_JSON_KEY = re.compile(r"[\"'“]([^\"'“”\n]{1,200})[\"'”]\s*:")
-_MENDED = re.compile(r"\{|\[\s*\{")
+_JSON_KEY = regex(r"[\"'“]([^\"'“”\n]{1,200})[\"'”]\s*:")
+_MENDED = regex(r"\{|\[\s*\{")
 _DEEPEST = 3
 
 

@@ -27,22 +27,23 @@ from harness.parsing.lines import Line, LineReader
 from harness.parsing.names import Item, Kind, Names
 from harness.parsing.verdicts import is_flag
 from harness.records import Answer, FailureKind, ParseFailure
+from harness.regexes import regex
 
-_FENCE = re.compile(r"(?:```|~~~)\w*")
-_ARROW = re.compile(r"(?:=>|->|→|➡\ufe0f?|⇒|➔)\s*")
+_FENCE = regex(r"(?:```|~~~)\w*")
+_ARROW = regex(r"(?:=>|->|→|➡\ufe0f?|⇒|➔)\s*")
 _FEWEST_FOR_ECHO = 3
 
 # Who speaks, and what labels are of: they announce labels in a list, where other formats may mean something else by them.
-_MORE = re.compile(
+_MORE = regex(
     r"\A(?:(?:#?[1-9]\d{0,2}|a|ai|assistant|model|bot|only|i(?:['’]d| would) (?:say|go with|choose|pick))\Z"
     r"|(?:(?:main|key|primary|secondary|other|customer|identified) )?(?:complaints?|issues?|themes?|problems?)"
     r"(?: (?:identified|found|raised))?\Z)"
 )
-_BY_AS = re.compile(
+_BY_AS = regex(
     r"(.{1,100}?\b(?:label(?:l?ed)?|classif(?:y|ied)|tag(?:ged)?|categori[sz]ed?)\b(?: (?:it|this|that)(?: \w+)?)?) (?:as )?"
 )
-_BY_WORD = re.compile(r"(?:the )?(?:labels?|tags?|topics?|categor(?:y|ies)|answer) +(?=[\w\"'*`])", re.IGNORECASE)
-_REVISED = re.compile(r"\b(?:revised|corrected|updated)\b", re.IGNORECASE)
+_BY_WORD = regex(r"(?:the )?(?:labels?|tags?|topics?|categor(?:y|ies)|answer) +(?=[\w\"'*`])", re.IGNORECASE)
+_REVISED = regex(r"\b(?:revised|corrected|updated)\b", re.IGNORECASE)
 _MOST_HEADING_WORDS = 12
 
 

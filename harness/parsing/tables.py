@@ -5,13 +5,15 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
-_RULE = re.compile(r":?-+:?")
-_NUMBER_SIGN = re.compile(r"(?:#|no\.?|nr\.?|number)", re.IGNORECASE)
-_LABELS = re.compile(
+from harness.regexes import regex
+
+_RULE = regex(r":?-+:?")
+_NUMBER_SIGN = regex(r"(?:#|no\.?|nr\.?|number)", re.IGNORECASE)
+_LABELS = regex(
     r"\b(?:labels?|categor(?:y|ies)|tags?|topics?|themes?|class(?:es)?|complaints?|issues?|etiquetas?|kategorien?)\b|标签|ラベル",
     re.IGNORECASE,
 )
-_DENYING = re.compile(r"\b(?:not|no|non|without|excluded|irrelevant|absent|rejected)\b|n['’]t\b", re.IGNORECASE)
+_DENYING = regex(r"\b(?:not|no|non|without|excluded|irrelevant|absent|rejected)\b|n['’]t\b", re.IGNORECASE)
 _DASHES = " -–—.…"
 
 

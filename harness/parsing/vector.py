@@ -27,41 +27,42 @@ from harness.parsing.headings import ANNOUNCING, Heading, Passage, by_colon, hea
 from harness.parsing.lines import LineReader
 from harness.parsing.names import Item, Kind, names_of
 from harness.records import Answer, FailureKind, FieldValue, ParseFailure
+from harness.regexes import regex
 
 OPTIONS: Mapping[str, Any] = {"separator": ","}
 
 _WORDS: Mapping[str, str] = {"true": "1", "false": "0", "yes": "1", "no": "0"}
-_VECTOR_WORDS = re.compile(r"\b(?:vectors?|values|encoding|array|bits?|flags)\b")
-_REVISION = re.compile(
+_VECTOR_WORDS = regex(r"\b(?:vectors?|values|encoding|array|bits?|flags)\b")
+_REVISION = regex(
     r"\b(?:wait|actually|correction|corrected|revised?|on second thoughts?|scratch that|let me (?:re|correct|fix))",
     re.IGNORECASE,
 )
 
-_SUPPOSES = re.compile(r"\b(?:not|no|never|wrong|incorrect|if|examples?|e\.g)\b|n['’]t\b", re.IGNORECASE)
+_SUPPOSES = regex(r"\b(?:not|no|never|wrong|incorrect|if|examples?|e\.g)\b|n['’]t\b", re.IGNORECASE)
 
 _VALUE = r"(?:[-+]?\d++(?:\.\d++)?%?|true|false|yes|no)(?![\w%])"
 _QUOTES = "\"'`*_"
 # What may stand between two values, the quotes and emphasis of both included.
 _JOINT = rf"[{_QUOTES}]*+(?: ?(?:[,;|，；、]|\bREPLACED\b) ?| )[{_QUOTES}]*+"
-_NAMED = re.compile(
+_NAMED = regex(
     rf" ?(?:==?|\||→|=>|->|:) ?[{_QUOTES}]*+([-+]?\d++|true|false|yes|no)(?:\.0++)?(?![\w%])[{_QUOTES}]*+"
     r"(?: ?[,;|]| ?(?=[(\[})\]#–—]|- |$|\.(?!\d)))",
     re.IGNORECASE,
 )
-_NAME_AND_VALUE = re.compile(r"(.+) ([01])[,;]?")
-_BULLET = re.compile(r"[-*+•] ")
+_NAME_AND_VALUE = regex(r"(.+) ([01])[,;]?")
+_BULLET = regex(r"[-*+•] ")
 _OPENING = rf"[\[({{<|=~> {_QUOTES}]*+"
 _CLOSING = rf"[\])}}<>|,;.~! {_QUOTES}]*+"
-_EXPLAINS = re.compile(r"[(（#–—]|- |//|->|=>|→|(?:because|since|as|where|which|meaning)\b", re.IGNORECASE)
-_VALUE_AND_NAME = re.compile(rf"(?<![\w.+-])({_VALUE}) ?[(\[]([^()\[\]]{{1,200}})[)\]]", re.IGNORECASE)
-_ONLY_STOPS = re.compile(r"[\s,;|.]*")
-_NUMBERED = re.compile(r"(\d{1,3})[.)] ([01]|true|false|yes|no)[.,;]?|([2-9]|\d{2,3})[.)]", re.IGNORECASE)
-_COMMENT = re.compile(r"(?:#|//|--) ?(.*)")
-_WORDLESS = re.compile(r"[\W_]*")
-_ASSIGNS = re.compile(r"[\s=:_]+")
-_SENTENCE_END = re.compile(r"[.!?;] ")
-_VALUES = re.compile(_VALUE, re.IGNORECASE)
-_DIGITS = re.compile(r"[01]{2,}")
+_EXPLAINS = regex(r"[(（#–—]|- |//|->|=>|→|(?:because|since|as|where|which|meaning)\b", re.IGNORECASE)
+_VALUE_AND_NAME = regex(rf"(?<![\w.+-])({_VALUE}) ?[(\[]([^()\[\]]{{1,200}})[)\]]", re.IGNORECASE)
+_ONLY_STOPS = regex(r"[\s,;|.]*")
+_NUMBERED = regex(r"(\d{1,3})[.)] ([01]|true|false|yes|no)[.,;]?|([2-9]|\d{2,3})[.)]", re.IGNORECASE)
+_COMMENT = regex(r"(?:#|//|--) ?(.*)")
+_WORDLESS = regex(r"[\W_]*")
+_ASSIGNS = regex(r"[\s=:_]+")
+_SENTENCE_END = regex(r"[.!?;] ")
+_VALUES = regex(_VALUE, re.IGNORECASE)
+_DIGITS = regex(r"[01]{2,}")
 
 
 class _Vectors:
@@ -327,7 +328,7 @@ def _joined(values: Iterable[bool], separator: str) -> str:
     return separator.join("1" if value else "0" for value in values)
 
 
-_SEPARATOR = re.compile(r"|[^\S\n]*[,;|/:，；、][^\S\n]*|[^\S\r\n\v\f\x1c-\x1e\x85\u2028\u2029]+|\n")
+_SEPARATOR = regex(r"|[^\S\n]*[,;|/:，；、][^\S\n]*|[^\S\r\n\v\f\x1c-\x1e\x85\u2028\u2029]+|\n")
 
 
 def _problems(space: LabelSpace, output: Output) -> list[str]:  # noqa: ARG001 - any label space has vectors

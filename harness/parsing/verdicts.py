@@ -15,6 +15,7 @@ from functools import cache
 from harness.labelspace import normalize
 from harness.parsing.affirming import KNOWN_WORDS, Affirmations
 from harness.parsing.cleaning import bare
+from harness.regexes import regex
 
 ANOTHER = "\ue000"
 """Stands in an explanation for the name of another label than the one explained."""
@@ -60,32 +61,32 @@ _WORDINGS = (
     rf"|(?:they|s?he) (?:does|did|do){_NOT} {_HOW}(?:mention|complain about) it"
     r"|none mentioned|irrelevant|inapplicable|unrelated"
 )
-_SAYS_NO = re.compile(
+_SAYS_NO = regex(
     rf"(?:no|false|0|n/?a|none|absent|not {_RAISED})(?:$|\s*(?:\.(?!\d)|[,;(–—])| - )|[❌✗✘✖🚫☐×✕╳]|\[ ?\]"
     rf"|(?:{_WORDINGS}){_TAIL}{_END}",
     re.IGNORECASE,
 )
-_TAKEN_BACK = re.compile(
+_TAKEN_BACK = regex(
     rf"(?:{_WORDINGS}){_TAIL}(?: \w+ly)?,? (?:but|however|except|until|though|although)\b", re.IGNORECASE
 )
 # Denials of what is named by other words than the label's: "no mention of delays". Signs of something, nobody mentions.
-_SAYS_NO_OF = re.compile(
+_SAYS_NO_OF = regex(
     rf"(?:(?:{_TEXT}|{_IT}) )?(?:{_HAS} )?(?!no signs?\b)(?:{_NO_NOUN}|nothing(?: (?:said|mentioned))?)(?: \w+)?"
     r" (?:of|about|with|regarding|concerning|to|that|related to|relating to) "
     rf"|(?:{_TEXT}|it|i|there) (?:does|did|do){_NOT} {_HOW}"
     r"(?:mention|discuss|complain|address|refer|talk|comment|express)\b",
     re.IGNORECASE,
 )
-_BUT = re.compile(
+_BUT = regex(
     rf"{ANOTHER}|\b(?:but|however|though|although|except|yet|until|only|other than|apart from|aside from|still)\b",
     re.IGNORECASE,
 )
-_CONCLUDES = re.compile(r"\b(?:so|therefore|thus|hence),? +", re.IGNORECASE)
-_TAILS = re.compile(r"(?:[.!?;,]|\s[-–—])\s+|[（(]")
-_SENTENCE_END = re.compile(r"[.!?;](?=\s|$)|[。！？；]")
+_CONCLUDES = regex(r"\b(?:so|therefore|thus|hence),? +", re.IGNORECASE)
+_TAILS = regex(r"(?:[.!?;,]|\s[-–—])\s+|[（(]")
+_SENTENCE_END = regex(r"[.!?;](?=\s|$)|[。！？；]")
 
 _STOPS = r"(?:$|\s*[.,;:?!(–—]| - | (?:if|whether)\b)"
-_HEDGE = re.compile(
+_HEDGE = regex(
     r"(?:(?:very|highly|most|rather|quite|it is|it's|this is) ){0,2}"
     r"(?:maybe|perhaps|possibl[ey]|potential(?:ly)?|arguabl[ey]|probabl[ey]|likely|unlikely|unclear|unknown|uncertain|undetermined|unsure|null|nil|undefined|tbd|partial(?:ly)?|partly"
     r"|somewhat|borderline|ambiguous|debatable|inconclusive|(?:i'm |i am )?not (?:sure|certain|clear|known)"
@@ -93,16 +94,16 @@ _HEDGE = re.compile(
     rf"{_STOPS}|(?:it )?(?:could|may|might) (?:be|apply){_STOPS}",
     re.IGNORECASE,
 )
-_DEGREE = re.compile(r"(?:very )?(?:low|medium|moderate|high|negative|positive|neutral|off)")
+_DEGREE = regex(r"(?:very )?(?:low|medium|moderate|high|negative|positive|neutral|off)")
 _MORE_WORDS = {"t": True, "√": True, "f": False, "nah": False, "×": False, "✕": False, "╳": False}
 _SIDES = {**KNOWN_WORDS, **_MORE_WORDS}
-_MARK = re.compile(r"\d{1,3}|[a-z]")
-_TICKED = re.compile(r"\[[xX✓✔]\]?")  # its end may be taken off
+_MARK = regex(r"\d{1,3}|[a-z]")
+_TICKED = regex(r"\[[xX✓✔]\]?")  # its end may be taken off
 _LONGEST_FORM = 40
-_QUESTIONS = re.compile(r"[/|]|\b(?:or|oder|ou|o|или)\b|或|または", re.IGNORECASE)
-_WORD = re.compile(r"[^\W_]")
+_QUESTIONS = regex(r"[/|]|\b(?:or|oder|ou|o|или)\b|或|または", re.IGNORECASE)
+_WORD = regex(r"[^\W_]")
 # What a "no" in a sentence is of, the wordings above tell.
-_NO_AND_MORE = re.compile(r"no \w", re.IGNORECASE)
+_NO_AND_MORE = regex(r"no \w", re.IGNORECASE)
 
 
 def verdict(explanation: str, *, apart: bool = False) -> bool | None:

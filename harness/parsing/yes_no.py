@@ -24,6 +24,7 @@ from harness.parsing.jsonkeys import asks_plainly, words_of
 from harness.parsing.jsonscan import turns_of, values_of
 from harness.parsing.tokens import Token
 from harness.records import Answer, FailureKind, FieldValue, ParseFailure
+from harness.regexes import regex
 
 OPTIONS: Mapping[str, Any] = {"yes": "yes", "no": "no", "min_mass": 0.05}
 """The words that are written and always known, and the least mass that a probability may rest on.
@@ -33,10 +34,10 @@ the text stands last and 0.77 when the question does (least 0.09 of 180); what a
 about …", "which labels apply") leaves them at most 0.04, and which of the two is ahead there says nothing about the label.
 """
 
-_MORE = re.compile(r"\b(?:present|mentioned|relevant|verdict|judge?ment|assigned|respond|reply)\b")
+_MORE = regex(r"\b(?:present|mentioned|relevant|verdict|judge?ment|assigned|respond|reply)\b")
 _QUESTION = frozenset({"q", "question", "frage"})
-_UNTICKED = re.compile(r"\s*(?:[-*+•]\s+)?(?:\[\s?\]|\(\s?\)|[☐○])\s*(?=\w)")
-_ANNOUNCED = re.compile(
+_UNTICKED = regex(r"\s*(?:[-*+•]\s+)?(?:\[\s?\]|\(\s?\)|[☐○])\s*(?=\w)")
+_ANNOUNCED = regex(
     r"\b(?:answer|verdict|decision|conclusion)(?: (?:here|to (?:the|this|your) question))?"
     r"(?:(?: (?:is|would be|must be|should be))?\s{0,3}[:=：]| (?:is|would be|must be|should be)\b)"
     r"|\b(?:result|output|prediction|response|classification)\s{0,3}=",
