@@ -698,6 +698,26 @@ DENIALS += ["The review doesn't discuss price.", "No mention of hidden costs.", 
 DENIALS += ["The customer has no complaints about the price.", "Not stated in the given review."]
 
 
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("shipping, price are not mentioned", None),
+        ("price, quality is not applicable", None),
+        ('The label "price, quality" is not applicable to the product.', None),
+        ("Shipping, price and quality don't apply here.", None),
+        ("shipping, price (not mentioned)", "shipping"),
+        ("shipping: it came late, price is not mentioned", "shipping"),
+        ("shipping, the parcel did not arrive", "shipping"),
+    ],
+)
+def test_a_denial_behind_a_list_may_be_of_all_its_labels(text: str, expected: str | None) -> None:
+    """Where the last of several labels has a verb that denies, nobody can tell whether it denies the others too."""
+    if expected is None:
+        assert "it is not clear whether it gives or denies" in str(failure(text))
+    else:
+        assert labels(text) == expected
+
+
 @pytest.mark.parametrize("denial", DENIALS)
 def test_a_label_is_denied_in_any_usual_way(denial: str) -> None:
     """A no of another language, a sign of no, and a sentence that denies the label take it out."""

@@ -26,6 +26,10 @@ _SENTENCE = regex(
 )
 _PLAIN_NO = regex(r"(?:no|false|0|n/?a|none|absent)\W*", re.IGNORECASE)
 _BUT = regex(r"\s*(?:but|however|except|until)\b", re.IGNORECASE)
+_IS_NOT = regex(
+    r"\s(?:(?:is|are|was|were|do|does|did)(?:n['’]t| not)|(?:is|are) (?:irrelevant|inapplicable|unrelated|absent))\b",
+    re.IGNORECASE,
+)
 _JOINTS = regex(r"[;|；，、,]| (?:and|und|et|y|&|\+) ")
 _CELL_ENDS = regex(r"[|;\t]")
 _CLOSED_END = regex(r"[\])}`]\W*$")
@@ -150,7 +154,7 @@ class LineReader:
                 behind = pieces[position:]
                 break
         self._explain(found, behind)
-        return self._flagged(found), self._incomplete(found, pieces[-1])
+        return self._flagged(self._denied_together(found)), self._incomplete(found, pieces[-1])
 
     def _explain(self, found: list[Item], behind: list[str]) -> None:
         """Judge the last item again, by an explanation that goes on behind the separator."""
@@ -163,6 +167,15 @@ class LineReader:
         whole = self._separator.join([last.explanation, *behind]).lstrip(f"{self._separator} ")
         kind = Kind.NONE if last.kind is Kind.NONE else Kind.LABEL
         found[-1] = replace(last, kind=self._names.judged(replace(last, kind=kind, explanation=whole)).kind)
+
+    def _denied_together(self, found: list[Item]) -> list[Item]:
+        """Return the items of a line that may be one sentence: "shipping, price are not mentioned" denies one, or both."""
+        for at, item in enumerate(found[1:], start=1):
+            verb = _IS_NOT.search(item.name) if item.kind is Kind.OTHER else None
+            subject = self._names.joined(item.name[: verb.start()]) if verb else []
+            if subject and all(each.kind is Kind.LABEL for each in subject):
+                return [replace(each, kind=Kind.UNCLEAR) if each.kind is Kind.LABEL else each for each in found[:at]]
+        return found
 
     def _flagged(self, found: list[Item]) -> list[Item]:
         """Return the items of a line in which a yes or no stands like one of them: "shipping, yes" says it of its label."""
