@@ -98,8 +98,8 @@ def _axes(below: str, beside: str) -> list[Node]:
             grid.append(h("text", f"{at:g}", class_="tick", x=_x(0) - 15, y=_y(at) + 4, text_anchor="end"))
     middle = _y(0.5)
     grid.append(h("text", below, class_="axis", x=_x(0.5), y=_y(0) + 41, text_anchor="middle"))
-    turn = f"rotate(-90 9 {middle:g})"
-    grid.append(h("text", beside, class_="axis", x=9, y=middle, text_anchor="middle", transform=turn))
+    turn = f"rotate(-90 14 {middle:g})"
+    grid.append(h("text", beside, class_="axis", x=14, y=middle, text_anchor="middle", transform=turn))
     return grid
 
 
